@@ -1,0 +1,1 @@
+"""The skin all servers share: command line, configuration, logs, metrics, shell, supervisor."""

@@ -1,0 +1,11 @@
+cdef class Buf:
+    cdef char* p                   # first byte
+    cdef readonly size_t n         # bytes held
+    cdef size_t head               # bytes dropped from the front, not yet reclaimed
+    cdef size_t cap                # bytes allocated at p - head
+
+    cdef int put(self, const char* s, size_t n) except -1
+    cdef char* room(self, size_t n) except NULL      # write there, then `self.n += written`
+    cdef void drop(self, size_t n) noexcept
+    cdef void clear(self) noexcept
+    cpdef write(self, data)
