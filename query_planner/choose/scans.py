@@ -121,7 +121,8 @@ def _path(index: Index, get: Get, tests: dict, conditions: list[Expr], rows: flo
                     high = (value, op == "<=")
                     used.append(e)
         break
-    if not used or not index.ordered and len(keys) < len(index.columns) and many is None:
+    fixed = len(keys) + (many is not None)
+    if not used or not index.ordered and fixed < len(index.columns):
         return None
     rest = tuple([e for e in conditions if e not in used])
     whole = index.unique and len(keys) == len(index.columns)
