@@ -1137,47 +1137,53 @@ def output_needed(plan, items, order, distinct_on):
 
 cpdef str label_of(n.Node node):
     """The name PostgreSQL gives a result column that has none."""
-    if type(node) is n.ColumnRef:
-        return (<n.ColumnRef> node).parts[len((<n.ColumnRef> node).parts) - 1]
-    if type(node) is n.FuncCall:
-        return (<n.FuncCall> node).name[len((<n.FuncCall> node).name) - 1]
-    if type(node) is n.Cast:
-        inner = label_of((<n.Cast> node).arg)
-        if inner != "?column?" and inner != "case":
+    return _label(node)[0]
+
+
+cdef tuple _label(n.Node node):
+    """(name, strength): 2 for a name of its own, 1 for one made up from a type or CASE, 0 for none."""
+    cdef tuple inner
+    kind = type(node)
+    if kind is n.ColumnRef:
+        return (<n.ColumnRef> node).parts[len((<n.ColumnRef> node).parts) - 1], 2
+    if kind is n.FuncCall:
+        return (<n.FuncCall> node).name[len((<n.FuncCall> node).name) - 1], 2
+    if kind is n.Cast:
+        inner = _label((<n.Cast> node).arg)
+        if inner[1] > 1:
             return inner
         name = (<n.Cast> node).type.name
-        return name[len(name) - 1]
-    if type(node) is n.ValueFunction:
-        return (<n.ValueFunction> node).name
-    if type(node) is n.FieldSelect:
-        return (<n.FieldSelect> node).name
-    if type(node) is n.Subscript:
-        return label_of((<n.Subscript> node).arg)
-    if type(node) is n.Collate:
-        return label_of((<n.Collate> node).arg)
-    if type(node) is n.Case:
-        inner = "case"
+        return name[len(name) - 1], 1
+    if kind is n.Case:
         if (<n.Case> node).default is not None:
-            found = label_of((<n.Case> node).default)
-            if type((<n.Case> node).default) in (n.ColumnRef, n.FuncCall, n.FieldSelect):
-                inner = found
-        return inner
-    if type(node) is n.Exists:
-        return "exists"
-    if type(node) is n.Array or type(node) is n.ArrayQuery:
-        return "array"
-    if type(node) is n.Row:
-        return "row"
-    if type(node) is n.Literal and (<n.Literal> node).kind == "boolean":
-        return "bool"
-    if type(node) is n.ScalarQuery:
+            inner = _label((<n.Case> node).default)
+            if inner[1] > 1:
+                return inner
+        return "case", 1
+    if kind is n.ValueFunction:
+        return (<n.ValueFunction> node).name, 2
+    if kind is n.FieldSelect:
+        return (<n.FieldSelect> node).name, 2
+    if kind is n.Subscript:
+        return _label((<n.Subscript> node).arg)
+    if kind is n.Collate:
+        return _label((<n.Collate> node).arg)
+    if kind is n.Exists:
+        return "exists", 2
+    if kind is n.Array or kind is n.ArrayQuery:
+        return "array", 2
+    if kind is n.Row:
+        return "row", 2
+    if kind is n.Literal and (<n.Literal> node).kind == "boolean":
+        return "bool", 1
+    if kind is n.ScalarQuery:
         query = (<n.ScalarQuery> node).query
         while type(query) is n.SetOperation:
             query = (<n.SetOperation> query).left
         if type(query) is n.Select and (<n.Select> query).targets:
             target = <n.Target> (<n.Select> query).targets[0]
-            return target.name or label_of(target.expr)
-    return "?column?"
+            return (target.name, 2) if target.name is not None else _label(target.expr)
+    return "?column?", 0
 
 
 def _walk(node):
