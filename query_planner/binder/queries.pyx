@@ -543,7 +543,7 @@ class QueryBinder(ExpressionBinder):
         self.level.no_sets = "from"
         calls, counts, columns, names = [], [], [], []
         alias = node.alias
-        for call in node.calls:
+        for call in self.side_by_side(node):
             e = self.value(call, scope)
             if type(call) is n.FuncCall:
                 label = call.name[len(call.name) - 1]
@@ -578,6 +578,18 @@ class QueryBinder(ExpressionBinder):
             names = self.renamed(alias, names, node.column_aliases, node.pos)
         plan = ph.FunctionScan(tuple(columns), tuple(calls), tuple(counts), node.ordinality, alias)
         return plan, [Item(alias, names, columns)]
+
+    def side_by_side(self, n.FunctionRef node):
+        """The calls of a FROM item: unnest of several arrays is several unnests."""
+        found = []
+        for call in node.calls:
+            if type(call) is n.FuncCall and call.name[len(call.name) - 1] == "unnest" \
+                    and len(call.args) > 1:
+                found.extend([n.FuncCall(name=call.name, args=(arg,), pos=call.pos)
+                              for arg in call.args])
+            else:
+                found.append(call)
+        return found
 
     def join(self, n.Join node, Scope scope):
         """left JOIN right: chains to the left are walked in a loop, they may be long."""
@@ -836,7 +848,7 @@ class QueryBinder(ExpressionBinder):
             if e.kind == "rollup":
                 return [sum(parts[:i], ()) for i in range(len(parts), -1, -1)]
             return [sum([p for i, p in enumerate(parts) if mask >> i & 1], ())
-                    for mask in range(2 ** len(parts) - 1, -1, -1)]
+                    for mask in range((1 << len(parts)) - 1, -1, -1)]
 
         plain = all([type(e) is not n.GroupingSets for e in node.group_by])
         sets = [()]
