@@ -7,11 +7,14 @@ table imports nothing heavy: `bedrock --help` must not load six servers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Any
+
+
+GROUP = "bedrock.components"
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,14 @@ class Port:
     client: str = ""
     env: tuple[tuple[str, str], ...] = ()
 
+    def command(self, host: str, port: int) -> str:
+        """The client's command line; "" when there is none."""
+        return self.client.format(host=host, port=port)
+
+    def environment(self, host: str, port: int) -> dict[str, str]:
+        """The variables that lead a program here."""
+        return {name: url.format(host=host, port=port) for name, url in self.env}
+
 
 @dataclass(frozen=True)
 class Component:
@@ -44,7 +55,7 @@ class Component:
         async start() -> None        listen; afterwards `ports` maps option name to port number
         async drain(grace_s) -> None finish what was begun, refuse what is new
         async stop() -> None         close everything; idempotent
-        ports: dict[str, int]
+        ports: dict[str, int]        option name -> port
         metrics() -> Iterable[prometheus_client.Metric]   collected when asked
         ready: bool
     """
@@ -68,7 +79,19 @@ class Component:
 
 def components() -> dict[str, Component]:
     """All installed components by name, in the order of their names."""
-    found: dict[str, Callable[[], Component]] = {
-        point.name: point.load for point in entry_points(group="bedrock.components")
-    }
-    return {name: found[name]() for name in sorted(found)}
+    points = {point.name: point for point in entry_points(group=GROUP)}
+    return {name: points[name].load() for name in sorted(points) if _is_there(points[name])}
+
+
+def component(name: str) -> Component:
+    """One component; LookupError, naming those there are, when it is not installed."""
+    name = name.replace("-", "_")
+    points = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in points or not _is_there(points[name]):
+        raise LookupError(f"no component {name!r}; there are: {', '.join(components())}")
+    return points[name].load()
+
+
+def _is_there(point: EntryPoint) -> bool:
+    """Whether the module that an entry point names can be found."""
+    return find_spec(point.module) is not None
