@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from typing import Any
 
 
@@ -79,19 +77,22 @@ class Component:
 
 def components() -> dict[str, Component]:
     """All installed components by name, in the order of their names."""
-    points = {point.name: point for point in entry_points(group=GROUP)}
-    return {name: points[name].load() for name in sorted(points) if _is_there(points[name])}
+    return {name: point.load() for name, point in sorted(_points().items())}
 
 
 def component(name: str) -> Component:
     """One component; LookupError, naming those there are, when it is not installed."""
-    name = name.replace("-", "_")
-    points = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in points or not _is_there(points[name]):
-        raise LookupError(f"no component {name!r}; there are: {', '.join(components())}")
-    return points[name].load()
+    points = _points()
+    point = points.get(name.replace("-", "_"))
+    if point is None:
+        raise LookupError(f"no component {name!r}; there are: {', '.join(sorted(points))}")
+    return point.load()
 
 
-def _is_there(point: EntryPoint) -> bool:
-    """Whether the module that an entry point names can be found."""
-    return find_spec(point.module) is not None
+def _points() -> dict[str, Any]:
+    """Entry points whose module can be found, by name."""
+    # A server started by its own name needs none of this, and it is a third of its start.
+    from importlib.metadata import entry_points
+    from importlib.util import find_spec
+
+    return {point.name: point for point in entry_points(group=GROUP) if find_spec(point.module)}
