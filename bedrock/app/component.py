@@ -8,6 +8,7 @@ table imports nothing heavy: `bedrock --help` must not load six servers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -80,6 +81,7 @@ def components() -> dict[str, Component]:
     return {name: point.load() for name, point in sorted(_points().items())}
 
 
+@cache
 def component(name: str) -> Component:
     """One component; LookupError, naming those there are, when it is not installed."""
     points = _points()

@@ -108,10 +108,13 @@ def resolve(
     component: Any,
     flags: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] = os.environ,
+    default_file: str = DEFAULT_FILE,
 ) -> Settings:
     """Put a component's configuration together.
 
-    component: a `Component`; flags: field name -> value as given on the command line.
+    component     a `Component`
+    flags         field name -> value as given on the command line
+    default_file  read, if it is there, when neither flag nor environment names a file
     """
     known = {item.name: item for item in fields(component.config)}
     values: dict[str, Any] = {}
@@ -124,11 +127,13 @@ def resolve(
     flags = flags or {}
     prefix = f"BEDROCK_{component.name.upper()}_"
     path = flags.get("config") or environ.get(prefix + "CONFIG") or environ.get("BEDROCK_CONFIG")
-    for name, value in _table(path, component.name).items():
+    if not path and os.path.exists(default_file):
+        path = default_file
+    for name, value in _table(path, component.name).items() if path else ():
         if name not in known or name == "config":
-            raise ConfigError(f"{path or DEFAULT_FILE}: [{component.name}] has no option {name!r}"
-                              + _nearest(name, known))
-        take(name, value, f"file {path or DEFAULT_FILE}")
+            near = _nearest(name, known)
+            raise ConfigError(f"{path}: [{component.name}] has no option {name!r}{near}")
+        take(name, value, f"file {path}")
     for name in known:
         if (value := environ.get(prefix + name.upper())) is not None:
             take(name, value, f"env {prefix}{name.upper()}")
@@ -184,21 +189,19 @@ def _convert(wanted: type, value: Any) -> Any:
     return wanted(value)
 
 
-def _table(path: str | None, name: str) -> dict[str, Any]:
-    """A component's table of the file; {} when no file was named and the usual one is absent."""
-    if not path and not os.path.exists(DEFAULT_FILE):
-        return {}
+def _table(path: str, name: str) -> dict[str, Any]:
+    """A component's table of a file."""
     import tomllib
 
     try:
-        with open(path or DEFAULT_FILE, "rb") as file:
+        with open(path, "rb") as file:
             table = tomllib.load(file).get(name, {})
     except OSError as exc:
         raise ConfigError(f"config file {path}: {exc.strerror}") from exc
     except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"config file {path or DEFAULT_FILE}: {exc}") from exc
+        raise ConfigError(f"config file {path}: {exc}") from exc
     if not isinstance(table, dict):
-        raise ConfigError(f"config file {path or DEFAULT_FILE}: {name} is not a table")
+        raise ConfigError(f"config file {path}: {name} is not a table")
     return table
 
 
