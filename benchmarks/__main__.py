@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
             traceback.print_exc()
             failed = True
         if not options.only and (path := bench.save()):
-            print(f"  -> {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+            print(f"  -> benchmarks/results/{path.name}")
     return 1 if failed else 0
 
 

@@ -12,7 +12,6 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-
 GROUP = "bedrock.components"
 
 

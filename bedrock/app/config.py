@@ -43,7 +43,9 @@ class ServerConfig:
     log_level: str = option(
         "info", "least serious event to log", choices=["debug", "info", "warning", "error"]
     )
-    log_format: str = option("", "text or json; default text on a terminal", choices=["text", "json"])
+    log_format: str = option(
+        "", "how to log; default text on a terminal, else json", choices=["text", "json"]
+    )
     metrics_port: int = option(-1, "port for /metrics, /healthz, /readyz; -1 for none, 0 for any")
     tls_cert: str = option("", "PEM file with the certificate chain")
     tls_key: str = option("", "PEM file with the private key")
@@ -93,7 +95,7 @@ class ServerConfig:
 
 def is_loopback(host: str) -> bool:
     """Whether an address to listen at is this machine's alone."""
-    return host in ("localhost", "::1") or host.startswith("127.") or host.startswith("/")
+    return host in ("localhost", "::1") or host.startswith(("127.", "/"))
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,9 @@ def flag(name: str) -> str:
 
 def kind(item: Field) -> type:
     """The type of a field: that of its default."""
-    return type(item.default if item.default is not MISSING else item.default_factory())
+    if item.default_factory is not MISSING:
+        return type(item.default_factory())
+    return type(item.default)
 
 
 def convert(item: Field, value: Any, origin: str) -> Any:

@@ -174,6 +174,10 @@ def postgresql(durable: bool = False, **settings: str) -> Peer:
 def prometheus(config: str = "global: {}\n", *options: str) -> Peer:
     """Prometheus with the given configuration file."""
     program = find("prometheus")
+
+    def prepare(peer: Peer) -> None:
+        (peer.directory / "prometheus.yml").write_text(config)
+
     return _launch(
         "prometheus",
         "http://{host}:{port}",
@@ -182,7 +186,7 @@ def prometheus(config: str = "global: {}\n", *options: str) -> Peer:
             f"--storage.tsdb.path={peer.directory}/data",
             f"--web.listen-address={HOST}:{peer.port}", *options,
         ],
-        lambda peer: (peer.directory / "prometheus.yml").write_text(config) and None,
+        prepare,
     )
 
 

@@ -1,6 +1,7 @@
 import asyncio
 
-from bedrock.net import Limits, Server as NetServer, Session
+from bedrock.net import Limits, Session
+from bedrock.net import Server as NetServer
 from bedrock.world import DiskFailed
 
 
