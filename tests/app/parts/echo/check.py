@@ -1,12 +1,4 @@
-from dataclasses import dataclass
-
-
-@dataclass
-class Finding:
-    file: str
-    offset: int
-    why: str
-    harmless: bool = False
+from bedrock.storage.errors import Finding
 
 
 def check(disk):
