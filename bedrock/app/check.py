@@ -1,7 +1,7 @@
 """`check DIR`: read the data of a stopped server and say what is wrong with it.
 
-A component's checker is a function `(disk) -> Iterable[Finding]`; a finding is any object with
-`file`, `offset`, `why`, and `harmless` true for what a restart mends by itself (a torn tail).
+A component's checker is a function `(disk) -> Iterable[Finding]` (bedrock.storage.errors); a finding
+is harmless when a restart mends it by itself (a torn tail).
 """
 
 from __future__ import annotations
@@ -27,10 +27,8 @@ def check(component: Component, directory: str) -> int:
     counts = {True: 0, False: 0}
     with spinner(f"checking {component.name} in {directory}"):
         for finding in component.load("check")(OsDisk(directory)):
-            harmless = getattr(finding, "harmless", False)
-            counts[harmless] += 1
-            sign = "note" if harmless else "DAMAGED"
-            print(f"{sign}  {finding.file} at {finding.offset}: {finding.why}")
+            counts[finding.harmless] += 1
+            print(f"{'note' if finding.harmless else 'DAMAGED'}  {finding}")
     if counts[False]:
         print(f"{component.name}: {directory} has {counts[False]} damaged place(s)")
         return DAMAGED
@@ -38,17 +36,26 @@ def check(component: Component, directory: str) -> int:
     return OK
 
 
-def check_tree(directory: str) -> int:
-    """Check what a directory holds: one component's data, or a directory of them (`./data`)."""
+def check_command(name: str, directory: str) -> str:
+    """The command line that checks a component's data directory."""
+    named = os.path.basename(os.path.abspath(directory)) == name
+    return f"bedrock check {directory}" + ("" if named else f" --as {name}")
+
+
+def check_tree(directory: str, name: str = "") -> int:
+    """Check what a directory holds: one component's data, or a directory of them (`./data`).
+
+    name: of the component, where the directory is not named after it.
+    """
     found = components()
-    name = os.path.basename(os.path.abspath(directory))
+    name = name or os.path.basename(os.path.abspath(directory))
     if name in found:
         return check(found[name], directory)
     inside = [n for n in found if os.path.isdir(os.path.join(directory, n))]
     if not inside:
         print(
             f"check: {directory} is named after no component and holds none; "
-            "say which: python -m <component> check DIR",
+            "say which with --as",
             file=sys.stderr,
         )
         return USAGE

@@ -5,7 +5,6 @@ Nothing heavy is imported before it is known to be needed: a server is ready wit
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
@@ -48,4 +47,6 @@ def _bench(component: Component, argv: list[str]) -> int:
 
 
 def _data_dir(component: Component, config: Any) -> str:
-    return config.data_dir or os.path.join("data", component.name)
+    from bedrock.app.instance import data_dir
+
+    return data_dir(component.name, config)

@@ -21,9 +21,11 @@ import sys
 from typing import Any
 
 from bedrock.app import logs
+from bedrock.app.check import check_command
 from bedrock.app.component import Component
 from bedrock.app.config import ConfigError
-from bedrock.app.instance import DirectoryTaken, Instance, PortTaken
+from bedrock.app.instance import DirectoryTaken, Instance, PortTaken, data_dir
+from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFailed
 
 OK, BROKEN, USAGE, PORT_TAKEN, DAMAGED = 0, 1, 2, 3, 4
@@ -44,6 +46,9 @@ def serve(component: Component, config: Any) -> int:
             return fail(component, PORT_TAKEN, str(exc))
         except DirectoryTaken as exc:
             return fail(component, BROKEN, str(exc))
+        except Damaged as exc:
+            hint = check_command(component.name, data_dir(component.name, config))
+            return fail(component, DAMAGED, f"damaged data: {exc}; run: {hint}")
         except OSError as exc:
             return fail(component, BROKEN, f"{type(exc).__name__}: {exc}")
     return OK
@@ -110,7 +115,7 @@ def _die(instance: Instance, exc: BaseException) -> None:
     instance.log.error(
         "the disk failed: leaving without another reply; recovery decides what was written",
         error=str(exc),
-        run=f"bedrock check {instance.data_dir}",
+        run=check_command(instance.component.name, instance.data_dir),
     )
     instance.remove_ephemeral()
     os._exit(BROKEN)

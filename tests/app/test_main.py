@@ -187,6 +187,16 @@ def test_check_tells_torn_tails_from_damage(tmp_path):
     assert done.returncode == 4 and "DAMAGED  kept at 4: a zero byte" in done.stdout
 
 
+def test_damaged_data_is_code_4_with_file_offset_and_the_checkers_command(tmp_path):
+    (tmp_path / "kept").write_bytes(b"\0")
+    done = echo(*FREE, "--data-dir", str(tmp_path))
+    assert done.returncode == 4
+    assert done.stderr == (
+        "echo: damaged data: kept at 0: a zero byte; "
+        f"run: bedrock check {tmp_path} --as echo\n"
+    )
+
+
 def test_shell_runs_words_or_standard_input(start):
     server = start(*FREE)
     at = ["shell", "--port", str(server.port)]

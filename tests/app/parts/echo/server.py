@@ -2,11 +2,8 @@ import asyncio
 
 from bedrock.net import Limits, Session
 from bedrock.net import Server as NetServer
+from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFailed
-
-
-class Damaged(Exception):
-    pass
 
 
 class EchoSession(Session):
@@ -49,6 +46,8 @@ class Server:
         ]
 
     async def start(self):
+        if b"\0" in self.world.disk.read("kept"):
+            raise Damaged("kept", 0, "a zero byte")
         for listener in self.listeners:
             await listener.start()
         self.ready = True
