@@ -226,3 +226,18 @@ def unpack(data, max_bytes: int = MAX_UNPACKED) -> list[Record]:
     if len(records) != h.count:
         raise Malformed(f"{len(records)} records where the batch says {h.count}")
     return records
+
+
+def unpack_all(data: bytes) -> list[Record]:
+    """The records of batches that lie back to back; a last batch that is cut is left out."""
+    cdef Header h
+    cdef const unsigned char[::1] view = data
+    cdef Py_ssize_t at = 0
+    records = []
+    while len(data) - at >= HEADER:
+        read_header(<const char*>&view[at], &h)
+        if h.total > len(data) - at:
+            break
+        records += unpack(data[at:at + max(h.total, HEADER)])
+        at += h.total
+    return records

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from bedrock.world import DiskFull
 
 from kafkalite.coordinator import Coordinator
-from kafkalite.later import Later
 from kafkalite.producer_ids import ProducerIds
 from kafkalite.topics import Topics, id_text
 
@@ -66,6 +65,7 @@ class Broker:
             config.group_min_session_timeout_ms, config.group_max_session_timeout_ms,
         )
         self.producer_ids = ProducerIds(world.disk)
+        self.closed = False
         self._timers: dict[str, Timer] = {}
 
     def _identity(self) -> str:
@@ -118,13 +118,19 @@ class Broker:
                 raise
             self.world.turn.failed(exc)
 
+    def release(self) -> None:
+        """Answer everybody who waits: the broker is about to close."""
+        self.coordinator.close()
+        for log in self.topics.all_logs():
+            log.release()
+
     def close(self) -> None:
-        """Answer who waits, make everything durable, and close."""
+        """Make everything durable and close; idempotent."""
+        if self.closed:
+            return
+        self.closed = True
         for timer in self._timers.values():
             timer.cancel()
-        self.coordinator.close()
+        self.release()
         self.world.turn.run()
         self.topics.close()
-
-
-__all__ = ["Broker", "Call", "Later"]

@@ -116,9 +116,9 @@ cdef class DelayedFetch:
         response = self.attempt()
         if self.enough() or wait_ms <= 0 or not self.logs:
             return response
-        self.later = Later()
+        self.later = Later(self.cancel)
         for log in self.logs:
-            log.waiting[self] = self.wake
+            log.waiting.add(self)
         clock = self.broker.world.clock
         self.timer = clock.call_at(clock.now_ns() + wait_ms * 1_000_000, self.finish)
         return self.later
@@ -152,7 +152,7 @@ cdef class DelayedFetch:
         cdef Log log
         self.timer.cancel()
         for log in self.logs:
-            log.waiting.pop(self, None)
+            log.waiting.discard(self)
         self.later.set(response)
         return 0
 

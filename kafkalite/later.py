@@ -7,14 +7,18 @@ from typing import Any
 
 
 class Later:
-    """Set once; calls `then` with the value, whichever comes first."""
+    """Set once; calls `then` with the value, whichever comes first.
 
-    __slots__ = ("_then", "done", "value")
+    on_abandon: called when nobody wants the response any more
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_on_abandon", "_then", "done", "value")
+
+    def __init__(self, on_abandon: Callable[[], None] | None = None) -> None:
         self.done = False
         self.value: Any = None
         self._then: Callable[[Any], None] | None = None
+        self._on_abandon = on_abandon
 
     def set(self, value: Any) -> None:
         """The response is `value`."""
@@ -30,3 +34,9 @@ class Later:
             call(self.value)
         else:
             self._then = call
+
+    def abandon(self) -> None:
+        """Whoever waited is gone."""
+        self._then = None
+        if not self.done and self._on_abandon is not None:
+            self._on_abandon()

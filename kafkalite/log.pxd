@@ -29,7 +29,7 @@ cdef class Log:
     cdef readonly int64_t high_watermark   # below it all is written, and readable
     cdef readonly int64_t recovery_point   # below it all is durable
     cdef readonly object cut           # what recovery dropped, a Finding or None
-    cdef public object waiting         # dict of what is called after a flush
+    cdef readonly set waiting          # of DelayedFetch, tried again after a flush
 
     cdef Buf pending               # batches of this turn, not written yet
     cdef int64_t written           # bytes of the active segment that are in its file

@@ -1,3 +1,4 @@
+# cython: wraparound=True
 """A partition: an append-only log of record batches in segments, the thing Kafka is made of.
 
     start_offset                        high_watermark   end_offset
@@ -35,7 +36,7 @@ from bedrock.codec.errors import Malformed
 from bedrock.storage.errors import Damaged, Finding
 from bedrock.world import DiskFull
 
-from kafkalite.batch import pack, unpack
+from kafkalite.batch import pack, unpack, unpack_all
 from kafkalite.errors import Code, KafkaError
 from kafkalite.producers import EXPIRY_MS
 from kafkalite.segment import LOG, SNAPSHOT, segment_name
@@ -79,7 +80,7 @@ cdef class Log:
         self.pending = Buf()
         self.segments = []
         self.producers = Producers()
-        self.waiting = {}
+        self.waiting = set()
         self.configure(config)
         self.recover(recovery_point, start_offset)
 
@@ -270,8 +271,8 @@ cdef class Log:
         self.high_watermark = self.end_offset
         self.readable = self.written
         if self.waiting:
-            for wake in list(self.waiting.values()):
-                wake()
+            for wait in list(self.waiting):
+                wait.wake()
 
     def roll(self) -> None:
         """Seal the active segment and begin another."""
@@ -366,13 +367,8 @@ cdef class Log:
 
     def records(self, int64_t offset=0, int64_t max_bytes=1 << 20) -> list:
         """The records from `offset` on, of as many batches as fit max_bytes and at least one."""
-        data = self.read_batches(offset, max_bytes)
-        found = []
-        while data:
-            total = int.from_bytes(data[8:12], "big") + 12
-            found += [record for record in unpack(data[:total]) if record.offset >= offset]
-            data = data[total:]
-        return found
+        found = unpack_all(self.read_batches(offset, max_bytes))
+        return [record for record in found if record.offset >= offset]
 
     def offset_at(self, int64_t timestamp) -> tuple[int, int]:
         """(timestamp, offset) of the first record at or after `timestamp`; (-1, -1) if none."""
@@ -441,12 +437,16 @@ cdef class Log:
             self.entries_changed = False
         self.recovery_point = max(self.recovery_point, self.active.base)
 
+    def release(self) -> None:
+        """Let those go who wait for records."""
+        for wait in list(self.waiting):
+            wait.finish()
+
     def discard(self) -> None:
         """The files are about to be deleted: write no more, and let those go who wait."""
         self.pending.clear()
         self.deleted = True
-        for wake in list(self.waiting.values()):
-            wake()
+        self.release()
 
     def save_indexes(self) -> None:
         """Write the active segment's index files, for tools that look at a running log."""

@@ -88,6 +88,15 @@ cdef class Scanner:
         self.position += h.total
         return p
 
+    def __iter__(self):
+        """(position, header as a dict) of each batch; afterwards `why` tells what ended it."""
+        cdef Header h
+        while True:
+            at = self.position
+            if self.next(&h) is NULL:
+                return
+            yield at, h
+
 
 cdef class Segment:
     """disk, partition: directory and name of the partition; base: first offset.

@@ -18,7 +18,7 @@ import json
 import logging
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFull
@@ -58,6 +58,21 @@ def check_name(name: str) -> None:
         raise KafkaError(Code.INVALID_TOPIC, f"Topic name is illegal: {name!r}")
 
 
+def read_catalog(disk: Disk) -> list[dict[str, Any]]:
+    """What the catalog lists: name, id, partitions and configs of each topic."""
+    try:
+        data = disk.read(CATALOG)
+    except FileNotFoundError:
+        return []
+    try:
+        content = json.loads(data)
+        if content["version"] != CATALOG_VERSION:
+            raise ValueError(f"version {content['version']}")
+        return content["topics"]
+    except (ValueError, KeyError, TypeError) as exc:
+        raise Damaged(CATALOG, 0, f"not a catalog: {exc}") from None
+
+
 @dataclass
 class Topic:
     """overrides: what was set for this topic, text by name; logs: one for each partition."""
@@ -94,7 +109,7 @@ class Topics:
     def _open_all(self) -> None:
         recovery = checkpoint.read(self.disk, checkpoint.RECOVERY_POINT)
         starts = checkpoint.read(self.disk, checkpoint.LOG_START)
-        listed = self._read_catalog()
+        listed = read_catalog(self.disk)
         self._remove_strays({f"{t['name']}-{i}" for t in listed for i in range(t["partitions"])})
         for entry in listed:
             topic = Topic(entry["name"], id_bytes(entry["id"]), entry["configs"])
@@ -102,19 +117,6 @@ class Topics:
                 key = (topic.name, index)
                 self._open_log(topic, index, recovery.get(key, 0), starts.get(key, 0))
             self._list(topic)
-
-    def _read_catalog(self) -> list[dict]:
-        try:
-            data = self.disk.read(CATALOG)
-        except FileNotFoundError:
-            return []
-        try:
-            content = json.loads(data)
-            if content["version"] != CATALOG_VERSION:
-                raise ValueError(f"version {content['version']}")
-            return content["topics"]
-        except (ValueError, KeyError, TypeError) as exc:
-            raise Damaged(CATALOG, 0, f"not a catalog: {exc}") from None
 
     def _remove_strays(self, listed: set[str]) -> None:
         found = {name.split("/")[0] for name in self.disk.list() if "/" in name}
