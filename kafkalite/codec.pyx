@@ -174,7 +174,7 @@ cdef class Field:
         return n
 
     cdef object read(self, Input* source):
-        cdef Py_ssize_t n, i
+        cdef Py_ssize_t n
         cdef uint64_t bits
         cdef double number
         cdef Span span
@@ -190,9 +190,9 @@ cdef class Field:
             return take16(source)
         if kind == INT8 or kind == BOOL:
             want(source, 1)
-            i = <int8_t>source.p[0]
+            n = <int8_t>source.p[0]
             source.p += 1
-            return i if kind == INT8 else i != 0
+            return n if kind == INT8 else n != 0
         if kind == STRUCT:
             return self.struct.read(source)
         if kind == UUID:
@@ -208,7 +208,7 @@ cdef class Field:
             return None
         if kind == ARRAY:
             items = []
-            for i in range(n):
+            for _ in range(n):
                 items.append(self.item.read(source))
             return items
         source.p += n

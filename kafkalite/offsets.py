@@ -7,8 +7,8 @@ own form, so that its tools read them:
     value  version int16 (3), offset int64, leader_epoch int32, metadata string, time int64
            null: the offset was deleted
 
-The last record of a key counts.  When the log has grown by a segment since, everything is written
-once more and what came before is deleted: a compaction that needs no cleaner, the state being small.
+The last record of a key counts.  When the log has grown by a segment, everything is written once
+more and what came before is deleted: a compaction that needs no cleaner, the state being small.
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ acks=1 and acks=all the response leaves after the log's flush of this turn (ther
 so both mean the same); with acks=0 there is no response.
 """
 
-from libc.stdint cimport int64_t
-
 from kafkalite.batch cimport CODEC_BITS, HEADER, get16
 from kafkalite.codec cimport Span
 from kafkalite.log cimport Appended, Log

@@ -277,7 +277,6 @@ cdef class Segment:
     def find_time(self, int64_t timestamp) -> bytes:
         """The first batch with a record at or after `timestamp`; b"" if there is none."""
         cdef Header h
-        cdef bytes data
         if self.max_timestamp < timestamp:
             return b""
         cdef Py_ssize_t i = self.times.at_or_below(timestamp - 1)

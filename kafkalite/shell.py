@@ -173,7 +173,7 @@ class Shell(Grammar):
 
     async def _topics(self) -> str:
         topics = (await self._metadata())["topics"]
-        rows = [(t["name"], len(t["partitions"]), "yes" if t["is_internal"] else "") for t in topics]
+        rows = [(t["name"], len(t["partitions"]), t["is_internal"]) for t in topics]
         return render(["topic", "partitions", "internal"], rows)
 
     async def _create(self, topic: str, partitions: str = "-1") -> str:

@@ -128,7 +128,7 @@ def delete_topics(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     """Remove topics with all their records and committed offsets."""
     wanted = [(t["name"], t["topic_id"]) for t in request["topics"]]
     wanted += [(name, bytes(16)) for name in request["topic_names"]]
-    results = []
+    results: list[dict[str, Any]] = []
     for name, topic_id in wanted:
         try:
             topic = broker.topics.find(name, topic_id)
