@@ -3,7 +3,6 @@
 import sys
 
 from bedrock.app.main import main as run
-
 from kafkalite.config import COMPONENT
 
 

@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bedrock.world import DiskFull
-
 from kafkalite.coordinator import Coordinator
 from kafkalite.producer_ids import ProducerIds
 from kafkalite.topics import Topics, id_text
 
 if TYPE_CHECKING:
     from bedrock.world import Timer, World
-
     from kafkalite.config import KafkaConfig
 
 logger = logging.getLogger("kafkalite")

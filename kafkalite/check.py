@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from bedrock.codec.errors import Malformed
 from bedrock.storage.errors import Damaged, Finding
-
 from kafkalite import checkpoint
 from kafkalite.index import Index
 from kafkalite.segment import LOG, OFFSETS, TIMES, Scanner

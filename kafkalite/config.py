@@ -8,7 +8,6 @@ from typing import Any
 
 from bedrock.app.component import Component, Port
 from bedrock.app.config import ServerConfig, option
-
 from kafkalite.topic_config import ConfigType, LogConfig
 
 

@@ -11,7 +11,6 @@ from kafkalite.offsets import Committed, Offsets, Partition
 
 if TYPE_CHECKING:
     from bedrock.world import World
-
     from kafkalite.topics import Topics
 
 MAX_METADATA_BYTES = 4096

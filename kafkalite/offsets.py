@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 from bedrock.codec.errors import Malformed
 from bedrock.world import DiskFull
-
 from kafkalite.batch import Record
 from kafkalite.errors import KafkaError
 from kafkalite.schema import table

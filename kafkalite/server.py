@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from bedrock.net import Server as Listener
 from bedrock.world import World
-
 from kafkalite.broker import Broker
 from kafkalite.session import KafkaSession
 

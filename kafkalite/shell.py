@@ -15,7 +15,6 @@ from typing import Any
 from bedrock.app.shell import Candidate, Grammar
 from bedrock.app.tables import render
 from bedrock.world import OsClock
-
 from kafkalite.apis import APIS
 from kafkalite.batch import Record, pack, unpack_all
 from kafkalite.errors import Code

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFull
-
 from kafkalite import checkpoint
 from kafkalite.errors import Code, KafkaError
 from kafkalite.log import Log

@@ -172,7 +172,7 @@ def describe_log_dirs(broker: Broker, request: dict, call: Call) -> dict[str, An
     """How large each partition is."""
     wanted = request["topics"]
     if wanted is None:
-        names = {name: None for name in broker.topics.by_name}
+        names = dict.fromkeys(broker.topics.by_name)
     else:
         names = {item["name"]: item["partitions"] for item in wanted}
     topics = []

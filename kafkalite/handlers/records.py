@@ -7,7 +7,6 @@ from typing import Any
 
 from bedrock.codec.errors import Malformed
 from bedrock.world import DiskFull
-
 from kafkalite.broker import Broker, Call
 from kafkalite.errors import Code, KafkaError
 from kafkalite.log import Log
