@@ -5,7 +5,10 @@ Importing a module binds its handlers to their rows; the engine does so when a s
 
 from importlib import import_module
 
-MODULES = ("strings", "connection", "pubsub")
+MODULES = (
+    "strings", "lists", "hashes", "sets", "zsets", "zset_ranges", "zset_algebra", "keys",
+    "connection", "pubsub",
+)
 
 
 def import_all() -> None:

@@ -326,6 +326,17 @@ cdef class Database:
         self.expires.clear()
         return 0
 
+    def exchange(self, Database other not None) -> None:
+        """SWAPDB: each gets the other's keys; clients stay where they are."""
+        affected = {(self, key) for key in (*self.watched, *self.blocked)} \
+            | {(other, key) for key in (*other.watched, *other.blocked)}
+        before = {(db, key): (<Database>db).find_bytes(key) for db, key in affected}
+        self.keys, other.keys = other.keys, self.keys
+        self.expires, other.expires = other.expires, self.expires
+        for db, key in affected:
+            if (<Database>db).find_bytes(key) is not before[db, key]:
+                (<Database>db).tell(key, 0, "")
+
     # ------------------------------------------------------------------ deadlines
 
     cdef int64_t expires_at(self, const Arg* key) noexcept:
