@@ -14,32 +14,18 @@ from bedrock.net.tls import secure
 from bedrock.world.net import Limits
 
 cdef enum:
-    SPAN_STEP = 256 << 10
+    STEP = 256 << 10               # handed to the transport at once
 
 
 cdef class AsyncioLink(Link):
-    """A transport's link.  What the transport buffers counts as queued."""
+    """A transport's link.  Output stays in our queue until the transport wants more."""
 
     cdef object transport
     cdef bint stuck                # the transport asked to pause writing
 
     cdef int push_output(self) except -1:
         while self.queued and not self.stuck:
-            segment = None
-            if self.out is None or self.out.n == 0:
-                segment = self.next_segment()
-            if segment is None:
-                data = bytes(self.out)
-                self.out.clear()
-            else:
-                data = self.queue.popleft()
-                if isinstance(data, FileSpan):
-                    span = data
-                    data = span.file.read_at(span.offset, min(span.count, SPAN_STEP))
-                    span.offset += len(data)
-                    span.count -= len(data)
-                    if span.count:
-                        self.queue.appendleft(span)
+            data = self.next_piece()
             self.driver.sends += 1
             self.transport.write(data)
             self.taken(len(data))
@@ -50,6 +36,30 @@ cdef class AsyncioLink(Link):
         if self.closing and not self.queued:
             self.transport.close()
         return 0
+
+    cdef object next_piece(self):
+        """At most STEP bytes of what is first in line, taken out of it."""
+        cdef size_t step
+        segment = None
+        if self.out is None or self.out.n == 0:
+            segment = self.next_segment()
+        if segment is None:
+            step = min(self.out.n, <size_t>STEP)
+            data = self.out.p[:step]
+            self.out.drop(step)
+            return data
+        self.queue.popleft()
+        if isinstance(segment, FileSpan):
+            data = segment.file.read_at(segment.offset, min(segment.count, STEP))
+            segment.offset += len(data)
+            segment.count -= len(data)
+            rest = segment
+        else:
+            view = memoryview(segment).cast("B")
+            data, rest = view[:STEP], view[STEP:]
+        if len(rest):
+            self.queue.appendleft(rest)
+        return data
 
     cdef int want_read(self, bint on) except -1:
         if self.transport.is_closing() or self.transport.is_reading() == on:
