@@ -21,19 +21,18 @@ import asyncio
 import errno
 import os
 import socket
-import ssl
 
-from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.ref cimport PyObject
 from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EMFILE, ENFILE, EPIPE, \
     errno as c_errno
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 from posix.types cimport off_t
 
 from bedrock.net.buf cimport Buf
 from bedrock.net.driver cimport Driver
 from bedrock.net.session cimport Link, Session
 from bedrock.net.session import FileSpan
+from bedrock.net.sockets import listening, plain_address, unlink
 from bedrock.net.tls import secure
 from bedrock.world.disk cimport File
 from bedrock.world.net import Limits
@@ -140,7 +139,7 @@ cdef class Listener(Watched):
         self.tls = tls
         self.links = set()
         self.tcp = sock.family != socket.AF_UNIX
-        self.address = sock.getsockname()[:2] if self.tcp else sock.getsockname()
+        self.address = plain_address(sock.getsockname())
         self.fd = os.dup(sock.fileno())
         reactor.watched[self.fd] = self
         self.watch(EPOLLIN)
@@ -152,8 +151,7 @@ cdef class Listener(Watched):
         self.forget()
         self.sock.close()
         self.sock = None
-        if not self.tcp and os.path.exists(self.address):
-            os.unlink(self.address)
+        unlink(self.address)
 
     cdef int ready(self, uint32_t events) except -1:
         cdef int fd, i, one = 1
@@ -198,7 +196,7 @@ cdef class EpollLink(Link):
                     name = sock.getpeername()
                 except OSError:
                     return None
-            self.address = name[:2] if isinstance(name, tuple) else name
+            self.address = plain_address(name)
         return self.address
 
     cdef int readable(self) except -1:
@@ -445,22 +443,7 @@ cdef class Reactor(Driver):
 
     def listen(self, factory, address, *, limits=Limits(), tls=None) -> Listener:
         """See bedrock.world.Net."""
-        if isinstance(address, str):
-            if os.path.exists(address):
-                os.unlink(address)
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        else:
-            host, port = address
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.setblocking(False)
-            sock.bind(address)
-            sock.listen(1024)
-        except BaseException:
-            sock.close()
-            raise
+        sock = listening(address)
         return Listener(self, sock, factory, limits, tls)
 
     async def connect(self, factory, address, *, limits=Limits(), tls=None, timeout_s=10.0):

@@ -145,6 +145,8 @@ cdef class TlsLink(Link):
         return self.sink
 
     cdef int deliver(self, Buf scratch) except -1:
+        if self.queued:
+            return Link.deliver(self, scratch)
         self.tls.encrypt(scratch.p, scratch.n)
         self.tls.flush(None)
         return 0
