@@ -36,7 +36,6 @@ class DatanodeConfig(ServerConfig):
     namenode: str = option("127.0.0.1:8020", "host:port of the NameNode's RPC")
     rack: str = option("/default-rack", "where it stands, for the placement of replicas")
     heartbeat_s: float = option(1.0, "seconds between heartbeats")
-    until_stdin_ends: bool = option(False, "stop when standard input ends: for a supervisor")
 
 
 COMPONENT = Component(

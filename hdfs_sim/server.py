@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -162,8 +163,8 @@ class Child:
                 "--namenode", f"{server.config.host}:{server.ports['port']}",
                 "--data-dir", server.world.disk.path(f"datanode{self.number}"),
                 "--heartbeat-s", str(server.config.heartbeat_s),
-                "--log-level", server.config.log_level, "--until-stdin-ends",
-                stdin=asyncio.subprocess.PIPE)
+                "--log-level", server.config.log_level,
+                stdin=asyncio.subprocess.PIPE, env={**os.environ, "BEDROCK_SUPERVISED": "1"})
             code = await self.process.wait()
             self.process = None
             if clock.now_ns() - began_ns > RESTART_MAX_S * 1e9:

@@ -166,6 +166,7 @@ cdef class Xceiver(Session):
         self.state = IDLE
         self.acks = deque()
         self.syncs = []
+        self.half_open = True
 
     cdef Py_ssize_t feed(self, const char* p, size_t n, Buf out) except -2:
         cdef size_t done = 0
@@ -331,6 +332,9 @@ cdef class Xceiver(Session):
             except Exception as exc:
                 self.refuse(ack, exc)
                 return size
+        if k.last:
+            # The client may close its sending half now, and still wants the acks.
+            self.link.hold()
         if k.last or k.sync:
             if not self.syncs:
                 clock = self.node.world.clock
@@ -413,6 +417,7 @@ cdef class Xceiver(Session):
                 self.link.close()
             elif ack.last:
                 self.let_go()
+                self.link.resume()
                 return 0
         return 0
 

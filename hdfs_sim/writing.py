@@ -233,6 +233,8 @@ class Writing:
                 return False
             if file.client is None or file.blocks[-1:] != [block]:
                 raise LeaseExpired(f"{path} changed while it was being completed")
+        elif file.blocks and not file.blocks[-1].complete:
+            return False
         self._close(file)
         return True
 
