@@ -24,11 +24,11 @@ from chat.numerics import (
     NOSUCHNICK,
     NOTONCHANNEL,
     NOTOPIC,
-    Numeric,
     TOPIC,
     TOPICWHOTIME,
     USERNOTINCHANNEL,
     USERONCHANNEL,
+    Numeric,
 )
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ TOPIC_LENGTH = 390
 
 def join(network: Network, client: Client, message: Message) -> None:
     if message.params[0] == "0":
-        for channel in list(client.channels.values()):
-            _part(network, client, channel, client.nick)
+        for joined in list(client.channels.values()):
+            _part(network, client, joined, client.nick)
         return
     keys = message.params[1].split(",") if len(message.params) > 1 else []
     names = message.params[0].split(",")
@@ -54,8 +54,8 @@ def join(network: Network, client: Client, message: Message) -> None:
             continue
         channel = network.channel(name)
         if channel is None:
-            channel = network.channels[fold(name)] = Channel(name, network.now_s())
-            _enter(network, client, channel, {"o"})
+            founded = network.channels[fold(name)] = Channel(name, network.now_s())
+            _enter(network, client, founded, {"o"})
         elif client not in channel.members:
             refusal = _refusal(client, channel, key)
             if refusal is not None:
@@ -123,8 +123,11 @@ def kick(network: Network, client: Client, message: Message) -> None:
     else:
         for nick in nicks.split(","):
             victim = network.find(nick)
-            if victim is None or victim not in channel.members:
-                client.reply(USERNOTINCHANNEL, nick, channel.name)
+            if victim is None:
+                client.reply(NOSUCHNICK, nick)
+                continue
+            if victim not in channel.members:
+                client.reply(USERNOTINCHANNEL, victim.nick, channel.name)
                 continue
             told = network.event(client.mask, "KICK", channel.name, victim.nick, reason)
             network.tell(channel.members, told)

@@ -91,6 +91,4 @@ class Client:
 
     def neighbours(self) -> set[Client]:
         """All who share a channel with this client, without itself."""
-        return {
-            member for channel in self.channels.values() for member in channel.members
-        } - {self}
+        return {member for channel in self.channels.values() for member in channel.members} - {self}

@@ -32,6 +32,6 @@ COMPONENT = Component(
     ),
     server="chat.server:Server",
     check="chat.history:check",
-    shell="chat.shell:Grammar",
+    shell="chat.shell:ChatGrammar",
     bench="benchmarks.chat:main",
 )

@@ -164,6 +164,8 @@ def _select(
     network: Network, key: str, subcommand: str, points: list[str], limit: int
 ) -> list[Entry]:
     history = network.history
+    if subcommand not in ("LATEST", "BEFORE", "AFTER", "AROUND", "BETWEEN"):
+        raise LookupError(subcommand)
     if subcommand == "LATEST":
         now = history.now_ms() + 1
         latest = history.before(key, now, limit)
@@ -179,11 +181,9 @@ def _select(
     if subcommand == "AROUND":
         half = limit // 2
         return history.before(key, at, half) + history.after(key, at - 1, limit - half)
-    if subcommand == "BETWEEN":
-        if len(points) < 2:
-            raise ValueError("two points")
-        return history.between(key, at, _time(network, key, points[1]), limit)
-    raise LookupError(subcommand)
+    if len(points) < 2:
+        raise ValueError("BETWEEN takes two points")
+    return history.between(key, at, _time(network, key, points[1]), limit)
 
 
 def _time(network: Network, key: str, point: str) -> int:

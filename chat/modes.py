@@ -152,7 +152,7 @@ def _change(
             return None
         channel.key = arg[:KEY_LENGTH] if adding else ""
         return channel.key if adding else "*"
-    if adding and not (arg.isascii() and arg.isdigit() and 0 < int(arg[:9])):
+    if adding and not (arg.isascii() and arg.isdigit() and int(arg[:9]) > 0):
         return None
     if not adding and not channel.limit:
         return None

@@ -28,7 +28,9 @@ def is_channel(name: str) -> bool:
 
 
 def valid_channel(name: str) -> bool:
-    return is_channel(name) and 1 < len(name) <= CHANNEL_LENGTH and not re.search(r"[ ,:\x07]", name)
+    return (
+        is_channel(name) and 1 < len(name) <= CHANNEL_LENGTH and not re.search(r"[ ,:\x07]", name)
+    )
 
 
 def complete_mask(mask: str) -> str:

@@ -37,9 +37,7 @@ def who(network: Network, client: Client, message: Message) -> None:
     else:
         for other in list(network.nicks.values()):
             if other.registered and _who_matches(network, client, other, target):
-                shared = next(
-                    (c for c in other.channels.values() if c.is_visible_to(client)), None
-                )
+                shared = next((c for c in other.channels.values() if c.is_visible_to(client)), None)
                 _who_reply(network, client, other, shared)
     client.reply(n.ENDOFWHO, target)
 

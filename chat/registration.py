@@ -1,6 +1,6 @@
 """Coming and going: CAP, PASS, NICK, USER, PING, QUIT, OPER, KILL.
 
-    connected ── NICK and USER (and CAP END, if CAP was begun; PASS, if asked) ──► registered
+connected ── NICK and USER (and CAP END, if CAP was begun; PASS, if asked) ──► registered
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from bedrock import __version__
 from chat.capabilities import CAPABILITIES
 from chat.channel import FLAGS, RANKS
 from chat.client import USER_MODES
+from chat.history import timestamp
 from chat.message import Message
 from chat.names import CHANNEL_LENGTH, NICK_LENGTH, fold, valid_nick
 from chat.numerics import (
@@ -138,9 +139,7 @@ def nick(network: Network, client: Client, message: Message) -> None:
         return
     if client.registered:
         network.remember(client)
-        network.tell(
-            client.neighbours() | {client}, network.event(client.mask, "NICK", wanted)
-        )
+        network.tell(client.neighbours() | {client}, network.event(client.mask, "NICK", wanted))
     if client.nick:
         del network.nicks[fold(client.nick)]
     network.nicks[fold(wanted)] = client
@@ -172,10 +171,9 @@ def welcome_if_complete(network: Network, client: Client) -> None:
     client.registered = True
     config = network.config
     version = f"bedrock-chat-{__version__}"
-    made = network.created_ms // 1000
     client.reply(WELCOME, text=f"Welcome to the {config.network} network, {client.mask}")
     client.reply(YOURHOST, text=f"Your host is {network.name}, running {version}")
-    client.reply(CREATED, text=f"This server was started {made} seconds after 1970")
+    client.reply(CREATED, text=f"This server was started at {timestamp(network.created_ms)}")
     client.reply(
         MYINFO, network.name, version, "".join(sorted(USER_MODES)), "Ibeiklmnostv", "Ibeklov"
     )

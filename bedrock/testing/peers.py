@@ -198,7 +198,7 @@ def ngircd() -> Peer:
         (peer.directory / "ngircd.conf").write_text(
             "[Global]\nName = peer.example\nInfo = a peer\nAdminEMail = a@peer.example\n"
             f"Listen = {HOST}\nPorts = {peer.port}\nMotdPhrase = hello\n"
-            "[Limits]\nMaxConnectionsIP = 0\n"
+            "[Limits]\nMaxConnectionsIP = 0\nMaxPenaltyTime = 0\n"
             "[Options]\nDNS = no\nIdent = no\nPAM = no\n"
         )
 
