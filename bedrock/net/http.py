@@ -31,8 +31,7 @@ from bedrock.net.session import FileSpan, Session
 
 log = logging.getLogger("bedrock.net.http")
 
-Part = bytes | FileSpan
-Body = Part | tuple[Part, ...] | AsyncIterator[bytes]
+Body = Any  # bytes, FileSpan, a tuple of both, or AsyncIterator[bytes]
 REASONS = {status.value: status.phrase for status in HTTPStatus}
 STREAM_HIGH = 1 << 20  # bytes of an unread request body at which reading stops
 

@@ -30,7 +30,7 @@ from posix.types cimport off_t
 
 from bedrock.net.buf cimport Buf
 from bedrock.net.driver cimport Driver
-from bedrock.net.session cimport Link, Session
+from bedrock.net.session cimport Link
 from bedrock.net.session import FileSpan
 from bedrock.net.sockets import listening, plain_address, unlink
 from bedrock.net.tls import secure
@@ -154,9 +154,9 @@ cdef class Listener(Watched):
         unlink(self.address)
 
     cdef int ready(self, uint32_t events) except -1:
-        cdef int fd, i, one = 1
+        cdef int fd, one = 1
         cdef EpollLink link
-        for i in range(ACCEPTS):
+        for _ in range(ACCEPTS):
             fd = accept4(self.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd < 0:
                 # Out of descriptors: the connection waits in the kernel's queue for one.
@@ -298,8 +298,8 @@ cdef class EpollLink(Link):
             put = sendfile(self.socket.fd, file.fileno(), &offset, min(segment.count, SPAN_STEP))
             if put == 0:
                 # The file is shorter than promised: the framing is lost, so is the connection.
-                c_errno = EPIPE
-                return -1
+                self.broken(EPIPE)
+                return 0
             if put > 0:
                 segment.offset += put
                 segment.count -= put
@@ -322,7 +322,6 @@ cdef class EpollLink(Link):
     cdef int disconnect(self, bint reset) except -1:
         cdef linger hard
         cdef Reactor reactor = <Reactor>self.driver
-        cdef int i
         if self.socket.fd < 0:
             return 0
         self.peer_address()
@@ -332,7 +331,7 @@ cdef class EpollLink(Link):
         else:
             # Closing with unread input sends a reset, which can overtake our last reply.
             shutdown(self.socket.fd, SHUT_WR)
-            for i in range(16):
+            for _ in range(16):
                 if c_recv(self.socket.fd, reactor.input, SCRATCH, MSG_DONTWAIT) <= 0:
                     break
         if self.listener is not None:

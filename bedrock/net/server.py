@@ -68,6 +68,7 @@ class Server:
     @property
     def counters(self) -> dict[str, int]:
         """Counters of the driver, shared by all servers of a world, and ours."""
+        assert self.world.net is not None
         return {**self.world.net.counters, "clients": len(self.links), "expired": self.expired}
 
     async def drain(self, grace_s: float = 5.0) -> int:

@@ -1,6 +1,6 @@
 """WebSocket (RFC 6455): frames by wsproto, as a session that HTTP upgrades to.
 
-    HttpSession ── GET with Upgrade ──► accept(request, session) ──► Upgrade ──► WebSocketSession
+HttpSession ── GET with Upgrade ──► accept(request, session) ──► Upgrade ──► WebSocketSession
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from bedrock.net.session import Session
 MESSAGE_BYTES = 1 << 20
 
 
-def accept(request: Request, session: WebSocketSession, subprotocols: Sequence[str] = ()) -> Upgrade:
+def accept(
+    request: Request, session: WebSocketSession, subprotocols: Sequence[str] = ()
+) -> Upgrade:
     """Answer a handshake: the first of `subprotocols` the client offers is chosen.
 
     HttpError 400 or 426 when the request is no WebSocket handshake of version 13.
@@ -105,7 +107,7 @@ class WebSocketSession(Session):
         if self._size > MESSAGE_BYTES:
             self.close(CloseReason.MESSAGE_TOO_BIG)
             return
-        self._parts.append(event.data)
+        self._parts.append(event.data)  # type: ignore[arg-type]
         if event.message_finished:
             parts, self._parts, self._size = self._parts, [], 0
             if isinstance(event, TextMessage):
