@@ -42,6 +42,10 @@ cdef class Index:
         key = tuple([row[<Py_ssize_t>i] for i in self.positions])
         return None if None in key else key
 
+    def key(self, tuple row):
+        """`key_of` for Python."""
+        return self.key_of(row)
+
     cdef int add(self, object key, int64_t tid) except -1:
         raise NotImplementedError
 

@@ -1,17 +1,19 @@
 """Errors as PostgreSQL reports them: a SQLSTATE, a message, and where it helps more fields.
 
 The five-character codes are those of PostgreSQL's Appendix A.  `DatabaseError` is what the engine
-raises; the front end's own error has the same attributes, so that the wire reports both alike.
+raises: the front end's `SqlError` with more fields, so that the wire reports both alike.
 """
 
 from __future__ import annotations
 
+from query_planner.errors import SqlError
 
-class DatabaseError(Exception):
+
+class DatabaseError(SqlError):
     """A statement failed.
 
     sqlstate   the code, e.g. "23505"
-    position   1-based character of the statement, or None
+    position   1-based character of the statement, 0 = none
     fields     further protocol fields by letter: t table, c column, n constraint, s schema
     """
 
@@ -22,16 +24,11 @@ class DatabaseError(Exception):
         *,
         detail: str = "",
         hint: str = "",
-        position: int | None = None,
+        position: int = 0,
         severity: str = "ERROR",
         **fields: str,
     ) -> None:
-        super().__init__(message)
-        self.sqlstate = sqlstate
-        self.message = message
-        self.detail = detail
-        self.hint = hint
-        self.position = position
+        super().__init__(sqlstate, message, position, detail, hint)
         self.severity = severity
         self.fields = fields
 

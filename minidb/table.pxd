@@ -18,6 +18,7 @@ cdef class TableStore:
     cdef bint writable(self, RowGroup group, Py_ssize_t slot, Transaction t,
                        Snapshot s) except -1
     cdef int check_unique(self, Index index, object key, int64_t tid, Transaction t) except -1
+    cdef int64_t holder_of(self, Index index, object key, int64_t tid, Transaction t) except -2
     cdef int64_t insert_row(self, Transaction t, tuple row) except -1
     cdef bint update_row(self, Transaction t, Snapshot s, int64_t tid, tuple columns,
                          tuple values) except -1

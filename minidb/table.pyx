@@ -174,6 +174,13 @@ cdef class TableStore:
 
     cdef int check_unique(self, Index index, object key, int64_t tid, Transaction t) except -1:
         """Duplicate if a row other than tid holds key; Blocked if that is not settled."""
+        if self.holder_of(index, key, tid, t) >= 0:
+            raise Duplicate(index, key)
+        return 0
+
+    cdef int64_t holder_of(self, Index index, object key, int64_t tid, Transaction t) except -2:
+        """The tid of the live row, other than `tid`, that has the key; -1 = none.  It counts what
+        is committed now, whatever t's snapshot: that is what uniqueness is about."""
         cdef RowGroup group
         cdef Py_ssize_t slot
         cdef int64_t other, stamp, death
@@ -195,8 +202,16 @@ cdef class TableStore:
                 continue
             if stamp > FIRST_TRANSACTION and stamp != t.id:
                 raise Blocked(t.manager.running[stamp])
-            raise Duplicate(index, key)
-        return 0
+            return other
+        return -1
+
+    def holder(self, Index index, key, Transaction t) -> int:
+        """The tid of the live row with this key, -1 if none (or the key has a NULL)."""
+        return -1 if key is None else self.holder_of(index, key, -1, t)
+
+    def newest(self, int64_t tid) -> tuple:
+        """The row as it stands, whoever wrote it."""
+        return self.group_of(tid).row(tid & (GROUP_ROWS - 1))
 
     cdef int64_t insert_row(self, Transaction t, tuple row) except -1:
         cdef Index index
