@@ -41,8 +41,8 @@ TOPIC_LENGTH = 390
 
 def join(network: Network, client: Client, message: Message) -> None:
     if message.params[0] == "0":
-        for channel in list(client.channels.values()):
-            _part(network, client, channel, client.nick)
+        for joined in list(client.channels.values()):
+            _part(network, client, joined, client.nick)
         return
     keys = message.params[1].split(",") if len(message.params) > 1 else []
     names = message.params[0].split(",")

@@ -1,1 +1,1 @@
-""""""
+"""A time-series database that speaks Prometheus and InfluxDB."""

@@ -1,7 +1,7 @@
 """`check DIR`: read the data of a stopped server and say what is wrong with it.
 
-A component's checker is a function `(disk) -> Iterable[Finding]` (bedrock.storage.errors); a finding
-is harmless when a restart mends it by itself (a torn tail).
+A component's checker is a function `(disk) -> Iterable[Finding]` (bedrock.storage.errors); a
+finding is harmless when a restart mends it by itself (a torn tail).
 """
 
 from __future__ import annotations

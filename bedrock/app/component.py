@@ -67,6 +67,11 @@ class Component:
     shell: str = ""
     bench: str = ""
 
+    @property
+    def module(self) -> str:
+        """What `python -m` runs: the package of the server."""
+        return self.server.partition(":")[0].rpartition(".")[0]
+
     def load(self, part: str) -> Any:
         """Import the part named by the field `part` ("server", "check", "shell", "bench")."""
         module, _, attribute = getattr(self, part).partition(":")

@@ -73,3 +73,18 @@ def add_options(
                 "%", "%%"
             ),
         )
+
+
+def as_flags(options: dict[str, Any]) -> list[str]:
+    """Config fields as command-line flags."""
+    flags: list[str] = []
+    for name, value in options.items():
+        if value is True:
+            flags.append(flag(name))
+        elif value is False:
+            continue  # the default of every switch of ours
+        elif isinstance(value, (list, tuple)):
+            flags += [flag(name), ",".join(map(str, value))]
+        else:
+            flags += [flag(name), str(value)]
+    return flags

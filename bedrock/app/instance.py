@@ -24,6 +24,7 @@ from bedrock.net.reactor import Reactor
 from bedrock.world import OsClock, OsDisk, Turn, World
 
 STOP_S = 1.0  # after the drain, for closing files
+MEMORY = "/dev/shm"  # noqa: S108 - names in it are made by mkdtemp
 
 
 class PortTaken(Exception):
@@ -177,6 +178,5 @@ def temporary_directory(name: str) -> str:
     """A new directory for data nobody keeps: in memory where the machine has /dev/shm."""
     import tempfile
 
-    shm = "/dev/shm"  # noqa: S108 - mkdtemp below makes a private, unguessable name
-    where = shm if os.access(shm, os.W_OK) else None
+    where = MEMORY if os.access(MEMORY, os.W_OK) else None
     return tempfile.mkdtemp(prefix=f"bedrock-{name}-", dir=where)

@@ -263,6 +263,10 @@ cdef class Medium:
             # Of files only reachable again because their removal was undone.
             if (<Inode>inode).dirty:
                 (<Inode>inode).crash("", lambda *_: DROP)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process alone (`kill -9`): the cache survives, open files do not."""
         self.boots += 1
         self.off = False
         self.arm()

@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from bedrock.app.component import Component, component
-from bedrock.app.config import flag, resolve
+from bedrock.app.config import resolve
+from bedrock.app.flags import as_flags
 from bedrock.app.instance import Instance, temporary_directory
 
 START_S = 30.0
@@ -174,7 +175,7 @@ class Process(Running):
         with tempfile.TemporaryDirectory(prefix="bedrock-ready-") as folder:
             ready = Path(folder, "ready")
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self.component.name, "serve", *as_flags(self._options),
+                [sys.executable, "-m", self.component.module, "serve", *as_flags(self._options),
                  "--ready-file", str(ready)],
                 stdin=subprocess.PIPE,
                 env={**os.environ, "BEDROCK_SUPERVISED": "1"},
@@ -223,21 +224,6 @@ def wait_ready(path: Path, process: subprocess.Popen, timeout_s: float = START_S
             raise TimeoutError(f"{process.args!r} was not ready within {timeout_s} s")
         time.sleep(0.002)
     return json.loads(path.read_text())
-
-
-def as_flags(options: dict[str, Any]) -> list[str]:
-    """Config fields as command-line flags."""
-    flags: list[str] = []
-    for name, value in options.items():
-        if value is True:
-            flags.append(flag(name))
-        elif value is False:
-            continue
-        elif isinstance(value, (list, tuple)):
-            flags += [flag(name), ",".join(map(str, value))]
-        else:
-            flags += [flag(name), str(value)]
-    return flags
 
 
 def run(name: str, *, process: bool = False, **options: Any) -> Any:
