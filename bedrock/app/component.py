@@ -47,6 +47,7 @@ class Component:
     check    function (disk: Disk) -> Iterable[Finding]: the offline consistency checker
     shell    class with the `Grammar` interface of bedrock.app.shell
     bench    function (argv: list[str]) -> int
+    simulation  async function (sim: Simulation) that plays it under faults; see bedrock.sim
 
     The server class is called with (world: World, config) and has
 
@@ -66,6 +67,7 @@ class Component:
     check: str = ""
     shell: str = ""
     bench: str = ""
+    simulation: str = ""
 
     @property
     def module(self) -> str:
