@@ -79,15 +79,15 @@ class Caller(Session):
 
     async def ask(self, commands: list[Command]) -> list[Any]:
         """The answers to commands; several are sent as one transaction."""
-        if len(commands) > 1:
-            commands = [(b"MULTI",), *commands, (b"EXEC",)]
-        answers = []
-        self.link.write(b"".join(map(request, commands)))
-        for _ in commands:
+        sent = commands if len(commands) == 1 else [(b"MULTI",), *commands, (b"EXEC",)]
+        last: Any = None
+        self.link.write(b"".join(map(request, sent)))
+        for _ in sent:
             self.answer = asyncio.get_running_loop().create_future()
             self.received(b"", None)
-            answers.append(await self.answer)
-        return answers[-1] if isinstance(answers[-1], list) else answers[-1:]
+            last = await self.answer
+        # An aborted transaction has one error for all its commands.
+        return last if isinstance(last, list) else [last] * len(commands)
 
 
 def request(words: Command) -> bytes:
@@ -100,7 +100,8 @@ class Client:
 
     def __init__(self, sim: Simulation, world: World, number: int, history: list[Op]):
         self.sim = sim
-        self.world = world
+        assert world.net is not None
+        self.net = world.net
         self.number = number
         self.history = history
         self.rand = world.rand
@@ -135,7 +136,7 @@ class Client:
             async with asyncio.timeout(PATIENCE_S):
                 if self.caller is None or self.caller.link.closed:
                     self.caller = None
-                    self.caller = await self.world.net.connect(Caller, ("server", 6379))
+                    self.caller = await self.net.connect(Caller, ("server", 6379))
                 sent = True
                 outputs = await self.caller.ask(commands)
         except (OSError, TimeoutError):
@@ -146,7 +147,7 @@ class Client:
         ended = math.inf if outputs[0] is UNKNOWN else self.sim.tick()
         if not sent:
             return False
-        for command, output in zip(commands, outputs * (len(commands) // len(outputs))):
+        for command, output in zip(commands, outputs, strict=True):
             self.note(Op(self.number, begun, ended, command, output))
         return ended != math.inf
 
