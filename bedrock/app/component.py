@@ -47,7 +47,7 @@ class Component:
     check    function (disk: Disk) -> Iterable[Finding]: the offline consistency checker
     shell    class with the `Grammar` interface of bedrock.app.shell
     bench    function (argv: list[str]) -> int
-    simulation  async function (sim: Simulation) that plays it under faults; see bedrock.sim
+    simulation  async function (sim: Simulation) that plays it under faults
 
     The server class is called with (world: World, config) and has
 

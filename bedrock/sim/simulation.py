@@ -267,6 +267,7 @@ class Simulation:
             machine.resume()
             machine.medium.capacity = 0
             machine.medium.faults.sync_eio = 0
+            machine.medium.arm()
             await self.bring_up(machine)
         self.calm.set()
 
@@ -304,7 +305,12 @@ class Simulation:
     async def _crashes(self, machine: Machine, per_s: float, crash: Callable[[], None]) -> None:
         while True:
             await self._next(per_s)
-            crash()
+            if self.rand.chance(0.3):
+                crash()
+            else:
+                # In the middle of something: at one of the next disk operations.
+                machine.medium.on_cut = crash
+                machine.medium.arm(crash_at=1 + self.rand.below(8))
 
     async def _restarts(self, machine: Machine) -> None:
         """A supervisor: what is down is started again after a while."""
