@@ -240,14 +240,18 @@ cdef class Replica:
 cdef class BlockStore:
     """All replicas below a directory, found again when it is opened.
 
+    scan: False leaves everything as it is and `replicas` empty, for the checker.
+
     Invariant 5: `replicas` holds exactly what is on the disk, but for damaged files, which
     `check` names.
     """
 
-    def __init__(self, Disk disk):
+    def __init__(self, Disk disk, scan=True):
         self.disk = disk
         self.replicas = {}
         self.folders = {}
+        if not scan:
+            return
         self._folder("rbw")
         self.disk.remove_tree("tmp")
         self._finish_renames(self.disk.list())

@@ -9,9 +9,9 @@ DataNodes report replicas; nothing of this is on the NameNode's disk.
 Priorities, most urgent first:  0 one good replica left   1 fewer than a third of what is wanted
                                 2 fewer than wanted       3 none left (nothing can be done)
 
-Safe mode: after a start, until `threshold` of all complete blocks have a good replica and
-`datanodes_min` DataNodes have reported, nothing is copied or deleted and the namespace is
-read-only: what is missing may only not have been reported yet.
+Safe mode: after a start, until `threshold` of all complete blocks have a good replica, nothing is
+copied or deleted and the namespace is read-only: what is missing may only not have been reported
+yet.  Then it waits for `datanodes_expected` DataNodes, but not longer than `extension_s`.
 
 Invariants:
 1. A replica is good if its generation stamp and length are the block's; only good ones are read.
@@ -30,6 +30,7 @@ from hdfs_sim.placement import Placement
 from hdfs_sim.tree import Block
 
 PENDING_TIMEOUT_S = 300.0
+EXTENSION_S = 5.0
 STREAMS_MAX = 2
 WORK_A_NODE = 2
 PRIORITIES = 4
@@ -50,7 +51,8 @@ class BlockManager:
         clock: Clock,
         *,
         threshold: float = 0.999,
-        datanodes_min: int = 0,
+        datanodes_expected: int = 0,
+        extension_s: float = EXTENSION_S,
         pending_timeout_s: float = PENDING_TIMEOUT_S,
     ):
         self.blocks = blocks
@@ -63,7 +65,9 @@ class BlockManager:
         self.on_report: Callable[[Block], None] = lambda block: None
         self.safe_mode = True
         self.manual_safe_mode = False
-        self.datanodes_min = datanodes_min
+        self.datanodes_expected = datanodes_expected
+        self.extension_ns = int(extension_s * 1e9)
+        self._reached_ns = 0
         self._unseen = {block for block in blocks.values() if block.complete}
         self._unseen_max = int(len(self._unseen) * (1 - threshold))
         self.leave_safe_mode_if_ready()
@@ -71,11 +75,13 @@ class BlockManager:
     # ------------------------------------------------------------------ safe mode
 
     def leave_safe_mode_if_ready(self) -> None:
-        """Called whenever a node has reported."""
-        if not self.safe_mode or self.manual_safe_mode:
+        """Called whenever a node has reported, and from time to time."""
+        if not self.safe_mode or self.manual_safe_mode or len(self._unseen) > self._unseen_max:
             return
+        now = self.clock.now_ns()
+        self._reached_ns = self._reached_ns or now
         reported = sum(node.alive and node.has_reported for node in self.nodes)
-        if len(self._unseen) <= self._unseen_max and reported >= self.datanodes_min:
+        if reported >= self.datanodes_expected or now - self._reached_ns > self.extension_ns:
             self.leave_safe_mode()
 
     def leave_safe_mode(self) -> None:
@@ -94,7 +100,7 @@ class BlockManager:
         if self.manual_safe_mode:
             return "It was turned on manually."
         return (f"{len(self._unseen)} blocks have no reported replica yet; "
-                f"at least {self.datanodes_min} DataNodes are waited for.")
+                f"{self.datanodes_expected} DataNodes are expected.")
 
     # ------------------------------------------------------------------ reports
 

@@ -50,8 +50,9 @@ COMPONENT = Component(
     ),
     server="hdfs_sim.server:Server",
     check="hdfs_sim.check:check",
-    shell="hdfs_sim.shell:Grammar",
+    shell="hdfs_sim.shell:HdfsGrammar",
     bench="benchmarks.hdfs_sim:main",
+    embedded=(("in_process", True), ("heartbeat_s", 0.2), ("block_size", 1 << 20)),
 )
 
 DATANODE = Component(

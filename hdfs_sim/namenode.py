@@ -43,7 +43,7 @@ class NameNode:
         placement = Placement(world.rand)
         self.blocks = BlockManager(
             self.namesystem.blocks, self.nodes, placement, world.clock,
-            datanodes_min=config.datanodes if self.namesystem.blocks else 0)
+            datanodes_expected=config.datanodes if self.namesystem.blocks else 0)
         self.leases = Leases(world.clock, config.soft_lease_s, config.hard_lease_s)
         self.writing = Writing(
             world, self.namesystem, self.leases, self.blocks, self.nodes, placement)
@@ -63,6 +63,7 @@ class NameNode:
             log.warning("lost DataNode %s:%d with %d blocks",
                         node.ip, node.xfer_port, len(node.blocks))
             self.blocks.node_died(node)
+        self.blocks.leave_safe_mode_if_ready()
         self.blocks.schedule()
         if not self.blocks.safe_mode:
             try:

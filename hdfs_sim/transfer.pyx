@@ -158,6 +158,7 @@ cdef class Xceiver(Session):
     cdef list syncs                # Acks whose data is to be synced after this turn
     cdef int stage
     cdef bint failed
+    cdef bint ended                # the last packet has come
     # Sending
     cdef int64_t at, stop, seqno
 
@@ -261,7 +262,7 @@ cdef class Xceiver(Session):
         if self.replica.writer is not None:
             (<Xceiver>self.replica.writer).replaced()
         self.replica.writer = self
-        self.mirror_lost = self.failed = False
+        self.mirror_lost = self.failed = self.ended = False
         self.state = WORKING
         if self.stage == wire.CLOSE_RECOVERY:
             self.node.finalized(self.replica)
@@ -334,6 +335,7 @@ cdef class Xceiver(Session):
                 return size
         if k.last:
             # The client may close its sending half now, and still wants the acks.
+            self.ended = True
             self.link.hold()
         if k.last or k.sync:
             if not self.syncs:
@@ -397,7 +399,7 @@ cdef class Xceiver(Session):
 
     def room(self) -> None:
         """The next node takes packets again."""
-        if self.state == RECEIVING:
+        if self.state == RECEIVING and not self.ended:
             self.link.resume()
 
     cdef int acknowledge(self) except -1:

@@ -44,6 +44,7 @@ class Component:
     """A system: its names, its options, and where its parts are found.
 
     server   class with the `Server` interface below
+    embedded option values for a server that lives in another's process (`bedrock.run`)
     check    function (disk: Disk) -> Iterable[Finding]: the offline consistency checker
     shell    class with the `Grammar` interface of bedrock.app.shell
     bench    function (argv: list[str]) -> int
@@ -68,6 +69,7 @@ class Component:
     shell: str = ""
     bench: str = ""
     simulation: str = ""
+    embedded: tuple[tuple[str, Any], ...] = ()
 
     @property
     def module(self) -> str:
