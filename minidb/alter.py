@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from minidb.bound import bind, compiled
 from minidb.ddl import Definer, source
 from minidb.execution.expression import compile_expr
 from minidb.schema import Table
@@ -67,11 +68,9 @@ def add_column(d: Definer, table: Table, node: s.ColumnDef, if_not_exists: bool)
     new = table.with_(columns=(*table.columns, column), width=number)
     compute = {}
     if column.default is not None:
-        from query_planner import bind_expression
-
-        expr, _ = bind_expression(column.default, d.view,
-                                  new.relation if column.generated else None, column.type)
-        compute[number] = compile_expr(expr)
+        compute[number] = compiled(
+            column.default, d.view, new.relation if column.generated else None, column.type,
+            column.typmod)
     new = d.rewrite(table, new, compute)
     if column.not_null and column.default is None:
         d.check_not_null(new, (number,))
@@ -100,7 +99,6 @@ def drop_column(d: Definer, table: Table, name: str, if_exists: bool, cascade: b
 
 
 def alter_type(d: Definer, table: Table, name: str, type_name: Any, using: Any) -> Table:
-    from query_planner import bind_expression
     from query_planner.expr import Cast
     from query_planner.expr import Column as ColumnExpr
     from query_planner.types import can_cast
@@ -108,7 +106,8 @@ def alter_type(d: Definer, table: Table, name: str, type_name: Any, using: Any) 
     column = _column(table, name)
     type_, typmod = d.view.resolve_type(type_name)
     if using is not None:
-        expr, found = bind_expression(using, d.view, table.relation, None)
+        expr = bind(using, d.view, table.relation)
+        found = expr.type
     else:
         expr = ColumnExpr(id=column.number, name=name, type=column.type, typmod=column.typmod)
         found = column.type

@@ -267,14 +267,13 @@ class CatalogView:
         cache = self.connection.engine.checks
         found = cache.get(table)
         if found is None:
-            from minidb.execution.expression import compile_expr
-            from query_planner import bind_expression
+            from minidb.bound import compiled
 
             found = []
             for constraint in table.constraints:
                 if constraint.kind == "c":
-                    expr, _ = bind_expression(constraint.text, self, table.relation, TYPES["bool"])
-                    found.append((constraint.name, compile_expr(expr)))
+                    check = compiled(constraint.text, self, table.relation, TYPES["bool"])
+                    found.append((constraint.name, check))
             cache[table] = found
         return found
 

@@ -449,8 +449,7 @@ class _Loader:
 
     def _defaults(self) -> list[tuple[Any, Any]]:
         """(column, function or None) of the columns the data does not have."""
-        from minidb.execution.expression import compile_expr
-        from query_planner import bind_expression
+        from minidb.bound import compiled
 
         given = {column.number for column in self.columns}
         out = []
@@ -459,10 +458,9 @@ class _Loader:
                 continue
             compute = None
             if column.default is not None:
-                expr, _ = bind_expression(column.default, self.connection.catalog,
-                                          self.table.relation if column.generated else None,
-                                          column.type)
-                compute = compile_expr(expr)
+                compute = compiled(column.default, self.connection.catalog,
+                                   self.table.relation if column.generated else None,
+                                   column.type, column.typmod)
             out.append((column, compute))
         return out
 

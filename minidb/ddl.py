@@ -116,9 +116,9 @@ class Definer:
                       identity), rest, sequence
 
     def check_default(self, name: str, text: str, type_: Any) -> None:
-        from query_planner import bind_expression
+        from minidb.bound import bind
 
-        _, found = bind_expression(text, self.view, None, None)
+        found = bind(text, self.view).type
         if found is not type_ and not can_cast(found, type_, "a"):
             raise DatabaseError(
                 "42804", f'column "{name}" is of type {type_.title} but default expression is of '

@@ -177,12 +177,9 @@ def _act(table: Table, child: Table, constraint: Constraint, keys: set[Key],
 
 
 def _default(child: Table, number: int, context: Any) -> Any:
-    from minidb.execution.expression import compile_expr
-    from minidb.execution.vector import Batch
-    from query_planner import bind_expression
+    from minidb.bound import value
 
     column = child.column_at(number - 1)
     if column.default is None:
         return None
-    expr, _ = bind_expression(column.default, context.connection.catalog, None, column.type)
-    return compile_expr(expr)(Batch(1, {}), context).value()
+    return value(column.default, context.connection.catalog, context, column.type, column.typmod)

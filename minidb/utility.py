@@ -139,21 +139,16 @@ def prepare(connection: Any, node: s.Prepare, portal: Portal) -> Steps:
 
 
 def _arguments(connection: Any, node: s.Execute, statement: Statement) -> tuple:
+    from minidb.bound import value
     from minidb.execution.context import Context
-    from minidb.execution.expression import compile_expr
-    from minidb.execution.vector import Batch
-    from query_planner import bind_expression
 
     if len(node.args) != len(statement.parameters):
         raise DatabaseError(
             "42601", f'wrong number of parameters for prepared statement "{node.name}"',
             detail=f"Expected {len(statement.parameters)} parameters but got {len(node.args)}.")
     context = Context(connection, (), None, connection.begin())
-    values = []
-    for arg, type_ in zip(node.args, statement.parameters, strict=True):
-        expr, _ = bind_expression(arg, connection.catalog, None, type_)
-        values.append(compile_expr(expr)(Batch(1, {}), context).value())
-    return tuple(values)
+    return tuple(value(arg, connection.catalog, context, type_)
+                 for arg, type_ in zip(node.args, statement.parameters, strict=True))
 
 
 def execute(connection: Any, node: s.Execute, portal: Portal) -> Steps:
