@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from minidb.bound import bind, compiled
-from minidb.ddl import Definer, source
+from minidb.ddl import Definer
 from minidb.execution.expression import compile_expr
 from minidb.schema import Table
 from minidb.sqlstate import DatabaseError, not_supported
+from minidb.sqltext import sql_text as source
 from query_planner.ast import statements as s
 from query_planner.catalog import Column
 

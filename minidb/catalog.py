@@ -387,9 +387,9 @@ class CatalogView:
 
     def resolve_type(self, name: Any) -> tuple[Type, int]:
         """The type and typmod of a TypeName node."""
-        from query_planner import resolve_type
+        from query_planner.binder import Binder
 
-        return resolve_type(name, self)
+        return Binder(self).resolve_type(name)
 
 
 def split_name(text: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from minidb.execution.vector import Batch, Vec, code_of, vec_of
 from minidb.portal import Portal
 from minidb.schema import Constraint, Sequence, Table
 from minidb.sqlstate import DatabaseError, not_supported
+from minidb.sqltext import sql_text as source
 from minidb.statement import Statement
 from minidb.table import Duplicate
 from query_planner.ast import statements as s
@@ -27,13 +28,6 @@ Steps = Generator[Any, None, None]
 _SERIALS = {"serial": "int4", "serial4": "int4", "bigserial": "int8", "serial8": "int8",
             "smallserial": "int2", "serial2": "int2"}
 _RANGES = {"int2": 2**15 - 1, "int4": 2**31 - 1, "int8": 2**63 - 1}
-
-
-def source(node: Any) -> str:
-    """The SQL of an expression node."""
-    from query_planner import sql_text
-
-    return sql_text(node)
 
 
 class Definer:

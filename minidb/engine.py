@@ -16,7 +16,6 @@ from minidb.connection import Connection
 from minidb.execution.context import Context
 from minidb.journal import Journal
 from minidb.sequence import Sequences
-from minidb.settings import SERVER_VERSION
 from minidb.sqlstate import DatabaseError
 from minidb.statement import Statement
 from minidb.table import TableStore
@@ -47,7 +46,7 @@ class Engine:
         self.plans = Plans()
         self.checks: dict[Any, Any] = {}
         self.next_oid = FIRST_OID
-        self.version = SERVER_VERSION
+        self.started_us = self.now_us()
         self._private = 0
         self._parsed: dict[str, tuple[Statement, ...]] = {}
         self.journal: Journal | None = None
@@ -212,7 +211,7 @@ class Plans:
 
     def _plan_query(self, connection: Connection, statement: Statement) -> None:
         from minidb.execution.operators import build_root
-        from query_planner import plan
+        from query_planner.planner import plan
 
         prepared = plan(statement.node, connection.catalog, statement.asked)
         statement.prepared = prepared
