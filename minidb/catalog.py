@@ -267,14 +267,13 @@ class CatalogView:
         cache = self.connection.engine.checks
         found = cache.get(table)
         if found is None:
-            from minidb.execution.expression import compile_expr
-            from query_planner import bind_expression
+            from minidb.bound import compiled
 
             found = []
             for constraint in table.constraints:
                 if constraint.kind == "c":
-                    expr, _ = bind_expression(constraint.text, self, table.relation, TYPES["bool"])
-                    found.append((constraint.name, compile_expr(expr)))
+                    check = compiled(constraint.text, self, table.relation, TYPES["bool"])
+                    found.append((constraint.name, check))
             cache[table] = found
         return found
 
@@ -388,9 +387,9 @@ class CatalogView:
 
     def resolve_type(self, name: Any) -> tuple[Type, int]:
         """The type and typmod of a TypeName node."""
-        from query_planner import resolve_type
+        from query_planner.binder import Binder
 
-        return resolve_type(name, self)
+        return Binder(self).resolve_type(name)
 
 
 def split_name(text: str) -> tuple[str, ...]:

@@ -35,10 +35,11 @@ Steps = Generator[Any, None, None]
 class Savepoint:
     """A named place in a transaction."""
 
-    def __init__(self, name: str, mark: int, catalog: Any) -> None:
+    def __init__(self, name: str, mark: int, catalog: Any, hooks: int) -> None:
         self.name = name
         self.mark = mark
         self.catalog = catalog
+        self.hooks = hooks
 
 
 class Connection:
@@ -71,6 +72,8 @@ class Connection:
         self.output = Output()
         self.catalog = CatalogView(self)
         self.output.catalog = self.catalog
+        self.commit_hooks: list[Any] = []
+        self.abort_hooks: list[Any] = []
         self.listening: set[str] = set()
         self.notifications: list[tuple[str, str]] = []
         for name, value in (options or {}).items():
@@ -128,6 +131,14 @@ class Connection:
         elif self.txn is not None:
             self.rollback()
 
+    def on_commit(self, hook: Any) -> None:
+        """Call hook() when the transaction has committed."""
+        self.commit_hooks.append(hook)
+
+    def on_abort(self, hook: Any) -> None:
+        """Call hook() when what was just done is taken back."""
+        self.abort_hooks.append(hook)
+
     def commit(self) -> None:
         txn = self.txn
         if txn is None:
@@ -150,6 +161,10 @@ class Connection:
         self.ended(False)
 
     def ended(self, committed: bool) -> None:
+        for hook in self.commit_hooks if committed else reversed(self.abort_hooks):
+            hook()
+        self.commit_hooks.clear()
+        self.abort_hooks.clear()
         self.txn = None
         self.block = self.failed = False
         self.savepoints.clear()
@@ -467,7 +482,8 @@ class Connection:
     def _savepoint(self, node: TransactionStatement) -> str:
         txn = self._in_block("SAVEPOINT")
         catalog = txn.catalog.copy() if txn.catalog is not None else None
-        self.savepoints.append(Savepoint(node.name or "", txn.mark(), catalog))
+        self.savepoints.append(
+            Savepoint(node.name or "", txn.mark(), catalog, len(self.abort_hooks)))
         return "SAVEPOINT"
 
     def _find(self, node: TransactionStatement) -> int:
@@ -487,6 +503,8 @@ class Connection:
         savepoint = self.savepoints[at]
         del self.savepoints[at + 1:]
         txn.undo_to(savepoint.mark)
+        while len(self.abort_hooks) > savepoint.hooks:
+            self.abort_hooks.pop()()
         txn.catalog = savepoint.catalog.copy() if savepoint.catalog is not None else None
         self.catalog.refresh()
         self.failed = False

@@ -57,7 +57,14 @@ cdef class Index:
         raise NotImplementedError
 
     def lookup(self, key):
+        """`find`, `add` and `discard` for Python."""
         return self.find(key)
+
+    def enter(self, key, int64_t tid):
+        self.add(key, tid)
+
+    def remove(self, key, int64_t tid):
+        self.discard(key, tid)
 
 
 cdef class IntIndex(Index):

@@ -541,3 +541,12 @@ cdef int put_row(Output output, Buf out, object row, tuple types, tuple hows,
         output.put(out, row[i], <int>hows[i], types[i], <bint>binaries[i])
     big32(out.p + start + 1, <uint32_t>(out.n - start - 1))
     return 0
+
+
+def binary_row(Output output, row, types) -> bytes:
+    """A row of COPY BINARY."""
+    cdef Buf out = Buf()
+    put16(out, len(types))
+    for value, type in zip(row, types):
+        output.put(out, value, how_of(type), type, True)
+    return bytes(out)

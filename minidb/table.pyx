@@ -547,6 +547,51 @@ cdef class TableStore:
             group.dead += rows - group.rows
             group.rows = rows
 
+    def replay_load(self, tids, columns, int64_t commit) -> None:
+        """Recovery: a bulk insert into slots that were fresh then."""
+        cdef RowGroup group
+        cdef Chunk chunk
+        cdef Py_ssize_t i, slot
+        cdef int64_t number
+        for number in np.unique(tids >> GROUP_BITS).tolist():
+            at = np.flatnonzero(tids >> GROUP_BITS == number)
+            slots = tids[at] & (GROUP_ROWS - 1)
+            while len(self.groups) <= number:
+                if self.groups:
+                    self.fill(self.groups[len(self.groups) - 1], GROUP_ROWS)
+                self.groups.append(RowGroup(self.kinds))
+            group = self.groups[number]
+            self.fill(group, slots.max() + 1)
+            for chunk, (data, nulls) in zip(group.chunks, columns):
+                chunk.data[slots] = data[at]
+                if nulls is not None and nulls[at].any():
+                    chunk.nulls[slots] = nulls[at]
+                    chunk.any_null = True
+            for slot in slots.tolist():
+                if group.deaths[slot] == 0:
+                    group.dead -= 1
+                group.deaths[slot] = NEVER
+                group.stamps[slot] = commit
+            group.newest = group.written = commit
+
+    def load_group(self, columns, Py_ssize_t rows, free, int64_t commit) -> None:
+        """Recovery: the next row group, from a checkpoint."""
+        cdef RowGroup group = RowGroup(self.kinds)
+        group.load(columns, rows, free)
+        group.newest = group.written = commit
+        self.groups.append(group)
+
+    def columns_of(self, tids):
+        """The newest values of rows, group by group: (tids, [(values, nulls)])."""
+        cdef RowGroup group
+        cdef Chunk chunk
+        for number in np.unique(tids >> GROUP_BITS).tolist():
+            part = tids[tids >> GROUP_BITS == number]
+            slots = part & (GROUP_ROWS - 1)
+            group = self.groups[number]
+            yield part, [(chunk.data[slots], chunk.nulls[slots] if chunk.any_null else None)
+                         for chunk in group.chunks]
+
     def recovered(self) -> None:
         """Replay is over: find the free slots."""
         cdef RowGroup group
