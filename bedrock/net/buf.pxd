@@ -7,5 +7,6 @@ cdef class Buf:
     cdef int put(self, const char* s, size_t n) except -1
     cdef char* room(self, size_t n) except NULL      # write there, then `self.n += written`
     cdef void drop(self, size_t n) noexcept
-    cdef void clear(self) noexcept
+    cdef void clear(self) noexcept                   # keeps the memory
+    cdef void release(self) noexcept                 # gives it back
     cpdef write(self, data)

@@ -276,7 +276,7 @@ cdef class OsDisk(Disk):
         return os.path.join(self.root, check_name(name)) if name else self.root
 
     def open(self, name: str, mode: str = "r") -> File:
-        path = self.path(name)
+        path = self.path(check_name(name))
         if mode == "r":
             return OsFile(name, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         if mode != "rw":

@@ -54,6 +54,8 @@ class Listener:
 class Net:
     """Interface of a driver."""
 
+    counters: dict[str, int]
+
     def listen(
         self,
         factory: Callable[[], Any],

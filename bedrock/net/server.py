@@ -1,0 +1,114 @@
+"""A server: one listener, its deadlines, and an orderly end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bedrock.world import Limits, Timer, World
+from bedrock.world.net import Address
+
+SWEEP_NS = 1_000_000_000
+
+
+class Server:
+    """Sessions made by `factory` for the connections to `address`.
+
+    world    its `net` listens, its `clock` plays the deadlines
+    factory  makes a Session for each connection
+    limits   what a connection may cost
+    tls      ssl.SSLContext, or None
+
+    Deadlines are checked once a second, all links in one sweep: cheaper than a timer for each
+    connection, and a second late at most.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        factory: Callable[[], Any],
+        address: Address,
+        *,
+        limits: Limits = Limits(),
+        tls: Any = None,
+    ):
+        self.world = world
+        self.factory = factory
+        self.requested = address
+        self.limits = limits
+        self.tls = tls
+        self.expired = 0
+        self._listener: Any = None
+        self._timer: Timer | None = None
+
+    async def start(self) -> Server:
+        """Listen; OSError when the address cannot be had."""
+        assert self.world.net is not None
+        self._listener = self.world.net.listen(
+            self.factory, self.requested, limits=self.limits, tls=self.tls
+        )
+        self._sweep_later()
+        return self
+
+    @property
+    def address(self) -> Address:
+        """Where it really listens."""
+        return self._listener.address
+
+    @property
+    def port(self) -> int:
+        """The real port."""
+        return self._listener.address[1]
+
+    @property
+    def links(self) -> set:
+        """The open connections."""
+        return self._listener.links if self._listener else set()
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Counters of the driver, shared by all servers of a world, and ours."""
+        assert self.world.net is not None
+        return {**self.world.net.counters, "clients": len(self.links), "expired": self.expired}
+
+    async def drain(self, grace_s: float = 5.0) -> int:
+        """Accept no more, let held and partial requests end, then close.
+
+        Returns how many connections had to be aborted after grace_s seconds.
+        """
+        self._listener.close()
+        clock = self.world.clock
+        deadline = clock.now_ns() + int(grace_s * 1e9)
+        while True:
+            for link in list(self.links):
+                if not link.held and not link.frame_ns:
+                    link.close()
+            if not self.links or clock.now_ns() >= deadline:
+                break
+            await clock.sleep(0.01)
+        late = list(self.links)
+        for link in late:
+            link.abort("shutting down")
+        return len(late)
+
+    async def stop(self) -> None:
+        """Close the listener and abort what is still open; idempotent."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._listener is not None:
+            self._listener.close()
+            for link in list(self.links):
+                link.abort("shut down")
+
+    def _sweep_later(self) -> None:
+        clock = self.world.clock
+        self._timer = clock.call_at(clock.now_ns() + SWEEP_NS, self._sweep)
+
+    def _sweep(self) -> None:
+        now_ns = self.world.clock.now_ns()
+        for link in list(self.links):
+            why = link.expired(now_ns)
+            if why:
+                self.expired += 1
+                link.abort(why)
+        self._sweep_later()

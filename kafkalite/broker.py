@@ -1,0 +1,134 @@
+"""The broker as an engine: topics, groups and requests, without a socket.
+
+    broker = Broker(world, config)
+    broker.handle(key, version, request, call) -> response | Later | None
+
+It is what the server and the embedded form share.  `start` begins the upkeep that needs an event
+loop; without it nothing is deleted by age.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bedrock.world import DiskFull
+from kafkalite.coordinator import Coordinator
+from kafkalite.producer_ids import ProducerIds
+from kafkalite.topics import Topics, id_text
+
+if TYPE_CHECKING:
+    from bedrock.world import Timer, World
+    from kafkalite.config import KafkaConfig
+
+logger = logging.getLogger("kafkalite")
+
+META = "meta.properties"
+UPKEEP_S = 30.0
+
+
+@dataclass
+class Call:
+    """Who calls: one for each connection, with the header of the request being handled.
+
+    user: who authenticated, None before that; mechanism: what SaslHandshake agreed on
+    """
+
+    host: str = ""
+    client_id: str = ""
+    version: int = 0
+    user: str | None = None
+    mechanism: str = ""
+
+
+class Broker:
+    """One node, cluster of its own.
+
+    config     kafkalite.config.KafkaConfig
+    password   what clients must give with SASL/PLAIN; "" for no authentication
+    """
+
+    def __init__(self, world: World, config: KafkaConfig, password: str = ""):
+        self.world = world
+        self.config = config
+        self.password = password
+        self.node_id = config.node_id
+        self.host = config.advertised_host or config.host
+        self.port = config.advertised_port or config.port
+        self.cluster_id = self._identity()
+        self.topics = Topics(world, config.log_config(), config.fsync)
+        self.coordinator = Coordinator(
+            world, self.topics,
+            config.group_min_session_timeout_ms, config.group_max_session_timeout_ms,
+        )
+        self.producer_ids = ProducerIds(world.disk)
+        self.closed = False
+        self._timers: dict[str, Timer] = {}
+
+    def _identity(self) -> str:
+        """The cluster's id, made once and kept in meta.properties."""
+        try:
+            text = self.world.disk.read(META).decode()
+            lines = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+            return lines["cluster.id"]
+        except FileNotFoundError:
+            cluster_id, directory_id = (id_text(self.world.rand.bytes(16)) for _ in range(2))
+            self.world.disk.replace(
+                META,
+                f"version=1\ncluster.id={cluster_id}\nnode.id={self.node_id}\n"
+                f"directory.id={directory_id}\n".encode(),
+            )
+            return cluster_id
+
+    # ------------------------------------------------------------------ requests
+
+    def handle(self, key: int, version: int, request: dict[str, Any], call: Call) -> Any:
+        """The response to a decoded request: a dict, a Later, or None for acks=0."""
+        from kafkalite.handlers import HANDLERS
+
+        call.version = version
+        return HANDLERS[key](self, request, call)
+
+    # ------------------------------------------------------------------ upkeep
+
+    def start(self) -> None:
+        """Begin retention and, if configured, syncing by the clock.  Needs a running loop."""
+        self._every(UPKEEP_S, "upkeep", self.topics.upkeep)
+        if self.config.fsync == "interval":
+            self._every(self.config.fsync_interval_ms / 1000, "sync", self._sync)
+
+    def _every(self, seconds: float, name: str, work: Any) -> None:
+        def run() -> None:
+            self._every(seconds, name, work)
+            work()
+
+        when_ns = self.world.clock.now_ns() + int(seconds * 1e9)
+        self._timers[name] = self.world.clock.call_at(when_ns, run)
+
+    def _sync(self) -> None:
+        try:
+            self.topics.sync()
+        except DiskFull as exc:
+            logger.error("checkpoint: %s", exc)
+        except OSError as exc:
+            if self.world.turn.failed is None:
+                raise
+            self.world.turn.failed(exc)
+
+    def release(self) -> None:
+        """Answer everybody who waits: the broker is about to close."""
+        self.coordinator.close()
+        for log in self.topics.all_logs():
+            log.release()
+
+    def close(self) -> None:
+        """Make everything durable and close; idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self.release()
+        self.world.turn.run()
+        self.topics.close()

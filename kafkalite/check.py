@@ -1,0 +1,100 @@
+"""The offline checker: walks every segment of every partition and says what is wrong.
+
+1. Each batch is whole and its checksum right.
+2. Offsets are dense within a partition, across its segments.
+3. An entry of an offset index is the last offset of the batch that begins at its position.
+4. An entry of a time index is the largest timestamp of the batch that ends at its offset.
+5. A log reaches its recovery point.
+
+What lies behind the recovery point and is no batch is what an interrupted write leaves: a restart
+cuts it off, so it is harmless.  So is a missing index: it is made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from bedrock.codec.errors import Malformed
+from bedrock.storage.errors import Damaged, Finding
+from kafkalite import checkpoint
+from kafkalite.index import Index
+from kafkalite.segment import LOG, OFFSETS, TIMES, Scanner
+from kafkalite.topics import CATALOG, read_catalog
+
+if TYPE_CHECKING:
+    from bedrock.world import Disk
+
+
+def check(disk: Disk) -> Iterator[Finding]:
+    """Everything wrong in a data directory of a stopped broker."""
+    try:
+        topics = read_catalog(disk)
+        recovery = checkpoint.read(disk, checkpoint.RECOVERY_POINT)
+        checkpoint.read(disk, checkpoint.LOG_START)
+    except Damaged as exc:
+        yield exc.finding
+        return
+    names = disk.list()
+    for topic in topics:
+        for index in range(topic["partitions"]):
+            directory = f"{topic['name']}-{index}"
+            point = recovery.get((topic["name"], index), 0)
+            logs = [n for n in names if n.startswith(directory + "/") and n.endswith(LOG)]
+            if logs:
+                yield from _check_partition(disk, logs, point)
+            elif point:
+                yield Finding(directory, 0, f"is missing, {CATALOG} lists it")
+
+
+def _check_partition(disk: Disk, logs: list[str], recovery_point: int) -> Iterator[Finding]:
+    expected: int | None = None
+    for name in logs:
+        base = int(name.rpartition("/")[2][: -len(LOG)])
+        if expected is not None and base != expected:
+            yield Finding(name, 0, f"begins at offset {base}, the one before ends at {expected}")
+        expected = base
+        offsets, times = {}, {}
+        with disk.open(name) as file:
+            size = file.size()
+            scanner = Scanner(file, 0, size)
+            for position, header in scanner:
+                if header["base_offset"] != expected:
+                    why = f"offset {header['base_offset']} where {expected} should be"
+                    yield Finding(name, position, why)
+                last = header["base_offset"] + header["last_delta"]
+                offsets[position] = last
+                times[last] = header["max_timestamp"]
+                expected = last + 1
+        if scanner.why is not None:
+            yield Finding(name, scanner.position, scanner.why, expected >= recovery_point)
+            if expected >= recovery_point:
+                return
+        yield from _check_index(disk, name[: -len(LOG)] + OFFSETS, base, 8, _inverse(offsets))
+        yield from _check_index(disk, name[: -len(LOG)] + TIMES, base, 12, times)
+    if expected is not None and expected < recovery_point:
+        why = f"ends at offset {expected}, {recovery_point} was durable"
+        yield Finding(logs[-1], size, why)
+
+
+def _inverse(offsets: dict[int, int]) -> dict[int, int]:
+    return {last: position for position, last in offsets.items()}
+
+
+def _check_index(
+    disk: Disk, name: str, base: int, width: int, truth: dict[int, Any]
+) -> Iterator[Finding]:
+    """Compare an index with the batches: offset -> position, or offset -> timestamp."""
+    index = Index(base, width)
+    try:
+        index.load(disk.read(name))
+    except FileNotFoundError:
+        return
+    except Malformed as exc:
+        yield Finding(name, 0, str(exc), True)
+        return
+    for number, (key, value) in enumerate(index):
+        offset, claim = (key, value) if width == 8 else (value, key)
+        if truth.get(offset) != claim:
+            why = f"offset {offset} is at {truth.get(offset)}, not {claim}"
+            yield Finding(name, number * width, why)

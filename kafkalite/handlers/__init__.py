@@ -1,0 +1,44 @@
+"""What answers each API key: `handler(broker, request, call) -> response | Later | None`.
+
+A request and a response are dicts as `kafkalite.apis` describes them.  Handlers know nothing of
+bytes and sockets.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from kafkalite.fetch import fetch
+from kafkalite.handlers import cluster, configs, connection, groups, membership, records
+from kafkalite.produce import produce
+
+HANDLERS: dict[int, Callable[..., Any]] = {
+    0: produce,
+    1: fetch,
+    2: records.list_offsets,
+    3: cluster.metadata,
+    8: groups.offset_commit,
+    9: groups.offset_fetch,
+    10: groups.find_coordinator,
+    11: membership.join_group,
+    12: membership.heartbeat,
+    13: membership.leave_group,
+    14: membership.sync_group,
+    15: groups.describe_groups,
+    16: groups.list_groups,
+    17: connection.sasl_handshake,
+    18: connection.api_versions,
+    19: cluster.create_topics,
+    20: cluster.delete_topics,
+    21: records.delete_records,
+    22: records.init_producer_id,
+    23: records.offset_for_leader_epoch,
+    32: configs.describe_configs,
+    33: configs.alter_configs,
+    35: cluster.describe_log_dirs,
+    36: connection.sasl_authenticate,
+    37: cluster.create_partitions,
+    42: groups.delete_groups,
+    44: configs.incremental_alter_configs,
+    47: groups.offset_delete,
+    60: cluster.describe_cluster,
+}

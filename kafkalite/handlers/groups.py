@@ -1,0 +1,217 @@
+"""Groups from outside: where they are coordinated, what they committed, who is in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kafkalite.broker import Broker, Call
+from kafkalite.coordinator import MAX_METADATA_BYTES
+from kafkalite.errors import Code, KafkaError
+from kafkalite.group import State
+from kafkalite.offsets import Committed, Partition
+
+GROUP_KEY = 0
+MANY_KEYS_SINCE = 4  # version of FindCoordinator
+MANY_GROUPS_SINCE = 8  # version of OffsetFetch
+NEVER = -1
+CLASSIC = "classic"
+
+
+def find_coordinator(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
+    """Every group is coordinated here."""
+
+    def answer(key: str) -> dict[str, Any]:
+        code, message = Code.NONE, None
+        if request["key_type"] != GROUP_KEY:
+            code, message = Code.INVALID_REQUEST, "Transactions are not offered."
+        elif not key:
+            code, message = Code.INVALID_GROUP_ID, "The group id is empty."
+        if code:
+            return {"node_id": -1, "port": -1, "error_code": code, "error_message": message}
+        return {
+            "node_id": broker.node_id,
+            "host": broker.host,
+            "port": broker.port,
+            "error_message": None,
+        }
+
+    if call.version < MANY_KEYS_SINCE:
+        return answer(request["key"])
+    return {"coordinators": [{"key": k, **answer(k)} for k in request["coordinator_keys"]]}
+
+
+# ---------------------------------------------------------------------- offsets
+
+
+def offset_commit(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
+    """Keep where a group is; the answer leaves once it is kept."""
+    try:
+        broker.coordinator.check_commit(request)
+    except KafkaError as exc:
+        return _commit_response(request, {}, exc.code)
+    errors: dict[Partition, Code] = {}
+    commits: dict[Partition, Committed] = {}
+    now_ms = broker.world.clock.wall_ms()
+    for topic in request["topics"]:
+        for part in topic["partitions"]:
+            key = (topic["name"], part["index"])
+            metadata = part["committed_metadata"] or ""
+            if len(metadata) > MAX_METADATA_BYTES:
+                errors[key] = Code.OFFSET_METADATA_TOO_LARGE
+                continue
+            try:
+                broker.topics.log(*key)
+            except KafkaError as exc:
+                errors[key] = exc.code
+                continue
+            commits[key] = Committed(
+                part["committed_offset"], part["committed_leader_epoch"], metadata, now_ms
+            )
+    try:
+        broker.coordinator.commit(request["group_id"], commits)
+    except KafkaError as exc:
+        errors |= dict.fromkeys(commits, exc.code)
+    return _commit_response(request, errors, Code.NONE)
+
+
+def _commit_response(request: dict, errors: dict, other: Code) -> dict[str, Any]:
+    return {
+        "topics": [
+            {
+                "name": topic["name"],
+                "partitions": [
+                    {
+                        "index": part["index"],
+                        "error_code": errors.get((topic["name"], part["index"]), other),
+                    }
+                    for part in topic["partitions"]
+                ],
+            }
+            for topic in request["topics"]
+        ]
+    }
+
+
+def offset_fetch(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
+    """Where groups are; -1 where they never committed, known group or not."""
+    if call.version < MANY_GROUPS_SINCE:
+        return {"topics": _committed(broker, request["group_id"], request["topics"])}
+    return {
+        "groups": [
+            {
+                "group_id": group["group_id"],
+                "topics": _committed(broker, group["group_id"], group["topics"]),
+            }
+            for group in request["groups"]
+        ]
+    }
+
+
+def _committed(broker: Broker, group_id: str, wanted: list[dict] | None) -> list[dict[str, Any]]:
+    known = broker.coordinator.offsets.get(group_id)
+    if wanted is None:
+        by_topic: dict[str, list[int]] = {}
+        for topic, index in known:
+            by_topic.setdefault(topic, []).append(index)
+    else:
+        by_topic = {topic["name"]: topic["partitions"] for topic in wanted}
+    nothing = Committed(NEVER)
+    topics = []
+    for topic, indexes in by_topic.items():
+        parts = []
+        for index in indexes:
+            committed = known.get((topic, index), nothing)
+            parts.append(
+                {
+                    "index": index,
+                    "committed_offset": committed.offset,
+                    "committed_leader_epoch": committed.leader_epoch,
+                    "metadata": committed.metadata,
+                }
+            )
+        topics.append({"name": topic, "partitions": parts})
+    return topics
+
+
+def offset_delete(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
+    """Forget committed offsets."""
+    keys = [(t["name"], p["index"]) for t in request["topics"] for p in t["partitions"]]
+    code = Code.NONE
+    try:
+        broker.coordinator.delete_offsets(request["group_id"], keys)
+    except KafkaError as exc:
+        if exc.code is not Code.GROUP_SUBSCRIBED_TO_TOPIC:
+            return {"error_code": exc.code}
+        code = exc.code
+    return _commit_response(request, {}, code)
+
+
+# ---------------------------------------------------------------------- admin
+
+
+def list_groups(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
+    """All groups, or those in some states."""
+    states, types = request["states_filter"], request["types_filter"]
+    found = []
+    for group_id in broker.coordinator.ids():
+        state = broker.coordinator.state(group_id)
+        if states and state.lower() not in {s.lower() for s in states}:
+            continue
+        if types and CLASSIC not in {t.lower() for t in types}:
+            continue
+        group = broker.coordinator.groups.get(group_id)
+        found.append(
+            {
+                "group_id": group_id,
+                "protocol_type": group.protocol_type if group else "",
+                "group_state": state,
+                "group_type": CLASSIC,
+            }
+        )
+    return {"groups": found}
+
+
+def describe_groups(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
+    """State and members of groups."""
+    return {"groups": [_described(broker, g, call.version) for g in request["groups"]]}
+
+
+def _described(broker: Broker, group_id: str, version: int) -> dict[str, Any]:
+    group = broker.coordinator.groups.get(group_id)
+    state = broker.coordinator.state(group_id)
+    described: dict[str, Any] = {"group_id": group_id, "group_state": state}
+    if state is State.DEAD and version >= 6:
+        described |= {
+            "error_code": Code.GROUP_ID_NOT_FOUND,
+            "error_message": f"Group {group_id} not found.",
+        }
+    if group is None:
+        return described
+    return described | {
+        "protocol_type": group.protocol_type,
+        "protocol_data": group.protocol or "",
+        "members": [
+            {
+                "member_id": m.id,
+                "group_instance_id": m.instance_id,
+                "client_id": m.client_id,
+                "client_host": f"/{m.client_host}",
+                "member_metadata": m.protocols.get(group.protocol or "", b""),
+                "member_assignment": m.assignment,
+            }
+            for m in group.members.values()
+        ],
+    }
+
+
+def delete_groups(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
+    """Remove groups without members."""
+    results = []
+    for group_id in request["groups"]:
+        result: dict[str, Any] = {"group_id": group_id}
+        try:
+            broker.coordinator.delete(group_id)
+        except KafkaError as exc:
+            result["error_code"] = exc.code
+        results.append(result)
+    return {"results": results}

@@ -1,0 +1,93 @@
+"""Produce: hand each partition's batch to its log.
+
+The batch is never copied into a Python object: the log takes it from the receive buffer.  With
+acks=1 and acks=all the response leaves after the log's flush of this turn (there is one replica,
+so both mean the same); with acks=0 there is no response.
+"""
+
+from kafkalite.batch cimport CODEC_BITS, HEADER, get16
+from kafkalite.codec cimport Span
+from kafkalite.log cimport Appended, Log
+
+from kafkalite.errors import Code
+
+cdef enum:
+    ZSTD = 4
+    ZSTD_SINCE = 7                 # version of Produce
+    ATTRIBUTES_AT = 21
+
+cdef object UNKNOWN_TOPIC = Code.UNKNOWN_TOPIC_OR_PARTITION
+cdef object INVALID_TOPIC = Code.INVALID_TOPIC
+
+cdef dict MESSAGES = {
+    Code.INVALID_RECORD: "Transactional and control batches are not accepted here",
+    Code.KAFKA_STORAGE_ERROR: "The disk is full",
+}
+
+
+cdef bint too_new(Span records, int version) noexcept:
+    """True for a codec that clients of this version of Fetch cannot unpack."""
+    return version < ZSTD_SINCE and records.n >= HEADER and \
+        get16(records.p + ATTRIBUTES_AT) & CODEC_BITS == ZSTD
+
+
+cdef dict append(Log log, object index, object records, int version):
+    """The response for one partition."""
+    cdef Appended result
+    cdef int code
+    if not isinstance(records, Span):
+        code = Code.INVALID_RECORD
+    elif too_new(<Span>records, version):
+        code = Code.UNSUPPORTED_COMPRESSION_TYPE
+    else:
+        code = log.add((<Span>records).p, (<Span>records).n, &result)
+        if code == 0:
+            return {
+                "index": index,
+                "error_code": 0,
+                "base_offset": result.base_offset,
+                "log_append_time_ms": result.time_ms,
+                "log_start_offset": log.start_offset,
+            }
+    return {
+        "index": index,
+        "error_code": code,
+        "base_offset": -1,
+        "error_message": MESSAGES.get(code),
+    }
+
+
+def produce(broker, dict request, call) -> dict | None:
+    """The response to a Produce request, None for acks=0."""
+    cdef dict topic, part
+    cdef list logs, parts, topics = []
+    cdef int version = call.version
+    cdef Py_ssize_t index
+    refused = None
+    acks = request["acks"]
+    if request["transactional_id"] is not None:
+        refused = Code.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+    elif acks not in (-1, 0, 1):
+        refused = Code.INVALID_REQUIRED_ACKS
+    by_name = broker.topics.by_name
+    for topic in request["topics"]:
+        found = by_name.get(topic["name"])
+        code = refused
+        if code is None and found is None:
+            code = UNKNOWN_TOPIC
+        elif code is None and found.internal:
+            code = INVALID_TOPIC
+        logs = [] if code is not None else found.logs
+        parts = []
+        for part in topic["partitions"]:
+            index = part["index"]
+            if 0 <= index < len(logs):
+                parts.append(append(logs[index], part["index"], part["records"], version))
+            else:
+                parts.append({
+                    "index": part["index"],
+                    "error_code": UNKNOWN_TOPIC if code is None else code,
+                    "base_offset": -1,
+                })
+        topics.append({"name": topic["name"], "partitions": parts})
+    return None if acks == 0 else {"topics": topics}

@@ -1,0 +1,208 @@
+"""The wire: frames in, frames out.
+
+    request    length int32 | api_key int16, api_version int16, correlation_id int32,
+               client_id string? [, tags] | body
+    response   length int32 | correlation_id int32 [, tags] | body
+
+Headers of flexible versions end with a block of tagged fields; ApiVersions responses do not, as a
+client reads one before it knows what the broker speaks.  client_id is a plain int16 string always.
+
+Requests of a connection are answered in the order they came: one whose response is not ready
+(a long poll, a member waiting for its group) holds the link until it is.
+
+What is no request gets no answer but the end of the connection, as Kafka does: a length out of
+range, an unknown key or version, a body that does not parse, a request before authentication.  Only
+ApiVersions of an unknown version is answered, in version 0 with error 35, so that the client can
+come down to ours.
+"""
+
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
+
+from bedrock.net.buf cimport Buf
+from bedrock.net.session cimport Session
+from bedrock.world.disk cimport File
+from kafkalite.batch cimport get16, get32, set32
+from kafkalite.codec cimport Input, Output, Slice, Struct
+
+from bedrock.codec.errors import Malformed
+
+from kafkalite.apis import APIS
+from kafkalite.apis.connection import API_VERSIONS
+from kafkalite.broker import Call
+from kafkalite.errors import Code
+from kafkalite.handlers import HANDLERS
+from kafkalite.later import Later
+
+cdef enum:
+    HEADER_BYTES = 10              # key, version, correlation id, length of client id
+    READ_BELOW = 64 << 10          # shorter slices are read and sent with what surrounds them
+
+# Keys that a client may use before it has authenticated.
+cdef frozenset OPEN_KEYS = frozenset({17, API_VERSIONS, 36})
+cdef dict ROUTES = {}
+cdef Struct TAGS_ONLY = Struct([], [], {}, True)
+
+
+cdef class Route:
+    """One key and version: how to decode, what to call, how to encode."""
+
+    cdef readonly int key
+    cdef readonly int version
+    cdef Struct decoder
+    cdef Struct encoder
+    cdef object handler
+    cdef bint flexible
+    cdef bint tags_in_response     # header of the response
+
+    def __init__(self, api, int version):
+        self.key = api.key
+        self.version = version
+        self.decoder = api.decoder(version)
+        self.encoder = api.encoder(version)
+        self.handler = HANDLERS[api.key]
+        self.flexible = api.is_flexible(version)
+        self.tags_in_response = self.flexible and api.key != API_VERSIONS
+
+
+cdef Route find_route(int key, int version):
+    """The route, made on first use; None for what is not served."""
+    cdef Route route = ROUTES.get((key << 16) | version)
+    if route is None and key in APIS:
+        api = APIS[key]
+        if api.oldest <= version <= api.newest:
+            route = ROUTES[(key << 16) | version] = Route(api, version)
+    return route
+
+
+cdef class KafkaSession(Session):
+    """One connection.
+
+    broker     kafkalite.broker.Broker
+    max_bytes  socket.request.max.bytes
+    """
+
+    cdef readonly object broker
+    cdef readonly object call
+    cdef int64_t max_bytes
+    cdef object pending            # Later of the request that holds the link
+    cdef Buf frame                 # the response being encoded
+
+    def __init__(self, broker, int64_t max_bytes=100 << 20):
+        self.broker = broker
+        self.max_bytes = max_bytes
+        self.call = Call()
+        self.frame = Buf()
+
+    def opened(self) -> None:
+        peer = self.link.peer
+        self.call.host = str(peer[0]) if isinstance(peer, tuple) else "local"
+
+    def closed(self, exc) -> None:
+        if self.pending is not None:
+            self.pending.abandon()
+            self.pending = None
+
+    cdef Py_ssize_t feed(self, const char* p, size_t n, Buf out) except -2:
+        cdef size_t at = 0
+        cdef int64_t size
+        while n - at >= 4:
+            size = <int32_t>get32(p + at)
+            if size < HEADER_BYTES or size > self.max_bytes:
+                return -1
+            if <int64_t>(n - at) < size + 4:
+                self.need = size + 4
+                break
+            try:
+                if not self.request(p + at + 4, size):
+                    return -1
+            except Malformed:
+                return -1
+            at += size + 4
+            if self.link.held:
+                break
+        return at
+
+    cdef bint request(self, const char* p, Py_ssize_t n) except -1:
+        """Handle one request; False if it deserves no answer."""
+        cdef int key = <int16_t>get16(p), version = <int16_t>get16(p + 2)
+        cdef int32_t correlation = <int32_t>get32(p + 4)
+        cdef Py_ssize_t name = <int16_t>get16(p + 8)
+        cdef Route route = find_route(key, version)
+        cdef Input source
+        if route is None:
+            if key != API_VERSIONS:
+                return False
+            self.refuse_version(correlation)
+            return True
+        if name < -1 or name > n - HEADER_BYTES:
+            return False
+        call = self.call
+        call.client_id = p[HEADER_BYTES:HEADER_BYTES + name].decode("utf-8", "replace") \
+            if name > 0 else ""
+        call.version = version
+        if self.broker.password and call.user is None and key not in OPEN_KEYS:
+            return False
+        source.p = <const uint8_t*>p + HEADER_BYTES + max(name, 0)
+        source.end = <const uint8_t*>p + n
+        source.spans = True
+        if route.flexible:
+            TAGS_ONLY.read(&source)
+        request = route.decoder.read(&source)
+        response = route.handler(self.broker, request, call)
+        if isinstance(response, Later):
+            self.wait(route, correlation, response)
+        elif response is not None:
+            self.reply(route, correlation, response)
+        return True
+
+    cdef int wait(self, Route route, int32_t correlation, later) except -1:
+        """Answer when the response is there; nothing else of this connection before."""
+        if later.done:
+            return self.reply(route, correlation, later.value)
+
+        def respond(response):
+            self.pending = None
+            self.reply(route, correlation, response)
+            self.link.resume()
+
+        self.pending = later
+        self.link.hold()
+        later.then(respond)
+        return 0
+
+    cdef int refuse_version(self, int32_t correlation) except -1:
+        api = APIS[API_VERSIONS]
+        return self.reply(find_route(API_VERSIONS, 0), correlation, {
+            "error_code": Code.UNSUPPORTED_VERSION,
+            "api_keys": [{
+                "api_key": API_VERSIONS, "min_version": api.oldest, "max_version": api.newest,
+            }],
+        })
+
+    cdef int reply(self, Route route, int32_t correlation, dict response) except -1:
+        """Send a response; slices of segments go from their files."""
+        cdef Buf frame = self.frame
+        cdef Output output = Output(frame)
+        cdef size_t sent = 0, position
+        cdef Slice slice
+        frame.clear()
+        frame.room(8)
+        set32(frame.p + 4, <uint32_t>correlation)
+        frame.n = 8
+        if route.tags_in_response:
+            frame.put("\0", 1)
+        route.encoder.write(output, response)
+        set32(frame.p, <uint32_t>(frame.n - 4 + output.n))
+        for position, slice in output.cuts:
+            self.link.send(frame.p + sent, position - sent)
+            self.send_slice(slice)
+            sent = position
+        return self.link.send(frame.p + sent, frame.n - sent)
+
+    cdef int send_slice(self, Slice slice) except -1:
+        cdef bytes data
+        if slice.n >= READ_BELOW:
+            self.link.send_file(slice.file, slice.offset, slice.n)
+            return 0
+        data = (<File>slice.file).read_at(slice.offset, slice.n)
+        return self.link.send(data, len(data))

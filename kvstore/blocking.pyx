@@ -1,0 +1,128 @@
+"""Blocked clients: BLPOP and its kin, in the order they came.
+
+    handler ─► Waiter.run ─► take from the first key that has something ─► reply
+                        └─► none: link.hold(), wait at every key ─┐
+    another client's write ─► keyspace.ready ─► serve ─► take ────┴─► reply, link.resume()
+                                     timeout ─► nil ──────────────┘
+
+Waiting costs nothing: the link is not fed, no task exists.  `serve` runs after each command (after
+the whole of an EXEC), so an element goes to whoever waited longest before anyone else can see it.
+
+Invariants:
+1. A waiting client is in `db.blocked` under each of its keys, and nowhere once it was answered.
+2. Inside MULTI, in the log's replay and without a connection nothing waits: nil comes at once.
+"""
+
+from libc.stdint cimport INT64_MAX
+
+from kvstore.engine cimport Store
+from kvstore.keyspace cimport Keyspace, as_arg, kind_of
+from kvstore.resp cimport parse_long_double, put_nil, put_nil_array, put_object
+from kvstore.resp import ReplyError
+
+
+cdef int64_t timeout_of(Client c, const Arg* arg) except -1:
+    cdef long double seconds
+    if not parse_long_double(arg.p, arg.n, &seconds):
+        raise ReplyError("ERR timeout is not a float or out of range")
+    if seconds < 0:
+        raise ReplyError("ERR timeout is negative")
+    if seconds * 1000 > <long double>(INT64_MAX - c.store.keyspace.now_ms):
+        raise ReplyError("ERR timeout is out of range")
+    # Rounded up: a wait of less than a millisecond is still a wait.
+    return <int64_t>(seconds * 1000 + 0.999999)
+
+
+cdef class Waiter:
+    """A command that waits for keys; subclasses say what they take."""
+
+    cdef bint take(self, const Arg* key, Buf out) except -1:
+        raise NotImplementedError
+
+    cdef int run(self, Args a, Py_ssize_t first, Py_ssize_t last, int64_t timeout_ms,
+                 Buf out) except -1:
+        cdef Client c = self.client
+        cdef Py_ssize_t i
+        self.db = c.db
+        for i in range(first, last + 1):
+            if self.take(&a.v[i], out):
+                return 0
+        if c.executing or c.replaying or c.link is None:
+            return self.put_nothing(out)
+        self.keys = [a.text(i) for i in range(first, last + 1)]
+        for key in self.keys:
+            self.db.blocked.setdefault(key, {})[self] = None
+        c.waiter = self
+        c.link.hold()
+        if timeout_ms:
+            self.timer = c.store.clock.call_at(
+                c.store.clock.now_ns() + timeout_ms * 1_000_000, self.time_out)
+        return 0
+
+    cdef int put_nothing(self, Buf out) except -1:
+        if self.nil_array:
+            return put_nil_array(out, self.client.resp)
+        return put_nil(out, self.client.resp)
+
+    cdef bint answer(self, bytes key) except -1:
+        """A key changed: take from it if it has something now."""
+        cdef Buf out
+        cdef Arg arg = as_arg(key)
+        value = self.db.find(&arg)
+        if value is None or kind_of(value) != self.kind:
+            return False
+        out = Buf()
+        try:
+            if not self.take(&arg, out):
+                return False
+        except ReplyError as error:
+            out.clear()
+            put_object(out, error, self.client.resp)
+        self.finish(bytes(out))
+        return True
+
+    def cancel(self) -> None:
+        """Wait no more, without an answer."""
+        for key in self.keys:
+            waiting = self.db.blocked.get(key)
+            if waiting is not None and self in waiting:
+                del waiting[self]
+                if not waiting:
+                    del self.db.blocked[key]
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        self.client.waiter = None
+
+    def finish(self, reply: bytes) -> None:
+        """Answer, and let the client go on."""
+        self.cancel()
+        self.client.link.write(reply)
+        self.client.link.resume()
+
+    def time_out(self) -> None:
+        """The wait was in vain."""
+        cdef Buf out = Buf()
+        self.put_nothing(out)
+        self.finish(bytes(out))
+
+    def fail(self, error) -> None:
+        """End the wait with an error."""
+        cdef Buf out = Buf()
+        put_object(out, error, self.client.resp)
+        self.finish(bytes(out))
+
+
+def serve(Store store not None) -> None:
+    """Hand what the last command made available to those who wait for it."""
+    cdef Keyspace keyspace = store.keyspace
+    cdef Database db
+    cdef Waiter waiter
+    while keyspace.ready:
+        ready = keyspace.ready[:]
+        keyspace.ready.clear()
+        for db, key in dict.fromkeys(ready):
+            for waiter in list(db.blocked.get(key, ())):
+                if db.find_bytes(key) is None:
+                    break
+                waiter.answer(key)

@@ -1,0 +1,107 @@
+from libc.stdint cimport int64_t, uint64_t
+
+from bedrock.net.buf cimport Buf
+from bedrock.world.clock cimport Clock
+from kvstore.keyspace cimport Database, Keyspace, Watch
+from kvstore.journal cimport Journal
+from kvstore.resp cimport Arg, Args, Bounds
+
+
+# Run a command for a client, append its reply.  `raise ReplyError` drops what was appended.
+ctypedef int (*Handler)(Client c, Args a, Buf out) except -1
+
+
+# The flags of a command that are looked at for each request.
+cdef enum Flag:
+    WRITE = 1
+    DENY_OOM = 2
+    NO_AUTH = 4                    # allowed before AUTH
+    NO_MULTI = 8                   # not inside a transaction
+    WHEN_SUBSCRIBED = 16           # allowed while a RESP2 client listens to channels
+    UNQUEUED = 32                  # runs at once inside MULTI
+    SKIP_MONITOR = 64
+
+
+# Why a client's request needs more than a lookup and a call.
+cdef enum Gate:
+    UNAUTHENTICATED = 1
+    IN_MULTI = 2
+    SUBSCRIBED = 4
+    REPLY_OFF = 8
+    REPLY_SKIP = 16
+
+
+cdef class Command:
+    cdef Handler run
+    cdef readonly int arity
+    cdef int flags
+    cdef readonly object row           # kvstore.commands.Row
+    cdef readonly object call          # the handler when it is Python: (client, words) -> reply
+    cdef readonly dict subcommands     # name -> Command, or None
+    cdef public uint64_t calls, failed, rejected
+    cdef public int64_t nsec           # time spent in it
+    cdef bytes own_name
+    cdef const char* name_p
+    cdef Py_ssize_t name_n
+
+
+cdef class Client:
+    cdef readonly Store store
+    cdef public Database db
+    cdef public object link            # bedrock.net Link; None for an embedded client
+    cdef public int resp               # protocol version, 2 or 3
+    cdef public int gate               # bits of Gate
+    cdef readonly uint64_t id
+    cdef public bytes name
+    cdef Command command               # being run
+    cdef Buf reply                     # of the Python handler being run
+    cdef public list queue             # of (Command, Args) between MULTI and EXEC, or None
+    cdef public bint spoiled           # a queued command was refused
+    cdef public bint executing         # inside EXEC: nothing may block
+    cdef public bint replaying         # the log's own client
+    cdef public Watch watch            # or None
+    cdef public dict channels, patterns, shard_channels   # or None
+    cdef public object waiter          # kvstore.blocking.Waiter while blocked
+    cdef public int64_t since_ms, active_ms
+    cdef public bint no_evict
+
+
+cdef class Store:
+    cdef readonly object world
+    cdef readonly Clock clock
+    cdef readonly Keyspace keyspace
+    cdef readonly dict commands        # name -> Command
+    cdef readonly dict clients         # id -> Client
+    cdef readonly object parameters    # kvstore.parameters.Parameters
+    cdef readonly object pubsub        # kvstore.pubsub.PubSub
+    cdef readonly dict monitors        # Client -> None
+    cdef public object server          # kvstore.server.Server, None when embedded
+    cdef readonly Journal journal      # None while nothing is kept
+    cdef readonly object aof           # the journal when it is a file (kvstore.aof.Aof)
+    cdef readonly int64_t started_ms
+    cdef readonly uint64_t processed, connected, rejected_calls, errors
+    cdef readonly dict error_counts
+    cdef Args scratch                  # words of the request being parsed, shared by all sessions
+    cdef Bounds bounds, early_bounds
+    cdef int64_t hash_entries, hash_value, zset_entries, zset_value, intset_entries
+    cdef int64_t last_ns               # when the last command ended, or the tick
+    cdef int64_t slow_ns               # commands that took longer go to the slow log; -1 = none
+    cdef readonly object slowlog       # deque of [number, Unix time, us, words, address, name]
+    cdef uint64_t slow_count
+    cdef public bint active_expire
+    cdef bint recorded                 # the handler wrote its own record
+    cdef uint64_t next_id
+    cdef void* index[1024]             # Command by name hash
+
+    cdef int execute(self, Client c, Args a, Buf out) except -1
+    cdef int call(self, Client c, Command command, Args a, Buf out) except -1
+    cdef int admit(self, Client c, Command command, Args a, Buf out) except -1
+    cdef int refuse(self, Client c, Command command, Buf out, object error) except -1
+    cdef Command lookup(self, const char* p, Py_ssize_t n)
+    cdef int tick(self) noexcept
+    # The journal, to write another record than the request; None while nothing is kept.
+    cdef Buf instead(self, Client c)
+    cdef int index_commands(self) except -1
+    cdef int put_failure(self, Buf out, object error) except -1
+
+cdef int define(str name, Handler run) except -1

@@ -1,0 +1,533 @@
+"""The engine: from a request's words to its reply and its record.
+
+    words ─► lookup ─► arity ─► gate? (auth, MULTI, subscribed) ─► handler ─► record ─► wake waiters
+
+A `Store` is all of kvstore without a socket; a `Client` is who talks to it: a connection, the log
+being replayed, or a caller in the same process.  Handlers are C functions that take the words as
+pointers into the input and append to the output buffer; rare commands are Python functions that
+return a value.  Either way they are bound to a row of the command table by name.
+
+Invariants:
+1. A reply is appended exactly once for each request, unless the client turned replies off or
+   blocks.
+2. A handler that fails leaves no partial reply; one that changed anything is recorded.
+3. A write is refused before it changes anything when the journal has no room for it.
+"""
+
+from collections import deque
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+
+from kvstore.commands import ROWS
+from kvstore.hashtable cimport seed_hash
+from kvstore.resp cimport is_word, put_error, put_object, put_request
+from kvstore.resp import ReplyError, decode
+
+cdef class Bound:
+    cdef Handler run
+
+cdef dict HANDLERS = {}            # name -> Bound
+PYTHON_HANDLERS = {}               # name -> function
+
+FLAGS = {
+    "write": WRITE,
+    "denyoom": DENY_OOM,
+    "no_auth": NO_AUTH,
+    "no_multi": NO_MULTI,
+    "skip_monitor": SKIP_MONITOR,
+}
+UNQUEUED_NAMES = {"exec", "discard", "multi", "watch", "quit", "reset"}
+SUBSCRIBED_NAMES = {
+    "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe",
+    "ping", "quit", "reset",
+}
+
+
+cdef int define(str name, Handler run) except -1:
+    """Bind a C handler to its row."""
+    cdef Bound bound = Bound()
+    bound.run = run
+    assert name in ROWS, name
+    HANDLERS[name] = bound
+    return 0
+
+
+def command(name):
+    """Bind a Python handler to its row: `handler(client, words: list[bytes]) -> reply`."""
+    assert name in ROWS, name
+
+    def bind(handler):
+        PYTHON_HANDLERS[name] = handler
+        return handler
+
+    return bind
+
+
+cdef int run_python(Client c, Args a, Buf out) except -1:
+    c.reply = out
+    cdef object reply = c.command.call(c, a.list())
+    if reply is not NotImplemented:      # it replied by itself
+        put_object(out, reply, c.resp)
+    return 0
+
+
+cdef int run_container(Client c, Args a, Buf out) except -1:
+    """A command that is only a roof over subcommands."""
+    cdef Command container = c.command
+    if a.n == 1:
+        return run_python(c, a, out)
+    cdef str name = a.text(1).decode("latin-1").lower()
+    cdef Command command = container.subcommands.get(name)
+    if command is None:
+        raise ReplyError(f"ERR unknown subcommand '{a.text(1).decode('latin-1')[:128]}'. "
+                         f"Try {container.row.name.upper()} HELP.")
+    check_arity(command, a)
+    c.command = command
+    command.calls += 1
+    return command.run(c, a, out)
+
+
+cdef int check_arity(Command command, Args a) except -1:
+    if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
+        raise ReplyError(
+            f"ERR wrong number of arguments for '{command.row.name}' command")
+    return 0
+
+
+cdef class Command:
+    """A row of the table, bound to its handler, with its counters."""
+
+    def __init__(self, row):
+        cdef Bound bound = HANDLERS.get(row.name)
+        words = set(row.flags.split())
+        self.row = row
+        self.arity = row.arity
+        for word, bit in FLAGS.items():
+            if word in words:
+                self.flags |= bit
+        if row.name in UNQUEUED_NAMES:
+            self.flags |= UNQUEUED
+        if row.name in SUBSCRIBED_NAMES:
+            self.flags |= WHEN_SUBSCRIBED
+        self.call = PYTHON_HANDLERS.get(row.name)
+        if any(name.startswith(row.name + "|") for name in ROWS):
+            self.run = run_container
+            self.subcommands = {}
+        elif bound is not None:
+            self.run = bound.run
+        else:
+            assert self.call is not None, f"{row.name} has no handler"
+            self.run = run_python
+
+    @property
+    def name(self) -> str:
+        """The full name, `container|sub` for a subcommand."""
+        return self.row.name
+
+
+cdef class Client:
+    """Someone who sends requests."""
+
+    def __init__(self, Store store not None, link=None):
+        self.store = store
+        self.db = store.keyspace.databases[0]
+        self.link = link
+        self.resp = 2
+        self.name = b""
+        store.next_id += 1
+        self.id = store.next_id
+        store.tick()
+        self.since_ms = self.active_ms = store.keyspace.now_ms
+
+    def unwatch(self) -> None:
+        """Forget the watched keys."""
+        if self.watch is not None:
+            self.watch.end()
+            self.watch = None
+
+    def leave_multi(self) -> None:
+        """End a transaction, whichever way."""
+        self.queue = None
+        self.spoiled = False
+        self.gate &= ~IN_MULTI
+        self.unwatch()
+
+    @property
+    def authenticated(self) -> bool:
+        return not self.gate & UNAUTHENTICATED
+
+    @authenticated.setter
+    def authenticated(self, bint value):
+        self.gate = self.gate & ~UNAUTHENTICATED if value else self.gate | UNAUTHENTICATED
+
+    @property
+    def subscriptions(self) -> int:
+        """Channels and patterns listened to."""
+        return len(self.channels or ()) + len(self.patterns or ())
+
+    def mark_subscribed(self) -> None:
+        """Keep the gate in step with the subscriptions."""
+        if self.subscriptions or self.shard_channels:
+            self.gate |= SUBSCRIBED
+        else:
+            self.gate &= ~SUBSCRIBED
+
+    def reply_with(self, data: bytes) -> None:
+        """A Python handler's reply as bytes, when it is more than one value."""
+        self.reply.write(data)
+
+    def push(self, data: bytes) -> None:
+        """Send something that is not the reply to a request."""
+        if self.link is not None:
+            self.link.write(data)
+
+
+cdef inline unsigned int name_hash(const char* p, Py_ssize_t n) noexcept:
+    """FNV-1a over the letters without their case."""
+    cdef unsigned int h = 2166136261
+    cdef Py_ssize_t i
+    for i in range(n):
+        h = (h ^ (p[i] | 0x20)) * 16777619
+    return (h ^ (h >> 15)) & 1023
+
+
+cdef class Store:
+    """The engine with its data.
+
+    world:      clock, disk and randomness
+    parameters: kvstore.parameters.Parameters
+    """
+
+    def __init__(self, world, parameters):
+        from kvstore.handlers import import_all
+        from kvstore.pubsub import PubSub
+
+        import_all()
+        self.world = world
+        self.clock = world.clock
+        self.parameters = parameters
+        seed_hash(world.rand)
+        self.keyspace = Keyspace(parameters["databases"], world.rand)
+        self.keyspace.on_expired = self.record_expired
+        self.scratch = Args()
+        self.bounds = Bounds(0x7FFFFFFF, parameters["proto-max-bulk-len"])
+        self.early_bounds = Bounds(10, 16384)
+        self.clients = {}
+        self.monitors = {}
+        self.error_counts = {}
+        self.slowlog = deque()
+        self.active_expire = True
+        self.index_commands()
+        self.tick()
+        self.started_ms = self.keyspace.now_ms
+        self.pubsub = PubSub(self)
+        parameters.listen(self.configure)
+
+    def configure(self) -> None:
+        """Take over changed parameters."""
+        p = self.parameters
+        self.bounds.bulk = p["proto-max-bulk-len"]
+        self.hash_entries = p["hash-max-listpack-entries"]
+        self.hash_value = p["hash-max-listpack-value"]
+        self.zset_entries = p["zset-max-listpack-entries"]
+        self.zset_value = p["zset-max-listpack-value"]
+        self.intset_entries = p["set-max-intset-entries"]
+        slower_us = p["slowlog-log-slower-than"]
+        self.slow_ns = slower_us * 1000 if slower_us >= 0 else -1
+        self.slowlog = deque(self.slowlog, maxlen=p["slowlog-max-len"])
+
+    def add_client(self, Client client not None) -> None:
+        """A connection opened."""
+        self.connected += 1
+        self.clients[client.id] = client
+        client.authenticated = not self.parameters["requirepass"]
+
+    def remove_client(self, Client client not None) -> None:
+        """A connection is gone: nothing may remember it."""
+        self.clients.pop(client.id, None)
+        self.monitors.pop(client, None)
+        self.pubsub.forget(client)
+        client.leave_multi()
+        if client.waiter is not None:
+            client.waiter.cancel()
+
+    cdef int index_commands(self) except -1:
+        cdef Command command
+        cdef unsigned int at
+        cdef int i
+        for i in range(1024):
+            self.index[i] = NULL
+        self.commands = {name: Command(row) for name, row in ROWS.items()}
+        for name, command in self.commands.items():
+            if "|" in name:
+                container, _, sub = name.partition("|")
+                (<Command>self.commands[container]).subcommands[sub] = command
+                continue
+            command.own_name = name.encode()
+            command.name_p = PyBytes_AS_STRING(command.own_name)
+            command.name_n = PyBytes_GET_SIZE(command.own_name)
+            at = name_hash(command.name_p, command.name_n)
+            while self.index[at] is not NULL:
+                at = (at + 1) & 1023
+            self.index[at] = <void*>command
+        return 0
+
+    cdef Command lookup(self, const char* p, Py_ssize_t n):
+        """The command of a name in any case, None if there is none."""
+        cdef unsigned int at = name_hash(p, n)
+        cdef Command command
+        cdef Arg word
+        word.p = p
+        word.n = n
+        while self.index[at] is not NULL:
+            command = <Command><PyObject*>self.index[at]
+            if command.name_n == n and is_word(&word, command.name_p):
+                return command
+            at = (at + 1) & 1023
+        return None
+
+    def find_command(self, name: bytes) -> Command | None:
+        """By `name`, or `container|sub`, in any case."""
+        return self.commands.get(name.decode("latin-1").lower())
+
+    cdef int tick(self) noexcept:
+        """Take the time, once for all commands that run until the next tick."""
+        self.keyspace.now_ms = self.clock.wall_ms()
+        self.last_ns = self.clock.now_ns()
+        return 0
+
+    def now(self) -> int:
+        """Wall time in ms, taken anew."""
+        self.tick()
+        return self.keyspace.now_ms
+
+    # ------------------------------------------------------------------ requests
+
+    cdef int execute(self, Client c, Args a, Buf out) except -1:
+        """Run one request, whatever state the client is in."""
+        cdef Command command = self.lookup(a.v[0].p, a.v[0].n)
+        if command is None:
+            return self.refuse(c, None, out, unknown_command(a))
+        if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
+            return self.refuse(c, command, out, ReplyError(
+                f"ERR wrong number of arguments for '{command.row.name}' command"))
+        if c.gate:
+            return self.admit(c, command, a, out)
+        return self.call(c, command, a, out)
+
+    cdef int admit(self, Client c, Command command, Args a, Buf out) except -1:
+        """The way in for clients that are not in the plain state."""
+        cdef size_t mark = out.n
+        if c.gate & UNAUTHENTICATED and not command.flags & NO_AUTH:
+            return self.refuse(c, command, out, ReplyError("NOAUTH Authentication required."))
+        if c.gate & SUBSCRIBED and c.resp == 2 and not command.flags & WHEN_SUBSCRIBED:
+            return self.refuse(c, command, out, ReplyError(
+                f"ERR Can't execute '{command.row.name}': only (P|S)SUBSCRIBE / "
+                "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"))
+        if c.gate & IN_MULTI and not command.flags & UNQUEUED:
+            if command.flags & NO_MULTI:
+                return self.refuse(c, command, out, ReplyError(
+                    f"ERR {command.row.name.upper()} is not allowed in transactions"))
+            if command.subcommands is not None and a.n > 1:
+                try:
+                    self.check_subcommand(command, a)
+                except ReplyError as error:
+                    return self.refuse(c, command, out, error)
+            c.queue.append((command, a.copy()))
+            return out.put(b"+QUEUED\r\n", 9)
+        if c.gate & REPLY_SKIP:
+            c.gate &= ~REPLY_SKIP
+            self.call(c, command, a, out)
+            out.n = mark
+            return 0
+        self.call(c, command, a, out)
+        if c.gate & REPLY_OFF:
+            out.n = mark
+        return 0
+
+    def check_subcommand(self, Command container, Args a):
+        """Refuse at once what could not run at EXEC."""
+        name = a.text(1).decode("latin-1").lower()
+        if name not in container.subcommands:
+            raise ReplyError(f"ERR unknown subcommand '{name[:128]}'. "
+                             f"Try {container.row.name.upper()} HELP.")
+        check_arity(container.subcommands[name], a)
+
+    cdef int refuse(self, Client c, Command command, Buf out, object error) except -1:
+        """Answer with an error instead of running; a transaction is spoiled by it."""
+        self.rejected_calls += 1
+        if command is not None:
+            command.rejected += 1
+        if c.gate & IN_MULTI:
+            c.spoiled = True
+        return self.put_failure(out, error)
+
+    cdef int put_failure(self, Buf out, object error) except -1:
+        text = str(error)
+        code = text.partition(" ")[0]
+        self.errors += 1
+        self.error_counts[code] = self.error_counts.get(code, 0) + 1
+        return put_error(out, text.encode("latin-1", "replace"))
+
+    cdef int call(self, Client c, Command command, Args a, Buf out) except -1:
+        """Run a command and record what it changed."""
+        cdef size_t mark = out.n
+        cdef Keyspace keyspace = self.keyspace
+        cdef uint64_t dirty = keyspace.dirty
+        cdef int64_t now_ns
+        cdef Buf record
+        self.processed += 1
+        command.calls += 1
+        c.command = command
+        self.recorded = False
+        if self.monitors and not command.flags & SKIP_MONITOR:
+            self.show_monitors(c, a)
+        try:
+            if command.flags & WRITE and self.journal is not None and not c.replaying:
+                self.journal.reserve(a.raw_n if a.raw is not NULL else size_of(a))
+            command.run(c, a, out)
+        except ReplyError as error:
+            out.n = mark
+            command.failed += 1
+            self.put_failure(out, error)
+        if keyspace.dirty != dirty and self.journal is not None and not self.recorded \
+                and command.flags & WRITE and not c.replaying:
+            record = self.journal.begin(c.db.index)
+            put_request(record, a)
+        if keyspace.ready and not c.executing:
+            self.serve_blocked()
+        now_ns = self.clock.now_ns()
+        command.nsec += now_ns - self.last_ns
+        if now_ns - self.last_ns > self.slow_ns and self.slow_ns >= 0 and not c.executing:
+            self.note_slow(c, command, a, now_ns - self.last_ns)
+        self.last_ns = now_ns
+        return 0
+
+    def note_slow(self, Client c, Command command, Args a, int64_t spent_ns):
+        """Keep a command that took long in the slow log."""
+        words = [word if len(word) <= 128 else b"%s... (%d more bytes)" % (
+            word[:128], len(word) - 128) for word in a.list()]
+        if len(words) > 32:
+            words[31:] = [b"... (%d more arguments)" % (len(words) - 31)]
+        peer = getattr(c.link, "peer", None)
+        self.slowlog.append([
+            self.slow_count, self.keyspace.now_ms // 1000, spent_ns // 1000, words,
+            ("%s:%d" % peer if isinstance(peer, tuple) else "").encode(), c.name])
+        self.slow_count += 1
+
+    def keep(self, Journal journal) -> None:
+        """Record every change from now on in a journal; None = in none."""
+        self.journal = journal
+        self.aof = journal
+
+    def cycle(self) -> None:
+        """What is done from time to time: active expiry."""
+        self.tick()
+        if self.active_expire:
+            self.keyspace.expire_some()
+
+    def reload(self) -> None:
+        """Forget everything and read the journal's files again."""
+        cdef Database db
+        self.journal.flush()
+        for db in self.keyspace.databases:
+            db.clear()
+        self.aof.load()
+
+    def stall(self, double seconds) -> None:
+        """Do nothing, and let nobody else do anything, for a while (DEBUG SLEEP)."""
+        until = self.clock.now_ns() + <int64_t>(seconds * 1e9)
+        while self.clock.now_ns() < until:
+            pass
+
+    def reset_stats(self) -> None:
+        """CONFIG RESETSTAT."""
+        cdef Command command
+        self.processed = self.connected = self.rejected_calls = self.errors = 0
+        self.keyspace.hits = self.keyspace.misses = self.keyspace.expired = 0
+        self.error_counts.clear()
+        for command in self.commands.values():
+            command.calls = command.failed = command.rejected = 0
+            command.nsec = 0
+
+    cdef Buf instead(self, Client c):
+        """Where a handler writes its own record, in place of the request."""
+        self.recorded = True
+        if self.journal is None or c.replaying:
+            return None
+        return self.journal.begin(c.db.index)
+
+    def record(self, Client c, *words) -> None:
+        """`instead` for Python: write one request as the record."""
+        cdef Buf buf = self.instead(c)
+        if buf is not None:
+            put_request(buf, Args.of(*words))
+
+    def record_expired(self, Database db, bytes key) -> None:
+        """A key passed its time: the log must not need a clock to know."""
+        cdef Buf buf
+        if self.journal is not None:
+            buf = self.journal.begin(db.index)
+            put_request(buf, Args.of(b"DEL", key))
+
+    def serve_blocked(self) -> None:
+        """Keys changed that clients wait for."""
+        from kvstore.blocking import serve
+
+        serve(self)
+
+    def show_monitors(self, Client c, Args a) -> None:
+        """Tell MONITOR clients what is run."""
+        from kvstore.admin import monitor_line
+
+        line = monitor_line(c, a.list())
+        for monitor in list(self.monitors):
+            monitor.push(line)
+
+    # ------------------------------------------------------------------ embedded form
+
+    def client(self) -> Client:
+        """A client in this process, for `run`."""
+        client = Client(self)
+        client.resp = 3
+        return client
+
+    def run(self, Client c not None, Args a not None) -> bytes:
+        """One request, its reply as bytes; the caller ends the turn (`world.turn`)."""
+        cdef Buf out = Buf()
+        self.tick()
+        self.execute(c, a, out)
+        return bytes(out)
+
+    def execute_words(self, Client c not None, *words):
+        """One request of str, bytes, int or float words; its reply as a Python value.
+
+        An error reply is raised as ReplyError.
+        """
+        data = self.run(c, Args.of(*words))
+        self.world.turn.run()
+        value = decode(data)[0] if data else None
+        if isinstance(value, ReplyError):
+            raise value
+        return value
+
+
+cdef size_t size_of(Args a) noexcept:
+    cdef Py_ssize_t i
+    cdef size_t n = 16
+    for i in range(a.n):
+        n += a.v[i].n + 16
+    return n
+
+
+cdef object unknown_command(Args a):
+    cdef str name = a.text(0).decode("latin-1")
+    cdef str words = ""
+    cdef Py_ssize_t i
+    for i in range(1, a.n):
+        if len(words) >= 128:
+            break
+        words += f"'{a.text(i).decode('latin-1')[:128 - len(words)]}' "
+    return ReplyError(
+        f"ERR unknown command '{name[:128]}', with args beginning with: {words}")

@@ -1,0 +1,17 @@
+"""Which modules hold the handlers of commands.
+
+Importing a module binds its handlers to their rows; the engine does so when a store is made.
+"""
+
+from importlib import import_module
+
+MODULES = (
+    "strings", "lists", "hashes", "sets", "zsets", "zset_ranges", "zset_algebra", "keys", "multi",
+    "connection", "pubsub", "info", "introspection", "admin",
+)
+
+
+def import_all() -> None:
+    """Bind every handler."""
+    for name in MODULES:
+        import_module(f"kvstore.{name}")

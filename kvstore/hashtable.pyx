@@ -1,0 +1,273 @@
+"""A hash table of bytes that is ordered by hash: what the keyspace and every collection stand on.
+
+Why not a dict: looking a key up must not make a bytes object of it, SCAN needs a cursor that
+survives growth, and SPOP a random element in constant time.
+
+    slot of a key = hash * cap >> 64, then linear probing; runs are kept sorted by hash
+
+    hashes   | 03.. |  -   | 21.. | 24.. | 2f.. |  -   | 61.. |   ...        | margin |
+    slots       0      1      2      3      4      5      6
+
+Since the home slot grows with the hash, the whole table is sorted by it.  So
+
+- growing is one linear copy, and the capacity may be any number (it grows by half, not twofold);
+- a SCAN cursor is simply the next hash: keys that stay are met exactly once, however often the
+  table grew or shrank in between;
+- a lookup ends at the first larger hash: misses cost no more than hits.
+
+Ordered probing is Amble and Knuth, "Ordered hash tables" (1974); the hash is a keyed multiply-fold
+in the manner of wyhash, so that a client cannot choose colliding keys.
+
+Invariants:
+1. Occupied slots are strictly ordered by position and non-decreasing in hash.
+2. No free slot lies between a key's home slot and the key.
+3. used <= 7/8 of cap; the margin is never full.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.ref cimport Py_INCREF, Py_XDECREF
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp, memmove
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+
+    static uint64_t table_seed[2] = {0x9E3779B97F4A7C15ull, 0xD1B54A32D192ED03ull};
+
+    static inline uint64_t fold(uint64_t a, uint64_t b) {
+        __uint128_t product = (__uint128_t)a * b;
+        return (uint64_t)product ^ (uint64_t)(product >> 64);
+    }
+    static inline uint64_t word(const char* p) {
+        uint64_t x; memcpy(&x, p, 8); return x;
+    }
+    static inline uint64_t half(const char* p) {
+        uint32_t x; memcpy(&x, p, 4); return x;
+    }
+    static inline uint64_t hash_bytes(const char* p, Py_ssize_t n) {
+        uint64_t h = table_seed[0] ^ (uint64_t)n, a, b;
+        if (n > 16) {
+            const char* last = p + n - 16;
+            while (p < last) {
+                h = fold(word(p) ^ table_seed[1], word(p + 8) ^ h);
+                p += 16;
+            }
+            a = word(last); b = word(last + 8);
+        } else if (n >= 8) {
+            a = word(p); b = word(p + n - 8);
+        } else if (n >= 4) {
+            a = half(p); b = half(p + n - 4);
+        } else if (n > 0) {
+            a = (uint64_t)(unsigned char)p[0] << 16 | (uint64_t)(unsigned char)p[n >> 1] << 8
+                | (unsigned char)p[n - 1];
+            b = 0;
+        } else {
+            a = b = 0;
+        }
+        h = fold(fold(a ^ table_seed[1], b ^ h), table_seed[0] ^ 0x2D358DCCAA6C78A5ull);
+        return h | 1;
+    }
+    static inline size_t home_of(uint64_t h, size_t cap) {
+        return (size_t)(((__uint128_t)h * cap) >> 64);
+    }
+    """
+    uint64_t* table_seed
+    uint64_t hash_bytes(const char* p, Py_ssize_t n) nogil
+    size_t home_of(uint64_t h, size_t cap) nogil
+
+cdef enum:
+    SMALLEST = 8
+    MARGIN = 24
+    CURSOR_BITS = 48               # some clients keep cursors in doubles
+
+
+cdef uint64_t hash_of(const char* p, Py_ssize_t n) noexcept:
+    return hash_bytes(p, n)
+
+
+cdef int seed_hash(Rand rand) except -1:
+    """Key the hash; only before the first table is filled."""
+    table_seed[0] = rand.next() | 1
+    table_seed[1] = rand.next() | 1
+    return 0
+
+
+cdef class HashTable:
+    def __cinit__(self, bint raw=False):
+        self.raw = raw
+
+    def __dealloc__(self):
+        cdef size_t i
+        for i in range(self.end):
+            if self.slots[i].key is not NULL:
+                Py_XDECREF(self.slots[i].key)
+                if not self.raw:
+                    Py_XDECREF(<PyObject*>self.slots[i].value)
+        free(self.slots)
+
+    def __len__(self) -> int:
+        return self.used
+
+    cdef Slot* find_hash(self, uint64_t h, const char* p, Py_ssize_t n) noexcept:
+        cdef Slot* slot
+        if self.used == 0:
+            return NULL
+        slot = &self.slots[home_of(h, self.cap)]
+        while slot.key is not NULL and slot.hash < h:
+            slot += 1
+        while slot.key is not NULL and slot.hash == h:
+            if PyBytes_GET_SIZE(<object>slot.key) == n \
+                    and memcmp(PyBytes_AS_STRING(<object>slot.key), p, n) == 0:
+                return slot
+            slot += 1
+        return NULL
+
+    cdef Slot* find(self, const char* p, Py_ssize_t n) noexcept:
+        return self.find_hash(hash_bytes(p, n), p, n)
+
+    cdef Slot* find_bytes(self, bytes key) noexcept:
+        return self.find(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+
+    cdef Slot* add(self, uint64_t h, bytes key) except NULL:
+        cdef Slot* slot
+        cdef Slot* free_slot
+        if self.used * 8 >= self.cap * 7:
+            self.resize(self.cap + (self.cap >> 1) if self.cap else SMALLEST)
+        while True:
+            slot = &self.slots[home_of(h, self.cap)]
+            while slot.key is not NULL and slot.hash <= h:
+                slot += 1
+            free_slot = slot
+            while free_slot.key is not NULL:
+                free_slot += 1
+            # The last slot stays free, so that every run ends inside the table.
+            if free_slot < self.slots + self.end - 1:
+                break
+            self.resize(self.cap + (self.cap >> 1))
+        if free_slot != slot:
+            memmove(slot + 1, slot, (free_slot - slot) * sizeof(Slot))
+        Py_INCREF(key)
+        slot.hash = h
+        slot.key = <PyObject*>key
+        slot.value = NULL
+        self.used += 1
+        return slot
+
+    cdef Slot* add_bytes(self, bytes key) except NULL:
+        return self.add(hash_bytes(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)), key)
+
+    cdef bint put(self, bytes key, object value) except -1:
+        cdef uint64_t h = hash_bytes(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+        cdef Slot* slot = self.find_hash(h, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+        cdef PyObject* old
+        cdef bint new = slot is NULL
+        if new:
+            slot = self.add(h, key)
+        old = <PyObject*>slot.value
+        Py_INCREF(value)
+        slot.value = <void*>value
+        Py_XDECREF(old)
+        return new
+
+    cdef int remove(self, Slot* slot) except -1:
+        cdef PyObject* key = slot.key
+        cdef PyObject* value = NULL if self.raw else <PyObject*>slot.value
+        cdef Slot* last = slot
+        # Close the gap with those behind that are not in their home slot.
+        while last[1].key is not NULL and \
+                self.slots + home_of(last[1].hash, self.cap) < last + 1:
+            last += 1
+        memmove(slot, slot + 1, (last - slot) * sizeof(Slot))
+        last.key = NULL
+        self.used -= 1
+        if self.cap > 4 * SMALLEST and self.used * 8 < self.cap:
+            self.resize(self.cap // 4)
+        Py_XDECREF(value)
+        Py_XDECREF(key)
+        return 0
+
+    cdef bint discard(self, const char* p, Py_ssize_t n) except -1:
+        cdef Slot* slot = self.find(p, n)
+        if slot is NULL:
+            return False
+        self.remove(slot)
+        return True
+
+    cdef int clear(self) except -1:
+        cdef Slot* slots = self.slots
+        cdef size_t end = self.end
+        cdef size_t i
+        self.slots = NULL
+        self.cap = self.end = self.used = 0
+        for i in range(end):
+            if slots[i].key is not NULL:
+                Py_XDECREF(slots[i].key)
+                if not self.raw:
+                    Py_XDECREF(<PyObject*>slots[i].value)
+        free(slots)
+        return 0
+
+    cdef int resize(self, size_t cap) except -1:
+        """Copy to a table of another capacity: in order, so each goes behind the one before."""
+        cdef size_t end, i, at, next_free
+        cdef Slot* slots
+        while True:
+            end = cap + MARGIN
+            slots = <Slot*>calloc(end, sizeof(Slot))
+            if slots is NULL:
+                raise MemoryError(end * sizeof(Slot))
+            next_free = 0
+            for i in range(self.end):
+                if self.slots[i].key is NULL:
+                    continue
+                at = home_of(self.slots[i].hash, cap)
+                if at < next_free:
+                    at = next_free
+                if at >= end - 1:
+                    break
+                slots[at] = self.slots[i]
+                next_free = at + 1
+            else:
+                break
+            # A run longer than the margin at the very end: rarer than a lottery win, but possible.
+            free(slots)
+            cap += (cap >> 1)
+        free(self.slots)
+        self.slots = slots
+        self.cap = cap
+        self.end = end
+        return 0
+
+    cdef Slot* any(self, Rand rand) noexcept:
+        """A random slot in use (uniform up to the lengths of gaps); NULL when empty."""
+        cdef size_t tries, at
+        if self.used == 0:
+            return NULL
+        for tries in range(64):
+            at = rand.next() % self.end
+            if self.slots[at].key is not NULL:
+                return &self.slots[at]
+        while self.slots[at].key is NULL:
+            at = at + 1 if at + 1 < self.end else 0
+        return &self.slots[at]
+
+    cdef uint64_t scan(self, uint64_t cursor, size_t count, list keys) except? 0:
+        cdef uint64_t low = cursor << (64 - CURSOR_BITS)
+        cdef size_t at, taken = 0
+        cdef uint64_t step = 0
+        if self.used == 0 or cursor >> CURSOR_BITS:
+            return 0
+        at = home_of(low, self.cap)
+        # Home may lie in the middle of a run of smaller hashes.
+        while at < self.end:
+            if self.slots[at].key is not NULL and self.slots[at].hash >= low:
+                # Those that share a cursor go together.
+                if taken >= count and self.slots[at].hash >> (64 - CURSOR_BITS) != step:
+                    return self.slots[at].hash >> (64 - CURSOR_BITS)
+                step = self.slots[at].hash >> (64 - CURSOR_BITS)
+                keys.append(<object>self.slots[at].key)
+                taken += 1
+            at += 1
+        return 0

@@ -1,0 +1,16 @@
+from bedrock.net.buf cimport Buf
+
+
+cdef class Journal:
+    cdef Buf buffer                # records not handed to the file yet
+    cdef int db                    # database the last record was for, -1 = none yet
+    cdef bint in_transaction       # inside EXEC: the first record opens MULTI
+    cdef bint opened               # MULTI was written
+
+    # The buffer, ready for a record about a database.
+    cdef Buf begin(self, int db)
+    # A request of n bytes is about to change the state: raise if its record would find no room.
+    cdef int reserve(self, size_t n) except -1
+    cdef int start_transaction(self) except -1
+    cdef int end_transaction(self) except -1
+    cdef int deferred(self) except -1

@@ -1,0 +1,51 @@
+"""The journal: every change as a request that makes it again, in order.
+
+What is written is RESP, as a client would send it: the request itself where it is deterministic,
+another where it is not (SPOP becomes SREM, EXPIRE becomes PEXPIREAT).  `SELECT` goes before a record
+for another database than the last, and what one EXEC changed stands between MULTI and EXEC.
+
+    store.call ─► journal.begin(db) ─► record in `buffer` ─► (before the replies leave) file
+
+This is the part that knows what a record is; where the bytes go is for a subclass (`aof.Aof`).
+"""
+
+from kvstore.resp cimport put_array, put_bulk
+
+
+cdef class Journal:
+    def __cinit__(self, *_, **__):
+        self.buffer = Buf()
+        self.db = -1
+
+    cdef Buf begin(self, int db):
+        cdef bytes number
+        if self.buffer.n == 0:
+            self.deferred()
+        if db != self.db:
+            number = b"%d" % db
+            put_array(self.buffer, 2)
+            put_bulk(self.buffer, b"SELECT", 6)
+            put_bulk(self.buffer, number, len(number))
+            self.db = db
+        if self.in_transaction and not self.opened:
+            self.opened = True
+            self.buffer.put(b"*1\r\n$5\r\nMULTI\r\n", 15)
+        return self.buffer
+
+    cdef int reserve(self, size_t n) except -1:
+        return 0
+
+    cdef int start_transaction(self) except -1:
+        self.in_transaction = True
+        self.opened = False
+        return 0
+
+    cdef int end_transaction(self) except -1:
+        self.in_transaction = False
+        if self.opened:
+            self.buffer.put(b"*1\r\n$4\r\nEXEC\r\n", 14)
+        return 0
+
+    cdef int deferred(self) except -1:
+        """The buffer is no longer empty: see that it is written before the replies leave."""
+        return 0

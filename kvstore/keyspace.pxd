@@ -1,0 +1,92 @@
+from libc.stdint cimport int64_t, uint64_t
+
+from bedrock.world.rand cimport Rand
+from kvstore.hashtable cimport HashTable, Slot
+from kvstore.resp cimport Arg
+
+
+cdef enum Kind:
+    STRING, LIST, SET, ZSET, HASH
+
+
+# Classes of keyspace notifications, as `notify-keyspace-events` names them.
+cdef enum Event:
+    EVENT_KEYSPACE = 1             # K
+    EVENT_KEYEVENT = 2             # E
+    EVENT_GENERIC = 4              # g
+    EVENT_STRING = 8               # $
+    EVENT_LIST = 16                # l
+    EVENT_SET = 32                 # s
+    EVENT_HASH = 64                # h
+    EVENT_ZSET = 128               # z
+    EVENT_EXPIRED = 256            # x
+    EVENT_EVICTED = 512            # e
+    EVENT_STREAM = 1024            # t
+    EVENT_MISS = 2048              # m
+    EVENT_MODULE = 4096            # d
+    EVENT_NEW = 8192               # n
+
+
+cdef class Value:
+    cdef Kind kind
+
+    cdef Value duplicate(self)
+    cdef str encoding_name(self)
+    cdef Py_ssize_t length(self) noexcept
+
+
+cdef class Watch:
+    cdef bint broken               # a watched key changed
+    cdef list keys                 # (Database, bytes)
+
+
+cdef class Keyspace:
+    cdef readonly list databases
+    cdef readonly Rand rand
+    cdef public int64_t now_ms     # wall time of the current turn
+    cdef public uint64_t dirty     # changes since the start
+    cdef public int events         # classes of notifications someone wants
+    cdef public object on_event    # (class, name, key, database) of a notification
+    cdef public object on_expired  # (database, key) of a key that passed its time
+    cdef readonly list ready       # (database, key) that changed and that clients wait for
+    cdef public bint loading       # replaying the log: nothing expires by itself
+    cdef public uint64_t hits, misses, expired
+
+    cdef int notify(self, int kind, str name, bytes key, Database db) except -1
+
+
+cdef class Database:
+    cdef readonly Keyspace keyspace
+    cdef readonly int index
+    cdef readonly HashTable keys       # bytes -> bytes | bytearray | Value
+    cdef readonly HashTable expires    # bytes -> ms since 1970, raw
+    cdef readonly dict watched         # bytes -> list of Watch
+    cdef readonly dict blocked         # bytes -> dict of what waits for it, in order
+
+    # Look a key up; None when it is not there (any more).
+    cdef object find(self, const Arg* key)
+    cdef object read(self, const Arg* key)              # the same, counted as a hit or a miss
+    cdef Value find_kind(self, const Arg* key, Kind kind)
+    cdef Value read_kind(self, const Arg* key, Kind kind)
+    cdef object find_bytes(self, bytes key)
+
+    # Change the map of keys.  What happened to the value is told by `changed`.
+    cdef int set(self, const Arg* key, object value, bint keep_ttl) except -1
+    cdef int set_bytes(self, bytes key, object value, bint keep_ttl) except -1
+    cdef int replace(self, const Arg* key, object value) except -1
+    cdef bint delete(self, const Arg* key) except -1
+    cdef int changed(self, const Arg* key, int kind, str name) except -1
+    cdef int drop_if_empty(self, const Arg* key, Value value) except -1
+    cdef int clear(self) except -1
+
+    cdef int64_t expires_at(self, const Arg* key) noexcept
+    cdef int set_expiry(self, const Arg* key, int64_t at_ms) except -1
+    cdef bint clear_expiry(self, const Arg* key) except -1
+    cdef int expire_slot(self, Slot* slot) except -1
+    cdef bint is_dead(self, Slot* slot) noexcept
+    cdef int tell(self, bytes key, int kind, str name) except -1
+    cdef int break_watches(self, bytes key) except -1
+    cdef int forget_expiry(self, uint64_t h, const Arg* key) except -1
+
+cdef Arg as_arg(bytes data) noexcept
+cdef Kind kind_of(object value) noexcept

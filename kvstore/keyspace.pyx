@@ -1,0 +1,365 @@
+"""The keyspace: numbered databases, each a map from key to value with optional times to live.
+
+A string is a plain `bytes` (or a `bytearray` once APPEND or SETRANGE grew it in place); every other
+type is a `Value`.  Deadlines live beside the values, in a table of their own, so that a key without
+one pays nothing.
+
+    lookup ─► deadline passed? ─► delete it, tell the log (DEL) and the subscribers ─► "not there"
+
+A key dies when it is next touched (lazy) or when the sampling of `expire_some` meets it (active);
+both ways the same code runs.  Whoever changes a value calls `changed`, which is where transactions
+(WATCH), blocked clients, notifications and the log hear of it.
+
+Invariants:
+1. An empty list, set, sorted set or hash is never stored.
+2. A key in `expires` is in `keys`.
+3. Nothing expires while the log is replayed: the log says when keys died.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, \
+    PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
+
+from kvstore.hashtable cimport hash_of
+from kvstore.resp import ReplyError
+
+KIND_NAMES = ("string", "list", "set", "zset", "hash")
+
+cdef enum:
+    SAMPLE = 20                    # keys looked at in one round of active expiry
+
+
+class WrongType(ReplyError):
+    """The key holds a value of another type than the command is for."""
+
+    def __init__(self):
+        super().__init__("WRONGTYPE Operation against a key holding the wrong kind of value")
+
+
+cdef class Value:
+    """Base of the collection types."""
+
+    cdef Value duplicate(self):
+        """A deep copy (COPY)."""
+        raise NotImplementedError
+
+    cdef str encoding_name(self):
+        """What OBJECT ENCODING calls the present representation."""
+        raise NotImplementedError
+
+    cdef Py_ssize_t length(self) noexcept:
+        """Elements held."""
+        return 0
+
+    @property
+    def encoding(self) -> str:
+        """What OBJECT ENCODING calls the present representation."""
+        return self.encoding_name()
+
+    def __len__(self) -> int:
+        return self.length()
+
+
+cdef class Watch:
+    """What a client watches, from WATCH to EXEC: `broken` once any of it changed."""
+
+    def __cinit__(self):
+        self.keys = []
+
+    def add(self, Database db, bytes key) -> None:
+        """Watch one more key."""
+        if (db, key) not in self.keys:
+            self.keys.append((db, key))
+            db.watched.setdefault(key, []).append(self)
+
+    def end(self) -> None:
+        """Watch nothing any more."""
+        for db, key in self.keys:
+            watchers = (<Database>db).watched[key]
+            watchers.remove(self)
+            if not watchers:
+                del (<Database>db).watched[key]
+        self.keys = []
+        self.broken = False
+
+    @property
+    def is_broken(self) -> bool:
+        """True when a watched key changed, or expired since it was watched."""
+        if self.broken:
+            return True
+        for db, key in self.keys:
+            # An expired key that nobody touched yet is a change too.
+            (<Database>db).find_bytes(key)
+            if self.broken:
+                return True
+        return False
+
+
+cdef Arg as_arg(bytes data) noexcept:
+    """A view of bytes, which must outlive it."""
+    cdef Arg arg
+    arg.p = PyBytes_AS_STRING(data)
+    arg.n = PyBytes_GET_SIZE(data)
+    return arg
+
+
+cdef Kind kind_of(object value) noexcept:
+    return (<Value>value).kind if isinstance(value, Value) else STRING
+
+
+def type_name(value) -> str:
+    """What TYPE answers for a value; None = not there."""
+    return "none" if value is None else KIND_NAMES[kind_of(value)]
+
+
+cdef class Keyspace:
+    """All databases, and what they tell the outside.
+
+    n:    number of databases
+    rand: for random elements and for sampling
+    """
+
+    def __init__(self, int n, Rand rand not None):
+        self.rand = rand
+        self.ready = []
+        self.databases = [Database(self, i) for i in range(n)]
+
+    cdef int notify(self, int kind, str name, bytes key, Database db) except -1:
+        if self.events & kind and self.on_event is not None:
+            self.on_event(kind, name, key, db)
+        return 0
+
+    def expire_some(self, budget: int = 16) -> int:
+        """Active expiry: sample every database, again while a quarter of the sample was dead.
+
+        budget: rounds at most, so that a turn stays short.  Returns the keys removed.
+        """
+        cdef Database db
+        cdef Slot* slot
+        cdef Slot* dead
+        cdef int64_t at
+        cdef int i, gone, total = 0
+        for db in self.databases:
+            while budget > 0 and db.expires.used:
+                budget -= 1
+                gone = 0
+                for i in range(min(<size_t>SAMPLE, db.expires.used)):
+                    slot = db.expires.any(self.rand)
+                    if slot is NULL:
+                        break
+                    at = <int64_t>slot.value
+                    if at <= self.now_ms:
+                        dead = db.keys.find_bytes(<bytes>slot.key)
+                        db.expire_slot(dead)
+                        gone += 1
+                total += gone
+                if gone * 4 <= SAMPLE:
+                    break
+        return total
+
+
+cdef class Database:
+    """One numbered database (SELECT)."""
+
+    def __init__(self, Keyspace keyspace not None, int index):
+        self.keyspace = keyspace
+        self.index = index
+        self.keys = HashTable()
+        self.expires = HashTable(raw=True)
+        self.watched = {}
+        self.blocked = {}
+
+    # ------------------------------------------------------------------ lookups
+
+    cdef object find(self, const Arg* key):
+        cdef Slot* slot = self.keys.find(key.p, key.n)
+        if slot is NULL:
+            return None
+        if self.expires.used and self.is_dead(slot):
+            self.expire_slot(slot)
+            return None
+        return <object><PyObject*>slot.value
+
+    cdef object read(self, const Arg* key):
+        value = self.find(key)
+        if value is None:
+            self.keyspace.misses += 1
+            if self.keyspace.events & EVENT_MISS:
+                self.keyspace.notify(
+                    EVENT_MISS, "keymiss", PyBytes_FromStringAndSize(key.p, key.n), self)
+        else:
+            self.keyspace.hits += 1
+        return value
+
+    cdef Value find_kind(self, const Arg* key, Kind kind):
+        value = self.find(key)
+        if value is None:
+            return None
+        if not isinstance(value, Value) or (<Value>value).kind != kind:
+            raise WrongType
+        return <Value>value
+
+    cdef Value read_kind(self, const Arg* key, Kind kind):
+        value = self.read(key)
+        if value is None:
+            return None
+        if not isinstance(value, Value) or (<Value>value).kind != kind:
+            raise WrongType
+        return <Value>value
+
+    cdef object find_bytes(self, bytes key):
+        cdef Arg arg = as_arg(key)
+        return self.find(&arg)
+
+    def get(self, key: bytes):
+        """The value of a key, None when it is not there."""
+        return self.find_bytes(key)
+
+    def ttl_at(self, key: bytes) -> int:
+        """When a key expires (ms since 1970), -1 when it does not."""
+        cdef Arg arg = as_arg(key)
+        return self.expires_at(&arg)
+
+    def __len__(self) -> int:
+        return self.keys.used
+
+    cdef bint is_dead(self, Slot* slot) noexcept:
+        cdef Slot* deadline = self.expires.find_hash(
+            slot.hash, PyBytes_AS_STRING(<object>slot.key), PyBytes_GET_SIZE(<object>slot.key))
+        return deadline is not NULL and <int64_t>deadline.value <= self.keyspace.now_ms \
+            and not self.keyspace.loading
+
+    cdef int expire_slot(self, Slot* slot) except -1:
+        """The key's time has passed: it is gone, for everyone."""
+        cdef bytes key = <bytes>slot.key
+        cdef Arg arg = as_arg(key)
+        self.keyspace.expired += 1
+        if self.keyspace.on_expired is not None:
+            self.keyspace.on_expired(self, key)
+        self.delete(&arg)
+        if self.watched:
+            self.break_watches(key)
+        self.keyspace.notify(EVENT_EXPIRED, "expired", key, self)
+        return 0
+
+    # ------------------------------------------------------------------ changes
+
+    cdef int set(self, const Arg* key, object value, bint keep_ttl) except -1:
+        """Give a key a value, whether it was there or not; its time to live ends unless kept."""
+        cdef object old
+        cdef Slot* slot
+        cdef uint64_t h = hash_of(key.p, key.n)
+        slot = self.keys.find_hash(h, key.p, key.n)
+        if slot is NULL:
+            slot = self.keys.add(h, PyBytes_FromStringAndSize(key.p, key.n))
+            Py_INCREF(value)
+            slot.value = <void*>value
+            if self.keyspace.events & EVENT_NEW:
+                self.keyspace.notify(EVENT_NEW, "new", <bytes>slot.key, self)
+            return 0
+        if self.expires.used and not keep_ttl:
+            self.forget_expiry(h, key)
+        old = <object><PyObject*>slot.value
+        Py_INCREF(value)
+        slot.value = <void*>value
+        Py_XDECREF(<PyObject*>old)
+        return 0
+
+    cdef int set_bytes(self, bytes key, object value, bint keep_ttl) except -1:
+        cdef Arg arg = as_arg(key)
+        return self.set(&arg, value, keep_ttl)
+
+    cdef int replace(self, const Arg* key, object value) except -1:
+        """Another value for a key, its time to live goes on."""
+        return self.set(key, value, True)
+
+    cdef bint delete(self, const Arg* key) except -1:
+        """Remove a key; False when it was not there."""
+        cdef uint64_t h = hash_of(key.p, key.n)
+        cdef Slot* slot = self.keys.find_hash(h, key.p, key.n)
+        if slot is NULL:
+            return False
+        if self.expires.used:
+            self.forget_expiry(h, key)
+        self.keys.remove(slot)
+        return True
+
+    cdef int changed(self, const Arg* key, int kind, str name) except -1:
+        """A key's value changed: count it, and tell watchers, waiters and subscribers.
+
+        kind, name: class and name of the notification.
+        """
+        cdef Keyspace keyspace = self.keyspace
+        keyspace.dirty += 1
+        if self.watched or self.blocked or keyspace.events & kind:
+            self.tell(PyBytes_FromStringAndSize(key.p, key.n), kind, name)
+        return 0
+
+    cdef int tell(self, bytes key, int kind, str name) except -1:
+        if self.watched:
+            self.break_watches(key)
+        if key in self.blocked:
+            self.keyspace.ready.append((self, key))
+        return self.keyspace.notify(kind, name, key, self)
+
+    cdef int break_watches(self, bytes key) except -1:
+        for watch in self.watched.get(key, ()):
+            (<Watch>watch).broken = True
+        return 0
+
+    cdef int drop_if_empty(self, const Arg* key, Value value) except -1:
+        """Keep invariant 1 after elements were removed."""
+        if value.length() == 0:
+            self.delete(key)
+            self.keyspace.notify(
+                EVENT_GENERIC, "del", PyBytes_FromStringAndSize(key.p, key.n), self)
+        return 0
+
+    cdef int clear(self) except -1:
+        """Remove every key (FLUSHDB)."""
+        for key in list(self.watched):
+            if self.find_bytes(key) is not None:
+                self.break_watches(key)
+        self.keyspace.dirty += self.keys.used
+        self.keys.clear()
+        self.expires.clear()
+        return 0
+
+    def exchange(self, Database other not None) -> None:
+        """SWAPDB: each gets the other's keys; clients stay where they are."""
+        affected = {(self, key) for key in (*self.watched, *self.blocked)} \
+            | {(other, key) for key in (*other.watched, *other.blocked)}
+        before = {(db, key): (<Database>db).find_bytes(key) for db, key in affected}
+        self.keys, other.keys = other.keys, self.keys
+        self.expires, other.expires = other.expires, self.expires
+        for db, key in affected:
+            if (<Database>db).find_bytes(key) is not before[db, key]:
+                (<Database>db).tell(key, 0, "")
+
+    # ------------------------------------------------------------------ deadlines
+
+    cdef int64_t expires_at(self, const Arg* key) noexcept:
+        cdef Slot* slot = self.expires.find(key.p, key.n)
+        return -1 if slot is NULL else <int64_t>slot.value
+
+    cdef int set_expiry(self, const Arg* key, int64_t at_ms) except -1:
+        """Let a key that is there die at a time (ms since 1970)."""
+        cdef uint64_t h = hash_of(key.p, key.n)
+        cdef Slot* slot = self.expires.find_hash(h, key.p, key.n)
+        cdef Slot* owner
+        if slot is NULL:
+            owner = self.keys.find_hash(h, key.p, key.n)
+            slot = self.expires.add(h, <bytes>owner.key)
+        slot.value = <void*>at_ms
+        return 0
+
+    cdef bint clear_expiry(self, const Arg* key) except -1:
+        """Let a key live on; False when it had no deadline."""
+        return self.expires.discard(key.p, key.n)
+
+    cdef int forget_expiry(self, uint64_t h, const Arg* key) except -1:
+        cdef Slot* slot = self.expires.find_hash(h, key.p, key.n)
+        if slot is not NULL:
+            self.expires.remove(slot)
+        return 0

@@ -1,0 +1,98 @@
+"""A few small entries in one run of memory: how small collections are kept.
+
+    | length | bytes | length | bytes | ...         length: LEB128, one byte below 128
+
+One allocation instead of two objects an entry; a search walks the run, which for the sizes this is
+used for stays in cache.  The role is that of Redis's listpack, the layout our own.
+"""
+
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcmp, memcpy, memmove
+
+
+cdef inline Py_ssize_t length_size(Py_ssize_t n) noexcept:
+    cdef Py_ssize_t size = 1
+    while n >= 128:
+        n >>= 7
+        size += 1
+    return size
+
+
+cdef inline Py_ssize_t put_entry(char* into, const Arg* entry) noexcept:
+    cdef Py_ssize_t left = entry.n, i = 0
+    while left >= 128:
+        into[i] = <char>(left & 127 | 128)
+        left >>= 7
+        i += 1
+    into[i] = <char>left
+    memcpy(into + i + 1, entry.p, entry.n)
+    return i + 1 + entry.n
+
+
+cdef class Packed:
+    def __dealloc__(self):
+        free(self.p)
+
+    cdef Py_ssize_t read(self, Py_ssize_t at, Arg* entry) noexcept:
+        cdef Py_ssize_t n = 0
+        cdef int shift = 0
+        cdef unsigned char byte
+        while True:
+            byte = <unsigned char>self.p[at]
+            at += 1
+            n |= <Py_ssize_t>(byte & 127) << shift
+            if byte < 128:
+                break
+            shift += 7
+        entry.p = self.p + at
+        entry.n = n
+        return at + n
+
+    cdef int splice(self, Py_ssize_t at, Py_ssize_t old, Py_ssize_t new) except -1:
+        """Make the `old` bytes at an offset `new` bytes long."""
+        cdef Py_ssize_t size = self.n - old + new
+        cdef char* grown
+        if size > self.cap or size < self.cap // 4:
+            grown = <char*>realloc(self.p, size + size // 4 + 16)
+            if grown is NULL:
+                raise MemoryError(size)
+            self.p = grown
+            self.cap = size + size // 4 + 16
+        memmove(self.p + at + new, self.p + at + old, self.n - at - old)
+        self.n = size
+        return 0
+
+    cdef int append(self, const Arg* entry) except -1:
+        cdef Py_ssize_t at = self.n
+        self.splice(at, 0, length_size(entry.n) + entry.n)
+        put_entry(self.p + at, entry)
+        self.count += 1
+        return 0
+
+    cdef int replace(self, Py_ssize_t at, const Arg* entry) except -1:
+        cdef Arg old
+        cdef Py_ssize_t end = self.read(at, &old)
+        self.splice(at, end - at, length_size(entry.n) + entry.n)
+        put_entry(self.p + at, entry)
+        return 0
+
+    cdef int erase(self, Py_ssize_t at, Py_ssize_t entries) except -1:
+        cdef Arg entry
+        cdef Py_ssize_t i, end = at
+        for i in range(entries):
+            end = self.read(end, &entry)
+        self.splice(at, end - at, 0)
+        self.count -= entries
+        return 0
+
+    cdef Py_ssize_t find(self, const Arg* wanted, Py_ssize_t step) noexcept:
+        cdef Arg entry
+        cdef Py_ssize_t at = 0, here, i
+        while at < self.n:
+            here = at
+            at = self.read(at, &entry)
+            if entry.n == wanted.n and memcmp(entry.p, wanted.p, entry.n) == 0:
+                return here
+            for i in range(step - 1):
+                at = self.read(at, &entry)
+        return -1

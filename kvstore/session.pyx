@@ -1,0 +1,76 @@
+"""The wire: a connection that speaks RESP to the engine.
+
+    bytes ─► parse ─► engine.execute ─► replies, straight into the output buffer
+
+A session only cuts requests out of the input; what a client is and may do is the engine's `Client`.
+While the client is blocked or closing nothing more is parsed: the rest stays with the link and is
+fed again (`Link.resume`).
+"""
+
+from bedrock.net.buf cimport Buf
+from bedrock.net.session cimport Session
+from kvstore.engine cimport UNAUTHENTICATED, Client, Store
+from kvstore.resp cimport Args, Bounds, parse, put_error
+
+cdef enum:
+    KEEP_PROGRESS = 64             # arguments from which a partial request keeps its own Args
+
+
+cdef class RespSession(Session):
+    """One connection.
+
+    store: the engine it talks to
+    """
+
+    cdef readonly Store store
+    cdef readonly Client client
+    cdef Args partial                  # a long request that is not whole, or None
+
+    def __init__(self, Store store not None):
+        self.store = store
+
+    def opened(self) -> None:
+        self.client = Client(self.store, self.link)
+        self.store.add_client(self.client)
+
+    def closed(self, exc) -> None:
+        self.store.remove_client(self.client)
+
+    cdef Py_ssize_t feed(self, const char* p, size_t n, Buf out) except -2:
+        cdef Store store = self.store
+        cdef Client client = self.client
+        cdef Args args
+        cdef const Bounds* bounds
+        cdef size_t at = 0
+        cdef Py_ssize_t used
+        store.tick()
+        client.active_ms = store.keyspace.now_ms
+        while at < n:
+            args = self.partial if self.partial is not None else store.scratch
+            bounds = &store.early_bounds if client.gate & UNAUTHENTICATED else &store.bounds
+            used = parse(args, p + at, n - at, bounds)
+            if used <= 0:
+                if used < 0:
+                    put_error(out, args.error)
+                    store.scratch.reset()
+                    return -1
+                self.wait_for_more(args)
+                break
+            at += used
+            self.partial = None
+            if args.n:
+                store.execute(client, args, out)
+                if self.link.held or self.link.closing:
+                    break
+        return at
+
+    cdef int wait_for_more(self, Args args) except -1:
+        """The request is not whole: remember how far a long one got."""
+        self.need = args.need
+        if args.n >= KEEP_PROGRESS:
+            if args is self.store.scratch:
+                self.partial = args
+                self.store.scratch = Args()
+        else:
+            args.reset()
+        return 0

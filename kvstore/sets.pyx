@@ -1,0 +1,373 @@
+"""Sets: members without order, each once.
+
+A set is one hash table.  While all members are numbers and no more than `set-max-intset-entries`,
+OBJECT ENCODING calls it "intset" and it is listed in numeric order; then "hashtable", for good.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport INT64_MAX, uint64_t
+
+from bedrock.net.buf cimport Buf
+from bedrock.world.rand cimport Rand
+from kvstore.engine cimport Client, define
+from kvstore.hashtable cimport Slot, hash_of
+from kvstore.keyspace cimport EVENT_GENERIC, EVENT_SET, SET, as_arg
+from kvstore.resp cimport Args, is_word, parse_int, put_array, put_bytes, put_int, put_nil, put_set
+from kvstore.resp import ReplyError
+from kvstore.scan cimport ScanOptions, put_scan, scan_options, wanted
+from kvstore.strings cimport int_of
+
+
+cdef class Set(Value):
+    def __cinit__(self):
+        self.kind = SET
+        self.table = HashTable(raw=True)
+        self.integers = True
+
+    cdef Py_ssize_t length(self) noexcept:
+        return self.table.used
+
+    cdef str encoding_name(self):
+        return "intset" if self.integers else "hashtable"
+
+    cdef Value duplicate(self):
+        cdef Set copy = Set()
+        for member in self.members():
+            copy.table.add_bytes(member)
+        copy.integers = self.integers
+        return copy
+
+    cdef bint add(self, const Arg* member, int64_t max_integers) except -1:
+        """True if the member is new."""
+        cdef uint64_t h = hash_of(member.p, member.n)
+        cdef int64_t number
+        if self.table.find_hash(h, member.p, member.n) is not NULL:
+            return False
+        self.table.add(h, PyBytes_FromStringAndSize(member.p, member.n))
+        if self.integers and (not parse_int(member.p, member.n, &number)
+                              or <int64_t>self.table.used > max_integers):
+            self.integers = False
+        return True
+
+    cdef bint remove(self, const Arg* member) except -1:
+        return self.table.discard(member.p, member.n)
+
+    cdef bint contains(self, const Arg* member) noexcept:
+        return self.table.find(member.p, member.n) is not NULL
+
+    cdef list members(self):
+        cdef list found = []
+        cdef size_t i
+        for i in range(self.table.end):
+            if self.table.slots[i].key is not NULL:
+                found.append(<object>self.table.slots[i].key)
+        if self.integers:
+            found.sort(key=int)
+        return found
+
+
+cdef bint add_member(Client c, Set value, const Arg* member) except -1:
+    return value.add(member, c.store.intset_entries)
+
+
+# ---------------------------------------------------------------------- members
+
+cdef int sadd(Client c, Args a, Buf out) except -1:
+    cdef Set value = <Set>c.db.find_kind(&a.v[1], SET)
+    cdef Py_ssize_t i
+    cdef int new = 0
+    if value is None:
+        value = Set()
+        c.db.set(&a.v[1], value, False)
+    for i in range(2, a.n):
+        new += add_member(c, value, &a.v[i])
+    if new:
+        c.db.changed(&a.v[1], EVENT_SET, "sadd")
+    return put_int(out, new)
+
+
+cdef int srem(Client c, Args a, Buf out) except -1:
+    cdef Set value = <Set>c.db.find_kind(&a.v[1], SET)
+    cdef Py_ssize_t i
+    cdef int removed = 0
+    if value is None:
+        return put_int(out, 0)
+    for i in range(2, a.n):
+        removed += value.remove(&a.v[i])
+    if removed:
+        c.db.changed(&a.v[1], EVENT_SET, "srem")
+        c.db.drop_if_empty(&a.v[1], value)
+    return put_int(out, removed)
+
+
+cdef int smove(Client c, Args a, Buf out) except -1:
+    cdef Set source = <Set>c.db.find_kind(&a.v[1], SET)
+    cdef Set target
+    if source is None:
+        return put_int(out, 0)
+    target = <Set>c.db.find_kind(&a.v[2], SET)
+    if source is target:
+        return put_int(out, source.contains(&a.v[3]))
+    if not source.remove(&a.v[3]):
+        return put_int(out, 0)
+    c.db.changed(&a.v[1], EVENT_SET, "srem")
+    c.db.drop_if_empty(&a.v[1], source)
+    if target is None:
+        target = Set()
+        c.db.set(&a.v[2], target, False)
+    add_member(c, target, &a.v[3])
+    c.db.changed(&a.v[2], EVENT_SET, "sadd")
+    return put_int(out, 1)
+
+
+cdef int sismember(Client c, Args a, Buf out) except -1:
+    cdef Set value = <Set>c.db.read_kind(&a.v[1], SET)
+    return put_int(out, value is not None and value.contains(&a.v[2]))
+
+
+cdef int smismember(Client c, Args a, Buf out) except -1:
+    cdef Set value = <Set>c.db.read_kind(&a.v[1], SET)
+    cdef Py_ssize_t i
+    put_array(out, a.n - 2)
+    for i in range(2, a.n):
+        put_int(out, value is not None and value.contains(&a.v[i]))
+    return 0
+
+
+cdef int scard(Client c, Args a, Buf out) except -1:
+    cdef Value value = c.db.read_kind(&a.v[1], SET)
+    return put_int(out, 0 if value is None else value.length())
+
+
+cdef int put_members(Client c, list members, Buf out) except -1:
+    cdef bytes member
+    put_set(out, len(members), c.resp)
+    for member in members:
+        put_bytes(out, member)
+    return 0
+
+
+cdef int smembers(Client c, Args a, Buf out) except -1:
+    cdef Set value = <Set>c.db.read_kind(&a.v[1], SET)
+    return put_members(c, [] if value is None else value.members(), out)
+
+
+cdef int sscan(Client c, Args a, Buf out) except -1:
+    cdef ScanOptions options
+    cdef Set value
+    cdef list found = []
+    cdef uint64_t cursor = 0
+    scan_options(a, 2, &options, False)
+    value = <Set>c.db.read_kind(&a.v[1], SET)
+    if value is not None:
+        if value.integers:
+            found = value.members()
+        else:
+            cursor = value.table.scan(options.cursor, options.count, found)
+        found = [m for m in found
+                 if wanted(&options, PyBytes_AS_STRING(m), PyBytes_GET_SIZE(m))]
+    return put_scan(out, cursor, found)
+
+
+# ---------------------------------------------------------------------- random members
+
+cdef int spop(Client c, Args a, Buf out) except -1:
+    cdef Rand rand = c.store.keyspace.rand
+    cdef Set value
+    cdef int64_t count = 1
+    cdef list taken
+    cdef bytes member
+    cdef Arg word
+    if a.n > 3:
+        raise ReplyError("ERR syntax error")
+    if a.n == 3 and (not parse_int(a.v[2].p, a.v[2].n, &count) or count < 0):
+        raise ReplyError("ERR value is out of range, must be positive")
+    value = <Set>c.db.find_kind(&a.v[1], SET)
+    if value is None:
+        return put_nil(out, c.resp) if a.n == 2 else put_set(out, 0, c.resp)
+    if count >= value.length():
+        taken = value.members()
+        c.db.delete(&a.v[1])
+        c.db.changed(&a.v[1], EVENT_SET, "spop")
+        c.db.keyspace.notify(EVENT_GENERIC, "del", a.text(1), c.db)
+        c.store.record(c, b"DEL", a.text(1))
+    elif count == 0:
+        return put_set(out, 0, c.resp)
+    else:
+        taken = []
+        for _ in range(count):
+            member = <bytes>value.table.any(rand).key
+            taken.append(member)
+            word = as_arg(member)
+            value.remove(&word)
+        c.db.changed(&a.v[1], EVENT_SET, "spop")
+        c.store.record(c, b"SREM", a.text(1), *taken)
+    if a.n == 2:
+        return put_bytes(out, taken[0])
+    return put_members(c, taken, out)
+
+
+cdef int srandmember(Client c, Args a, Buf out) except -1:
+    cdef Rand rand = c.store.keyspace.rand
+    cdef Set value
+    cdef int64_t count, i
+    cdef list chosen
+    if a.n > 3:
+        raise ReplyError("ERR syntax error")
+    if a.n == 2:
+        value = <Set>c.db.read_kind(&a.v[1], SET)
+        if value is None:
+            return put_nil(out, c.resp)
+        return put_bytes(out, <bytes>value.table.any(rand).key)
+    count = int_of(&a.v[2])
+    if not -(INT64_MAX // 2) <= count <= INT64_MAX // 2:
+        raise ReplyError("ERR value is out of range")
+    value = <Set>c.db.read_kind(&a.v[1], SET)
+    if value is None or count == 0:
+        return put_array(out, 0)
+    if count < 0:
+        # With repetition, written as they are drawn.
+        put_array(out, -count)
+        for i in range(-count):
+            put_bytes(out, <bytes>value.table.any(rand).key)
+        return 0
+    chosen = value.members()
+    if count < len(chosen):
+        rand.shuffle(chosen)
+        del chosen[count:]
+    return put_members(c, chosen, out)
+
+
+# ---------------------------------------------------------------------- algebra
+
+cdef list sets_at(Client c, Args a, Py_ssize_t first, Py_ssize_t last, bint reading):
+    """The sets at some keys, None for those that are not there."""
+    cdef list found = []
+    cdef Py_ssize_t i
+    for i in range(first, last + 1):
+        found.append(c.db.read_kind(&a.v[i], SET) if reading else c.db.find_kind(&a.v[i], SET))
+    return found
+
+
+cdef list intersection(list sets, int64_t limit):
+    """Members of all; at most `limit` of them when it is not 0."""
+    cdef list found = []
+    cdef Set smallest, other
+    cdef Arg word
+    if None in sets:
+        return found
+    sets = sorted(sets, key=len)
+    smallest = sets[0]
+    for member in smallest.members():
+        word = as_arg(member)
+        for other in sets[1:]:
+            if other is not smallest and not other.contains(&word):
+                break
+        else:
+            found.append(member)
+            if len(found) == limit:
+                break
+    return found
+
+
+cdef list union(list sets):
+    cdef Set one
+    cdef dict found = {}
+    for one in sets:
+        if one is not None:
+            for member in one.members():
+                found[member] = None
+    return list(found)
+
+
+cdef list difference(list sets):
+    cdef Set first = sets[0], other
+    cdef list found = []
+    cdef Arg word
+    if first is None:
+        return found
+    for member in first.members():
+        word = as_arg(member)
+        for other in sets[1:]:
+            if other is not None and other.contains(&word):
+                break
+        else:
+            found.append(member)
+    return found
+
+
+cdef int store_result(Client c, const Arg* key, list members, str name, Buf out) except -1:
+    """Keep the members at a key, or nothing there when there are none."""
+    cdef Set value
+    cdef Arg word
+    if not members:
+        if c.db.find(key) is not None:
+            c.db.delete(key)
+            c.db.changed(key, EVENT_GENERIC, "del")
+        return put_int(out, 0)
+    value = Set()
+    for member in members:
+        word = as_arg(member)
+        add_member(c, value, &word)
+    c.db.set(key, value, False)
+    c.db.changed(key, EVENT_SET, name)
+    return put_int(out, value.length())
+
+
+cdef int sinter(Client c, Args a, Buf out) except -1:
+    return put_members(c, intersection(sets_at(c, a, 1, a.n - 1, True), 0), out)
+
+
+cdef int sunion(Client c, Args a, Buf out) except -1:
+    return put_members(c, union(sets_at(c, a, 1, a.n - 1, True)), out)
+
+
+cdef int sdiff(Client c, Args a, Buf out) except -1:
+    return put_members(c, difference(sets_at(c, a, 1, a.n - 1, True)), out)
+
+
+cdef int sinterstore(Client c, Args a, Buf out) except -1:
+    return store_result(
+        c, &a.v[1], intersection(sets_at(c, a, 2, a.n - 1, False), 0), "sinterstore", out)
+
+
+cdef int sunionstore(Client c, Args a, Buf out) except -1:
+    return store_result(c, &a.v[1], union(sets_at(c, a, 2, a.n - 1, False)), "sunionstore", out)
+
+
+cdef int sdiffstore(Client c, Args a, Buf out) except -1:
+    return store_result(
+        c, &a.v[1], difference(sets_at(c, a, 2, a.n - 1, False)), "sdiffstore", out)
+
+
+cdef int sintercard(Client c, Args a, Buf out) except -1:
+    cdef int64_t n, limit = 0
+    if not parse_int(a.v[1].p, a.v[1].n, &n) or n <= 0:
+        raise ReplyError("ERR numkeys should be greater than 0")
+    if n > a.n - 2:
+        raise ReplyError("ERR Number of keys can't be greater than number of args")
+    if n + 2 < a.n:
+        if n + 4 != a.n or not is_word(&a.v[n + 2], "limit"):
+            raise ReplyError("ERR syntax error")
+        if not parse_int(a.v[n + 3].p, a.v[n + 3].n, &limit) or limit < 0:
+            raise ReplyError("ERR LIMIT can't be negative")
+    return put_int(out, len(intersection(sets_at(c, a, 2, n + 1, True), limit)))
+
+
+define("sadd", sadd)
+define("srem", srem)
+define("smove", smove)
+define("sismember", sismember)
+define("smismember", smismember)
+define("scard", scard)
+define("smembers", smembers)
+define("sscan", sscan)
+define("spop", spop)
+define("srandmember", srandmember)
+define("sinter", sinter)
+define("sunion", sunion)
+define("sdiff", sdiff)
+define("sinterstore", sinterstore)
+define("sunionstore", sunionstore)
+define("sdiffstore", sdiffstore)
+define("sintercard", sintercard)

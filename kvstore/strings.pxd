@@ -1,0 +1,16 @@
+from libc.stdint cimport int64_t
+
+from kvstore.resp cimport Arg
+
+# The bytes of a string value, good while the value lives; False when the value is None.
+# WrongType when it is no string.
+cdef bint text_of(object value, Arg* text) except -1
+
+# An argument that must be a whole number.
+cdef int64_t int_of(const Arg* arg) except? -1
+# An argument that must be a number.
+cdef double double_of(const Arg* arg) except? -1
+# When a key set to live for `amount` units from `base_ms` (0 for absolute times) dies.
+cdef int64_t deadline_of(const Arg* arg, int64_t unit_ms, int64_t base_ms, str name) except? -1
+# start and stop of a range, negative ones counted from the end, cut to [0, n); False if empty.
+cdef bint clamp_range(int64_t* start, int64_t* stop, int64_t n) noexcept

@@ -1,0 +1,496 @@
+"""Sorted sets: members with scores, in the order of score and then of bytes.
+
+    table      member -> score          ZSCORE, and whether a member is new
+    order      skip list of both        ranks and ranges
+
+OBJECT ENCODING says "listpack" up to `zset-max-listpack-entries` members of at most
+`zset-max-listpack-value` bytes, then "skiplist", for good; the representation is the same.
+
+The commands for ranges are in `zset_ranges.pyx`, those that combine sets in `zset_algebra.pyx`.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from libc.math cimport isnan
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
+
+from kvstore.blocking cimport Waiter, timeout_of
+from kvstore.engine cimport define
+from kvstore.hashtable cimport Slot, hash_of
+from kvstore.keyspace cimport EVENT_GENERIC, EVENT_ZSET, ZSET, as_arg
+from kvstore.resp cimport Args, format_double, is_word, parse_int, put_array, put_bulk, put_bytes, \
+    put_double, put_int, put_nil, put_nil_array
+from kvstore.resp import ReplyError
+from kvstore.scan cimport ScanOptions, put_scan, scan_options, wanted
+from kvstore.strings cimport double_of, int_of
+
+
+cdef class ZSet(Value):
+    """Invariant 1: `table` and `order` hold the same members with the same scores."""
+
+    def __cinit__(self):
+        self.kind = ZSET
+        self.table = HashTable(raw=True)
+        self.small = True
+
+    cdef Py_ssize_t length(self) noexcept:
+        return self.order.n
+
+    cdef str encoding_name(self):
+        return "listpack" if self.small else "skiplist"
+
+    cdef Value duplicate(self):
+        cdef ZSet copy = new_zset(self.order.rand)
+        cdef Node* node = self.order.head.lanes[0].next
+        cdef Arg member
+        while node is not NULL:
+            member = as_arg(<bytes>node.member)
+            copy.put(&member, node.score, INT64_MAX, INT64_MAX)
+            node = node.lanes[0].next
+        copy.small = self.small
+        return copy
+
+    cdef bint score_of(self, const Arg* member, double* score) noexcept:
+        cdef Slot* slot = self.table.find(member.p, member.n)
+        if slot is NULL:
+            return False
+        score[0] = (<double*>&slot.value)[0]
+        return True
+
+    cdef int put(self, const Arg* member, double score, Py_ssize_t max_entries,
+                 Py_ssize_t max_value) except -1:
+        cdef uint64_t h = hash_of(member.p, member.n)
+        cdef Slot* slot = self.table.find_hash(h, member.p, member.n)
+        cdef bytes name
+        cdef double old
+        if slot is not NULL:
+            old = (<double*>&slot.value)[0]
+            if old != score:
+                name = <bytes>slot.key
+                self.order.remove(old, member)
+                self.order.insert(score, name)
+                (<double*>&slot.value)[0] = score
+            return 0
+        name = PyBytes_FromStringAndSize(member.p, member.n)
+        slot = self.table.add(h, name)
+        (<double*>&slot.value)[0] = score
+        self.order.insert(score, name)
+        if self.small and (self.order.n > max_entries or member.n > max_value):
+            self.small = False
+        return 1
+
+    cdef bint remove(self, const Arg* member) except -1:
+        cdef Slot* slot = self.table.find(member.p, member.n)
+        if slot is NULL:
+            return False
+        self.order.remove((<double*>&slot.value)[0], member)
+        self.table.remove(slot)
+        return True
+
+
+cdef ZSet new_zset(Rand rand):
+    cdef ZSet value = ZSet()
+    value.order = SkipList(rand)
+    return value
+
+
+cdef int put_member(Client c, ZSet value, const Arg* member, double score) except -1:
+    return value.put(member, score, c.store.zset_entries, c.store.zset_value)
+
+
+cdef int put_pairs_header(Client c, Py_ssize_t n, bint with_scores, Buf out) except -1:
+    return put_array(out, n * 2 if with_scores and c.resp == 2 else n)
+
+
+cdef int put_pair(Client c, bytes member, double score, bint with_scores, Buf out) except -1:
+    if not with_scores:
+        return put_bytes(out, member)
+    if c.resp == 3:
+        put_array(out, 2)
+    put_bytes(out, member)
+    return put_double(out, score, c.resp)
+
+
+cdef int store_zset(Client c, const Arg* key, ZSet value, str name, Buf out) except -1:
+    if value.order.n == 0:
+        if c.db.find(key) is not None:
+            c.db.delete(key)
+            c.db.changed(key, EVENT_GENERIC, "del")
+        return put_int(out, 0)
+    c.db.set(key, value, False)
+    c.db.changed(key, EVENT_ZSET, name)
+    return put_int(out, value.order.n)
+
+
+# ---------------------------------------------------------------------- adding
+
+cdef enum AddOption:
+    NX = 1
+    XX = 2
+    GT = 4
+    LT = 8
+    CH = 16
+    INCR = 32
+
+
+cdef Py_ssize_t add_options(Args a, int* flags) except -1:
+    """Options of ZADD; the index of the first score."""
+    cdef Py_ssize_t i = 2
+    flags[0] = 0
+    while i < a.n:
+        if is_word(&a.v[i], "nx"):
+            flags[0] |= NX
+        elif is_word(&a.v[i], "xx"):
+            flags[0] |= XX
+        elif is_word(&a.v[i], "gt"):
+            flags[0] |= GT
+        elif is_word(&a.v[i], "lt"):
+            flags[0] |= LT
+        elif is_word(&a.v[i], "ch"):
+            flags[0] |= CH
+        elif is_word(&a.v[i], "incr"):
+            flags[0] |= INCR
+        else:
+            break
+        i += 1
+    if (a.n - i) % 2 or i == a.n:
+        raise ReplyError("ERR syntax error")
+    if flags[0] & NX and flags[0] & XX:
+        raise ReplyError("ERR XX and NX options at the same time are not compatible")
+    if (flags[0] & GT and flags[0] & (NX | LT)) or (flags[0] & LT and flags[0] & NX):
+        raise ReplyError("ERR GT, LT, and/or NX options at the same time are not compatible")
+    if flags[0] & INCR and a.n - i > 2:
+        raise ReplyError("ERR INCR option supports a single increment-element pair")
+    return i
+
+
+cdef int add_one(Client c, ZSet value, const Arg* member, double* score, int flags) except -1:
+    """Apply ZADD to one member: 0 nothing done, 1 score changed, 2 added; score: what it is now."""
+    cdef double old
+    if not value.score_of(member, &old):
+        if flags & XX:
+            return 0
+        put_member(c, value, member, score[0])
+        return 2
+    if flags & NX:
+        return 0
+    if flags & INCR:
+        score[0] += old
+        if isnan(score[0]):
+            raise ReplyError("ERR resulting score is not a number (NaN)")
+    if (flags & GT and score[0] <= old) or (flags & LT and score[0] >= old):
+        return 0
+    if score[0] == old:
+        return 3
+    put_member(c, value, member, score[0])
+    return 1
+
+
+cdef int add_scores(Client c, Args a, Py_ssize_t first, int flags, Buf out) except -1:
+    """ZADD and ZINCRBY from their first score on."""
+    cdef ZSet value = <ZSet>c.db.find_kind(&a.v[1], ZSET)
+    cdef Py_ssize_t i
+    cdef double score = 0
+    cdef int added = 0, changed = 0, done = 0
+    for i in range(first, a.n, 2):
+        double_of(&a.v[i])
+    if value is None:
+        if flags & XX:
+            return put_nil(out, c.resp) if flags & INCR else put_int(out, 0)
+        value = new_zset(c.store.keyspace.rand)
+        c.db.set(&a.v[1], value, False)
+    for i in range(first, a.n, 2):
+        score = double_of(&a.v[i])
+        done = add_one(c, value, &a.v[i + 1], &score, flags)
+        added += done == 2
+        changed += done == 1
+    if added or changed:
+        c.db.changed(&a.v[1], EVENT_ZSET, "zincr" if flags & INCR else "zadd")
+    c.db.drop_if_empty(&a.v[1], value)
+    if flags & INCR:
+        return put_double(out, score, c.resp) if done else put_nil(out, c.resp)
+    return put_int(out, added + changed if flags & CH else added)
+
+
+cdef int zadd(Client c, Args a, Buf out) except -1:
+    cdef int flags
+    cdef Py_ssize_t first = add_options(a, &flags)
+    return add_scores(c, a, first, flags, out)
+
+
+cdef int zincrby(Client c, Args a, Buf out) except -1:
+    return add_scores(c, a, 2, INCR, out)
+
+
+cdef int zrem(Client c, Args a, Buf out) except -1:
+    cdef ZSet value = <ZSet>c.db.find_kind(&a.v[1], ZSET)
+    cdef Py_ssize_t i
+    cdef int removed = 0
+    if value is None:
+        return put_int(out, 0)
+    for i in range(2, a.n):
+        removed += value.remove(&a.v[i])
+    if removed:
+        c.db.changed(&a.v[1], EVENT_ZSET, "zrem")
+        c.db.drop_if_empty(&a.v[1], value)
+    return put_int(out, removed)
+
+
+# ---------------------------------------------------------------------- reading
+
+cdef int zcard(Client c, Args a, Buf out) except -1:
+    cdef Value value = c.db.read_kind(&a.v[1], ZSET)
+    return put_int(out, 0 if value is None else value.length())
+
+
+cdef int put_score(Client c, ZSet value, const Arg* member, Buf out) except -1:
+    cdef double score
+    if value is not None and value.score_of(member, &score):
+        return put_double(out, score, c.resp)
+    return put_nil(out, c.resp)
+
+
+cdef int zscore(Client c, Args a, Buf out) except -1:
+    return put_score(c, <ZSet>c.db.read_kind(&a.v[1], ZSET), &a.v[2], out)
+
+
+cdef int zmscore(Client c, Args a, Buf out) except -1:
+    cdef ZSet value = <ZSet>c.db.read_kind(&a.v[1], ZSET)
+    cdef Py_ssize_t i
+    put_array(out, a.n - 2)
+    for i in range(2, a.n):
+        put_score(c, value, &a.v[i], out)
+    return 0
+
+
+cdef int put_rank(Client c, Args a, bint reverse, Buf out) except -1:
+    cdef ZSet value = <ZSet>c.db.read_kind(&a.v[1], ZSET)
+    cdef double score
+    cdef Py_ssize_t rank
+    if value is None or not value.score_of(&a.v[2], &score):
+        return put_nil(out, c.resp)
+    rank = value.order.rank(score, &a.v[2])
+    return put_int(out, value.order.n - 1 - rank if reverse else rank)
+
+
+cdef int zrank(Client c, Args a, Buf out) except -1:
+    return put_rank(c, a, False, out)
+
+
+cdef int zrevrank(Client c, Args a, Buf out) except -1:
+    return put_rank(c, a, True, out)
+
+
+cdef int zscan(Client c, Args a, Buf out) except -1:
+    cdef ScanOptions options
+    cdef ZSet value
+    cdef list found = [], items = []
+    cdef uint64_t cursor = 0
+    cdef char[40] text
+    cdef double score
+    cdef Arg member
+    cdef Node* node
+    scan_options(a, 2, &options, False)
+    value = <ZSet>c.db.read_kind(&a.v[1], ZSET)
+    if value is not None:
+        if value.small:
+            node = value.order.head.lanes[0].next
+            while node is not NULL:
+                found.append(<object>node.member)
+                node = node.lanes[0].next
+        else:
+            cursor = value.table.scan(options.cursor, options.count, found)
+        for name in found:
+            if wanted(&options, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name)):
+                member = as_arg(name)
+                value.score_of(&member, &score)
+                items += (name, PyBytes_FromStringAndSize(text, format_double(text, score)))
+    return put_scan(out, cursor, items)
+
+
+cdef int put_random(Client c, ZSet value, bint with_scores, Buf out) except -1:
+    cdef Slot* slot = value.table.any(c.store.keyspace.rand)
+    return put_pair(c, <bytes>slot.key, (<double*>&slot.value)[0], with_scores, out)
+
+
+cdef int zrandmember(Client c, Args a, Buf out) except -1:
+    cdef bint with_scores = a.n == 4 and is_word(&a.v[3], "withscores")
+    cdef ZSet value
+    cdef int64_t count, i
+    cdef list chosen = []
+    cdef Node* node
+    if a.n > 4 or (a.n == 4 and not with_scores):
+        raise ReplyError("ERR syntax error")
+    if a.n == 2:
+        value = <ZSet>c.db.read_kind(&a.v[1], ZSET)
+        return put_nil(out, c.resp) if value is None else put_random(c, value, False, out)
+    count = int_of(&a.v[2])
+    if not -(INT64_MAX // 2) <= count <= INT64_MAX // 2:
+        raise ReplyError("ERR value is out of range")
+    value = <ZSet>c.db.read_kind(&a.v[1], ZSET)
+    if value is None or count == 0:
+        return put_array(out, 0)
+    if count < 0:
+        # With repetition, written as they are drawn.
+        put_pairs_header(c, -count, with_scores, out)
+        for i in range(-count):
+            put_random(c, value, with_scores, out)
+        return 0
+    node = value.order.head.lanes[0].next
+    while node is not NULL:
+        chosen.append((<bytes>node.member, node.score))
+        node = node.lanes[0].next
+    if count < len(chosen):
+        c.store.keyspace.rand.shuffle(chosen)
+        del chosen[count:]
+    put_pairs_header(c, len(chosen), with_scores, out)
+    for member, score in chosen:
+        put_pair(c, member, score, with_scores, out)
+    return 0
+
+
+# ---------------------------------------------------------------------- popping
+
+cdef int take_out(Client c, const Arg* key, ZSet value, int64_t count, bint highest, int form,
+                  Buf out) except -1:
+    """Pop members.  form: 0 flat, 1 as the protocol pairs them, 2 always in pairs."""
+    cdef Node* node
+    cdef bytes member
+    cdef Arg word
+    cdef double score
+    cdef int64_t i
+    for i in range(count):
+        node = value.order.tail if highest else value.order.head.lanes[0].next
+        member = <bytes>node.member
+        score = node.score
+        if form == 2 or (form == 1 and c.resp == 3):
+            put_array(out, 2)
+        put_bytes(out, member)
+        put_double(out, score, c.resp)
+        word = as_arg(member)
+        value.remove(&word)
+    c.db.changed(key, EVENT_ZSET, "zpopmax" if highest else "zpopmin")
+    return c.db.drop_if_empty(key, value)
+
+
+cdef int pop_command(Client c, Args a, bint highest, Buf out) except -1:
+    cdef ZSet value
+    cdef int64_t count = 1
+    if a.n > 3:
+        raise ReplyError("ERR syntax error")
+    if a.n == 3:
+        count = int_of(&a.v[2])
+        if count < 0:
+            raise ReplyError("ERR value is out of range, must be positive")
+    value = <ZSet>c.db.find_kind(&a.v[1], ZSET)
+    if value is None or count == 0:
+        return put_array(out, 0)
+    count = min(count, value.order.n)
+    if a.n == 2:
+        put_array(out, 2)
+        return take_out(c, &a.v[1], value, 1, highest, 0, out)
+    put_pairs_header(c, count, True, out)
+    return take_out(c, &a.v[1], value, count, highest, 1, out)
+
+
+cdef int zpopmin(Client c, Args a, Buf out) except -1:
+    return pop_command(c, a, False, out)
+
+
+cdef int zpopmax(Client c, Args a, Buf out) except -1:
+    return pop_command(c, a, True, out)
+
+
+cdef class PopWaiter(Waiter):
+    """BZPOPMIN and BZPOPMAX (count 0: key, member, score), ZMPOP and BZMPOP (key and pairs)."""
+
+    cdef bint highest
+    cdef int64_t count
+
+    cdef bint take(self, const Arg* key, Buf out) except -1:
+        cdef Client c = self.client
+        cdef ZSet value = <ZSet>self.db.find_kind(key, ZSET)
+        cdef int64_t count
+        cdef bytes name
+        if value is None:
+            return False
+        name = PyBytes_FromStringAndSize(key.p, key.n)
+        count = min(max(self.count, <int64_t>1), value.order.n)
+        put_array(out, 2 if self.count else 3)
+        put_bulk(out, key.p, key.n)
+        if self.count:
+            put_array(out, count)
+        take_out(c, key, value, count, self.highest, 2 if self.count else 0, out)
+        c.store.record(c, b"ZPOPMAX" if self.highest else b"ZPOPMIN", name, count)
+        return True
+
+
+cdef int block_pop(Client c, Args a, bint highest, Buf out) except -1:
+    cdef PopWaiter waiter = PopWaiter()
+    cdef int64_t timeout_ms = timeout_of(c, &a.v[a.n - 1])
+    waiter.client, waiter.kind, waiter.highest, waiter.nil_array = c, ZSET, highest, True
+    return waiter.run(a, 1, a.n - 2, timeout_ms, out)
+
+
+cdef int bzpopmin(Client c, Args a, Buf out) except -1:
+    return block_pop(c, a, False, out)
+
+
+cdef int bzpopmax(Client c, Args a, Buf out) except -1:
+    return block_pop(c, a, True, out)
+
+
+cdef int pop_from_any(Client c, Args a, Py_ssize_t at, bint wait, Buf out) except -1:
+    """ZMPOP and BZMPOP; a.v[at] says how many keys follow."""
+    cdef PopWaiter waiter = PopWaiter()
+    cdef int64_t timeout_ms = timeout_of(c, &a.v[1]) if wait else 0
+    cdef int64_t n
+    cdef Py_ssize_t i
+    if not parse_int(a.v[at].p, a.v[at].n, &n) or n <= 0:
+        raise ReplyError("ERR numkeys should be greater than 0")
+    i = at + 1 + n
+    if n > a.n or i >= a.n:
+        raise ReplyError("ERR syntax error")
+    waiter.client, waiter.kind, waiter.nil_array = c, ZSET, True
+    waiter.highest = is_word(&a.v[i], "max")
+    if not waiter.highest and not is_word(&a.v[i], "min"):
+        raise ReplyError("ERR syntax error")
+    waiter.count = 1
+    if i + 1 < a.n:
+        if i + 3 != a.n or not is_word(&a.v[i + 1], "count"):
+            raise ReplyError("ERR syntax error")
+        if not parse_int(a.v[i + 2].p, a.v[i + 2].n, &waiter.count) or waiter.count <= 0:
+            raise ReplyError("ERR count should be greater than 0")
+    if wait:
+        return waiter.run(a, at + 1, at + n, timeout_ms, out)
+    waiter.db = c.db
+    for i in range(at + 1, at + 1 + n):
+        if waiter.take(&a.v[i], out):
+            return 0
+    return put_nil_array(out, c.resp)
+
+
+cdef int zmpop(Client c, Args a, Buf out) except -1:
+    return pop_from_any(c, a, 1, False, out)
+
+
+cdef int bzmpop(Client c, Args a, Buf out) except -1:
+    return pop_from_any(c, a, 2, True, out)
+
+
+define("zadd", zadd)
+define("zincrby", zincrby)
+define("zrem", zrem)
+define("zcard", zcard)
+define("zscore", zscore)
+define("zmscore", zmscore)
+define("zrank", zrank)
+define("zrevrank", zrevrank)
+define("zscan", zscan)
+define("zrandmember", zrandmember)
+define("zpopmin", zpopmin)
+define("zpopmax", zpopmax)
+define("bzpopmin", bzpopmin)
+define("bzpopmax", bzpopmax)
+define("zmpop", zmpop)
+define("bzmpop", bzmpop)

@@ -1,0 +1,69 @@
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from tsdb.columns cimport Columns
+from tsdb.labels cimport Labels
+
+
+cdef struct Chunk:
+    int64_t first, last            # timestamps
+    uint32_t size
+    uint32_t count
+    uint8_t* data
+
+
+cdef class Series:
+    cdef readonly uint32_t ref
+    cdef readonly bytes key
+    cdef Labels known_labels       # decoded when first asked for
+    cdef int64_t* t                # the tail: newest samples, uncompressed, sorted
+    cdef double* v
+    cdef uint32_t n, cap
+    cdef Chunk* chunks             # sealed, oldest first, not overlapping
+    cdef uint32_t chunk_n, chunk_cap
+    cdef int64_t sealed_last       # last timestamp of the last chunk
+    cdef int64_t* late_t           # what came after its time was sealed, as it came
+    cdef double* late_v
+    cdef uint32_t late_n, late_cap
+
+    cdef int append(self, int64_t t, double v) except -1
+    cdef int append_late(self, int64_t t, double v) except -1
+    cdef int grow(self) except -1
+    cdef int seal(self) except -1
+    cdef int read(self, Columns into, int64_t low, int64_t high) except -1
+    cdef int64_t drop_before(self, int64_t cut) except -1
+    cpdef Py_ssize_t count(self)
+
+
+cdef class Batch:
+    cdef uint32_t* ref
+    cdef int64_t* t
+    cdef double* v
+    cdef readonly Py_ssize_t n
+    cdef Py_ssize_t cap
+
+    cdef int grow(self) except -1
+
+
+cdef inline int batch_add(Batch batch, uint32_t ref, int64_t t, double v) except -1:
+    if batch.n == batch.cap:
+        batch.grow()
+    batch.ref[batch.n] = ref
+    batch.t[batch.n] = t
+    batch.v[batch.n] = v
+    batch.n += 1
+    return 0
+
+
+cdef class Head:
+    cdef readonly list series      # by ref; None where one was dropped
+    cdef readonly dict by_key
+    cdef readonly object postings
+    cdef readonly Py_ssize_t samples
+    cdef readonly Py_ssize_t live          # series held
+    cdef readonly Py_ssize_t series_max
+    cdef readonly int64_t first, last      # bounds of the timestamps held
+    cdef readonly uint64_t generation      # changes when refs were dropped
+    cdef readonly uint32_t unlogged        # refs from here on are not in the log yet
+
+    cpdef int64_t ref_of(self, bytes key) except -1
+    cdef int apply(self, Batch batch) except -1

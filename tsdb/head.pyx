@@ -1,0 +1,343 @@
+"""The head: the newest samples, in memory, of every series written lately.
+
+A series in the head is a row of sealed chunks, then a tail of up to 128 uncompressed samples, and,
+beside them, what came late:
+
+    chunks (sorted, sealed)  ------>  tail (sorted, open)          late (as it came)
+
+A sample newer than the tail's end is appended; one that falls inside the tail is inserted;
+one older than the last sealed chunk goes to `late`, to be merged when read and when flushed.
+So out-of-order data is always taken, and costs only who sends it.
+
+Invariants:
+1. All timestamps of chunk i are before those of chunk i + 1, and those before the tail's.
+2. A timestamp is in the tail at most once; a later write of it wins, wherever the first one is.
+3. `late` holds only timestamps <= sealed_last.
+4. A ref is given once in the life of a head and never to another series.
+
+Left out: memory-mapped chunks (the head is small: it is flushed to a block every few hours).
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memmove
+
+from tsdb.columns cimport Columns
+from tsdb.gorilla cimport CHUNK_SLACK, chunk_bound, chunk_encode
+from tsdb.labels cimport Labels, labels_of_key
+
+from tsdb.postings import Postings
+
+cdef enum:
+    TAIL_MIN = 4
+    TAIL = 128                     # a tail of this many samples becomes a chunk
+
+cdef int64_t TIME_MIN = -0x7fffffffffffffff - 1
+cdef int64_t TIME_MAX = 0x7fffffffffffffff
+
+
+class TooManySeries(ValueError):
+    """The limit on series in the head is reached; nothing was written."""
+
+
+cdef class Series:
+    """One series' samples in the head; see the module for its parts."""
+
+    def __cinit__(self, uint32_t ref, bytes key):
+        self.ref = ref
+        self.key = key
+        self.sealed_last = TIME_MIN
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        for i in range(self.chunk_n):
+            free(self.chunks[i].data)
+        free(self.chunks)
+        free(self.t)
+        free(self.v)
+        free(self.late_t)
+        free(self.late_v)
+
+    @property
+    def labels(self) -> Labels:
+        if self.known_labels is None:
+            self.known_labels = labels_of_key(self.key)
+        return self.known_labels
+
+    cpdef Py_ssize_t count(self):
+        """Samples held (a timestamp that is also in `late` counts twice)."""
+        cdef Py_ssize_t n = self.n + self.late_n
+        cdef uint32_t i
+        for i in range(self.chunk_n):
+            n += self.chunks[i].count
+        return n
+
+    cdef int append(self, int64_t t, double v) except -1:
+        if self.n and t <= self.t[self.n - 1] or t <= self.sealed_last:
+            return self.append_late(t, v)
+        if self.n == self.cap:
+            self.grow()
+        self.t[self.n] = t
+        self.v[self.n] = v
+        self.n += 1
+        return 0
+
+    cdef int append_late(self, int64_t t, double v) except -1:
+        """A sample not newer than all others: into the tail, or beside the chunks."""
+        cdef uint32_t i
+        cdef void* grown
+        if t > self.sealed_last:
+            i = self.n
+            while i and self.t[i - 1] >= t:
+                i -= 1
+            if self.t[i] == t:
+                self.v[i] = v
+                return 0
+            if self.n == self.cap:
+                self.grow()
+                return self.append(t, v)
+            memmove(self.t + i + 1, self.t + i, (self.n - i) * sizeof(int64_t))
+            memmove(self.v + i + 1, self.v + i, (self.n - i) * sizeof(double))
+            self.t[i] = t
+            self.v[i] = v
+            self.n += 1
+            return 0
+        if self.late_n == self.late_cap:
+            self.late_cap = max(16, self.late_cap * 2)
+            grown = realloc(self.late_t, self.late_cap * sizeof(int64_t))
+            if grown == NULL:
+                raise MemoryError
+            self.late_t = <int64_t*>grown
+            grown = realloc(self.late_v, self.late_cap * sizeof(double))
+            if grown == NULL:
+                raise MemoryError
+            self.late_v = <double*>grown
+        self.late_t[self.late_n] = t
+        self.late_v[self.late_n] = v
+        self.late_n += 1
+        return 0
+
+    cdef int grow(self) except -1:
+        """Make room for one more sample in the tail: a larger tail, or an empty one."""
+        cdef uint32_t cap
+        cdef void* grown
+        if self.cap >= TAIL:
+            return self.seal()
+        cap = max(TAIL_MIN, self.cap * 2)
+        grown = realloc(self.t, cap * sizeof(int64_t))
+        if grown == NULL:
+            raise MemoryError
+        self.t = <int64_t*>grown
+        grown = realloc(self.v, cap * sizeof(double))
+        if grown == NULL:
+            raise MemoryError
+        self.v = <double*>grown
+        self.cap = cap
+        return 0
+
+    cdef int seal(self) except -1:
+        """Compress the tail into a chunk."""
+        cdef uint8_t[4096] scratch
+        cdef void* grown
+        cdef Chunk chunk
+        assert chunk_bound(self.n) <= 4096
+        chunk.size = <uint32_t>chunk_encode(self.t, self.v, self.n, scratch)
+        chunk.count = self.n
+        chunk.first = self.t[0]
+        chunk.last = self.t[self.n - 1]
+        if self.chunk_n == self.chunk_cap:
+            grown = realloc(self.chunks, max(4, self.chunk_cap * 2) * sizeof(Chunk))
+            if grown == NULL:
+                raise MemoryError
+            self.chunks = <Chunk*>grown
+            self.chunk_cap = max(4, self.chunk_cap * 2)
+        chunk.data = <uint8_t*>malloc(chunk.size + CHUNK_SLACK)
+        if chunk.data == NULL:
+            raise MemoryError
+        memcpy(chunk.data, scratch, chunk.size)
+        self.chunks[self.chunk_n] = chunk
+        self.chunk_n += 1
+        self.sealed_last = chunk.last
+        self.n = 0
+        return 0
+
+    cdef int read(self, Columns into, int64_t low, int64_t high) except -1:
+        """Add the samples in [low, high] to the series `into` is gathering."""
+        cdef uint32_t i
+        for i in range(self.chunk_n):
+            if self.chunks[i].last >= low and self.chunks[i].first <= high:
+                into.add_chunk(self.chunks[i].data, self.chunks[i].size, low, high)
+        if self.n:
+            into.add(self.t, self.v, self.n, low, high)
+        for i in range(self.late_n):
+            into.add(self.late_t + i, self.late_v + i, 1, low, high)
+        return 0
+
+    cdef int64_t drop_before(self, int64_t cut) except -1:
+        """Forget what is older than cut; returns how many samples are left."""
+        cdef uint32_t i, kept = 0
+        cdef Columns rest
+        cdef Py_ssize_t k
+        for i in range(self.late_n):
+            if self.late_t[i] >= cut:
+                self.late_t[kept] = self.late_t[i]
+                self.late_v[kept] = self.late_v[i]
+                kept += 1
+        self.late_n = kept
+        kept = 0
+        while kept < self.chunk_n and self.chunks[kept].last < cut:
+            free(self.chunks[kept].data)
+            kept += 1
+        if kept:
+            self.chunk_n -= kept
+            memmove(self.chunks, self.chunks + kept, self.chunk_n * sizeof(Chunk))
+        if (self.chunk_n and self.chunks[0].first < cut) or (self.n and self.t[0] < cut):
+            # The cut goes through a chunk or the tail: gather the rest and write it anew.
+            rest = Columns()
+            self.read(rest, cut, TIME_MAX)
+            rest.end_series(None, True)
+            for i in range(self.chunk_n):
+                free(self.chunks[i].data)
+            self.chunk_n = self.n = self.late_n = 0
+            self.sealed_last = TIME_MIN
+            for k in range(rest.n):
+                self.append(rest.t[k], rest.v[k])
+        elif not self.chunk_n:
+            self.sealed_last = TIME_MIN
+            kept = self.late_n
+            self.late_n = 0
+            for i in range(kept):
+                self.append(self.late_t[i], self.late_v[i])
+        if self.n == 0 and self.cap:
+            free(self.t)
+            free(self.v)
+            self.t = NULL
+            self.v = NULL
+            self.cap = 0
+        return self.count()
+
+
+cdef class Batch:
+    """Samples parsed from one request, before they are logged and applied."""
+
+    def __dealloc__(self):
+        free(self.ref)
+        free(self.t)
+        free(self.v)
+
+    cdef int grow(self) except -1:
+        cdef Py_ssize_t cap = max(1024, self.cap * 2)
+        cdef void* grown = realloc(self.ref, cap * sizeof(uint32_t))
+        if grown == NULL:
+            raise MemoryError
+        self.ref = <uint32_t*>grown
+        grown = realloc(self.t, cap * sizeof(int64_t))
+        if grown == NULL:
+            raise MemoryError
+        self.t = <int64_t*>grown
+        grown = realloc(self.v, cap * sizeof(double))
+        if grown == NULL:
+            raise MemoryError
+        self.v = <double*>grown
+        self.cap = cap
+        return 0
+
+    def add(self, uint32_t ref, int64_t t, double v) -> None:
+        """Add one sample."""
+        batch_add(self, ref, t, v)
+
+    def clear(self) -> None:
+        """Forget the samples, keep the room."""
+        self.n = 0
+
+    def __len__(self):
+        return self.n
+
+
+cdef class Head:
+    """All series of the head; see the module."""
+
+    def __init__(self, Py_ssize_t series_max=10_000_000):
+        self.series = []
+        self.by_key = {}
+        self.postings = Postings()
+        self.series_max = series_max
+        self.first = TIME_MAX
+        self.last = TIME_MIN
+
+    cpdef int64_t ref_of(self, bytes key) except -1:
+        """The ref of a series, made if it is new; TooManySeries at the limit."""
+        found = self.by_key.get(key)
+        if found is not None:
+            return (<Series>found).ref
+        if self.live >= self.series_max:
+            raise TooManySeries(f"the limit of {self.series_max} series in the head is reached")
+        cdef Series series = Series(len(self.series), key)
+        self.postings.add(series.ref, series.labels)
+        self.series.append(series)
+        self.by_key[key] = series
+        self.live += 1
+        return series.ref
+
+    cdef int apply(self, Batch batch) except -1:
+        """Take the samples of a batch, which the log has already."""
+        cdef Py_ssize_t i
+        cdef int64_t t
+        cdef list series = self.series
+        for i in range(batch.n):
+            t = batch.t[i]
+            (<Series>series[batch.ref[i]]).append(t, batch.v[i])
+            if t < self.first:
+                self.first = t
+            if t > self.last:
+                self.last = t
+        self.samples += batch.n
+        return 0
+
+    def append(self, Batch batch) -> None:
+        """`apply` for Python callers."""
+        self.apply(batch)
+
+    def restore(self, uint32_t ref, bytes key) -> None:
+        """A series as the log has it.  One made again after it was dropped has two refs there."""
+        cdef Series series
+        while len(self.series) <= ref:
+            self.series.append(None)
+        found = self.by_key.get(key)
+        if found is None:
+            found = series = Series(ref, key)
+            self.postings.add(ref, series.labels)
+            self.by_key[key] = series
+            self.live += 1
+        self.series[ref] = found
+
+    def all_unlogged(self) -> None:
+        """The log is about to be begun anew."""
+        self.unlogged = 0
+
+    def logged(self) -> None:
+        """All series made so far are in the log."""
+        self.unlogged = <uint32_t>len(self.series)
+
+    def read(self, Series series, Columns into, int64_t low, int64_t high) -> None:
+        """Add a series' samples in [low, high] to the one `into` is gathering."""
+        series.read(into, low, high)
+
+    def drop_before(self, int64_t cut) -> None:
+        """Forget all samples older than cut, and the series that have none left."""
+        cdef Series series
+        cdef int64_t left
+        self.samples = 0
+        for found in self.by_key.copy().values():
+            series = found
+            left = series.drop_before(cut)
+            self.samples += left
+            if left == 0:
+                self.postings.remove(series.ref, series.labels)
+                self.series[series.ref] = None
+                del self.by_key[series.key]
+                self.live -= 1
+        self.generation += 1
+        self.first = max(self.first, cut) if self.samples else TIME_MAX
+        if not self.samples:
+            self.last = TIME_MIN

@@ -1,0 +1,1 @@
+"""PromQL: text in, vectors out; see `engine` for the door."""

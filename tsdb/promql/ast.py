@@ -1,0 +1,139 @@
+"""The syntax tree of PromQL: what the parser makes and the evaluator walks.
+
+Every node knows its position (a character offset), for error messages, and its type. Durations and
+times are in milliseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from tsdb.matchers import Matcher
+from tsdb.promql.functions import Function
+
+SCALAR = "scalar"
+STRING = "string"
+VECTOR = "instant vector"
+MATRIX = "range vector"
+
+
+@dataclass
+class Expr:
+    """Any expression; `type` is one of the four above."""
+
+    type: ClassVar[str] = VECTOR
+    pos: int = field(default=0, kw_only=True)
+
+
+@dataclass
+class Number(Expr):
+    type = SCALAR
+    value: float
+
+
+@dataclass
+class String(Expr):
+    type = STRING
+    value: str
+
+
+@dataclass
+class Paren(Expr):
+    expr: Expr
+
+    @property
+    def type(self) -> str:  # type: ignore[override]
+        return self.expr.type
+
+
+@dataclass
+class Unary(Expr):
+    op: str
+    expr: Expr
+
+    @property
+    def type(self) -> str:  # type: ignore[override]
+        return self.expr.type
+
+
+@dataclass
+class Matching:
+    """How the two sides of a binary operation find each other.
+
+    on       the labels listed are those compared (else: those ignored)
+    many     "left" or "right" where that side may have several partners (group_left/right)
+    extra    labels copied from the "one" side
+    """
+
+    on: bool = False
+    labels: tuple[str, ...] = ()
+    many: str = ""
+    extra: tuple[str, ...] = ()
+    given: bool = False
+
+
+@dataclass
+class Binary(Expr):
+    op: str
+    left: Expr
+    right: Expr
+    matching: Matching = field(default_factory=Matching)
+    as_bool: bool = False
+
+    @property
+    def type(self) -> str:  # type: ignore[override]
+        both = self.left.type == SCALAR and self.right.type == SCALAR
+        return SCALAR if both else VECTOR
+
+
+@dataclass
+class Timed(Expr):
+    """What `offset` and `@` apply to; at is ms, "start", "end" or None."""
+
+    offset_ms: int = field(default=0, kw_only=True)
+    at: int | str | None = field(default=None, kw_only=True)
+    has_offset: bool = field(default=False, kw_only=True)
+
+
+@dataclass
+class Selector(Timed):
+    matchers: list[Matcher]
+
+
+@dataclass
+class Range(Timed):
+    """selector[range]; offset and @ are those of the whole."""
+
+    type = MATRIX
+    selector: Selector
+    range_ms: int
+
+
+@dataclass
+class Subquery(Timed):
+    """expr[range:step]; step 0 = the default."""
+
+    type = MATRIX
+    expr: Expr
+    range_ms: int
+    step_ms: int
+
+
+@dataclass
+class Aggregate(Expr):
+    op: str
+    expr: Expr
+    param: Expr | None
+    grouping: tuple[str, ...]
+    without: bool
+
+
+@dataclass
+class Call(Expr):
+    function: Function
+    args: list[Expr]
+
+    @property
+    def type(self) -> str:  # type: ignore[override]
+        return self.function.returns

@@ -1,0 +1,227 @@
+"""The evaluator: walks the syntax tree, all steps of the query at once.
+
+Where Prometheus evaluates a tree for each step, this one evaluates it once on arrays with a column
+per step; the loops are in `kernels`.  Semantics are those of Prometheus 2.42: a lookback of
+5 minutes ending at the step, staleness markers, ranges closed at both ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from tsdb.columns import Columns
+from tsdb.labels import labels_of
+from tsdb.matchers import Matcher
+from tsdb.promql import ast, kernels
+from tsdb.promql.aggregations import aggregate
+from tsdb.promql.binary import binary
+from tsdb.promql.calls import CALLS, RANGE_CALLS
+from tsdb.promql.errors import QueryError
+from tsdb.promql.vector import Vector, Windows
+
+Value = Vector | Windows | np.ndarray | str
+
+
+class Source(Protocol):
+    """Where samples come from: the store."""
+
+    def select(self, matchers: Sequence[Matcher], low_ms: int, high_ms: int) -> Columns:
+        """The series that meet the matchers, with their samples in [low_ms, high_ms]."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an evaluation knows.
+
+    times        the steps, ms, rising
+    start, end   of the whole query: what `@ start()` and `@ end()` mean
+    """
+
+    source: Source
+    times: np.ndarray
+    start: int
+    end: int
+    lookback_ms: int = 300_000
+    default_step_ms: int = 60_000
+    samples_max: int = 50_000_000
+
+    @property
+    def steps(self) -> int:
+        """How many steps there are."""
+        return len(self.times)
+
+    def eval_times(self, expr: ast.Timed) -> np.ndarray:
+        """The steps as `expr` sees them, moved by its `@` and `offset`."""
+        times = self.times
+        if expr.at is not None:
+            at = {"start": self.start, "end": self.end}.get(expr.at, expr.at)  # type: ignore
+            times = np.full(self.steps, at, np.int64)
+        return times - expr.offset_ms if expr.offset_ms else times
+
+    def select(self, matchers: Sequence[Matcher], low_ms: int, high_ms: int) -> Columns:
+        """Samples from the source, within the limit."""
+        limit = 2**62
+        columns = self.source.select(matchers, max(low_ms, -limit), min(high_ms, limit))
+        if columns.n > self.samples_max:
+            raise QueryError(
+                "query processing would load too many samples into memory in query execution"
+            )
+        return columns
+
+
+def evaluate(expr: ast.Expr, context: Context) -> Value:
+    """The expression's value at every step."""
+    return _EVALUATE[type(expr)](expr, context)
+
+
+def _number(expr: ast.Number, context: Context) -> np.ndarray:
+    return np.full(context.steps, expr.value)
+
+
+def _string(expr: ast.String, context: Context) -> str:
+    return expr.value
+
+
+def _paren(expr: ast.Paren, context: Context) -> Value:
+    return evaluate(expr.expr, context)
+
+
+def _unary(expr: ast.Unary, context: Context) -> Value:
+    value = evaluate(expr.expr, context)
+    if expr.op == "+":
+        return value
+    if isinstance(value, Vector):
+        return value.with_values(-value.values).unique()
+    return -value  # type: ignore[operator]
+
+
+def _selector(expr: ast.Selector, context: Context) -> Vector:
+    return _instant(expr, context)[0]
+
+
+def _instant(expr: ast.Selector, context: Context) -> tuple[Vector, np.ndarray]:
+    """The selected vector, and its samples' own timestamps (ms)."""
+    times = context.eval_times(expr)
+    low, high = int(times.min()), int(times.max())
+    columns = context.select(expr.matchers, low - context.lookback_ms, high)
+    values, present, stamps = kernels.instant(columns, times, context.lookback_ms)
+    return Vector(columns.labels, values, present), stamps
+
+
+def _range(expr: ast.Range, context: Context) -> Windows:
+    ends = context.eval_times(expr)
+    low, high = int(ends.min()) - expr.range_ms, int(ends.max())
+    columns = context.select(expr.selector.matchers, low, high)
+    kernels.without_stale(columns)
+    return Windows(columns, ends, expr.range_ms)
+
+
+def _subquery(expr: ast.Subquery, context: Context) -> Windows:
+    ends = context.eval_times(expr)
+    step = expr.step_ms or context.default_step_ms
+    first = -(-(int(ends.min()) - expr.range_ms) // step) * step
+    times = np.arange(first, int(ends.max()) + 1, step, dtype=np.int64)
+    if not len(times):
+        return Windows(Columns(), ends, expr.range_ms)
+    inner = evaluate(expr.expr, replace(context, times=times))
+    assert isinstance(inner, Vector)
+    if inner.values.size > context.samples_max:
+        raise QueryError(
+            "query processing would load too many samples into memory in query execution"
+        )
+    columns = kernels.columns_of_rows(
+        inner.labels,
+        times,
+        np.ascontiguousarray(inner.values),
+        np.ascontiguousarray(inner.present).view(np.uint8),
+    )
+    return Windows(columns, ends, expr.range_ms)
+
+
+def _aggregate(expr: ast.Aggregate, context: Context) -> Vector:
+    vector = evaluate(expr.expr, context)
+    param = evaluate(expr.param, context) if expr.param is not None else None
+    assert isinstance(vector, Vector)
+    return aggregate(expr.op, vector, param, expr.grouping, expr.without)
+
+
+def _binary(expr: ast.Binary, context: Context) -> Vector | np.ndarray:
+    left, right = evaluate(expr.left, context), evaluate(expr.right, context)
+    assert isinstance(left, Vector | np.ndarray)
+    assert isinstance(right, Vector | np.ndarray)
+    return binary(expr.op, left, right, expr.matching, expr.as_bool)
+
+
+def _call(expr: ast.Call, context: Context) -> Value:
+    name = expr.function.name
+    if name == "timestamp" and isinstance(inner := _unwrapped(expr.args[0]), ast.Selector):
+        vector, stamps = _instant(inner, context)
+        return vector.with_values(stamps / 1000).unique()
+    args = [evaluate(arg, context) for arg in expr.args]
+    if name.startswith("absent"):
+        return _absent(name, expr.args[0], args[0], context)
+    if name in RANGE_CALLS:
+        return RANGE_CALLS[name](name, context.times, *args)
+    return CALLS[name](context.times, *args)
+
+
+def _unwrapped(expr: ast.Expr) -> ast.Expr:
+    while isinstance(expr, ast.Paren):
+        expr = expr.expr
+    return expr
+
+
+def _absent(name: str, arg: ast.Expr, value: Value, context: Context) -> Vector:
+    """1 where nothing is; labels are those that the selector's equalities pin down."""
+    if name == "absent_over_time":
+        assert isinstance(value, Windows)
+        _, present = _windows_present(value, context)
+    else:
+        assert isinstance(value, Vector)
+        present = value.present
+    inner = _unwrapped(arg)
+    if isinstance(inner, ast.Range):
+        inner = inner.selector
+    pinned: dict[str, str] = {}
+    seen: set[str] = set()
+    for matcher in inner.matchers if isinstance(inner, ast.Selector) else ():
+        if matcher.name == "__name__":
+            continue
+        if matcher.op == "=" and matcher.name not in seen:
+            pinned[matcher.name] = matcher.value
+        else:
+            pinned.pop(matcher.name, None)
+        seen.add(matcher.name)
+    missing = ~present.any(axis=0)
+    return Vector([labels_of(pinned)], np.ones((1, context.steps)), missing[None, :])
+
+
+def _windows_present(windows: Windows, context: Context) -> tuple[np.ndarray, np.ndarray]:
+    nothing = np.zeros(context.steps)
+    return kernels.over_range(
+        "present_over_time",
+        windows.columns,
+        windows.ends,
+        context.times,
+        windows.range_ms,
+        nothing,
+        nothing,
+    )
+
+
+_EVALUATE = {
+    ast.Number: _number,
+    ast.String: _string,
+    ast.Paren: _paren,
+    ast.Unary: _unary,
+    ast.Selector: _selector,
+    ast.Range: _range,
+    ast.Subquery: _subquery,
+    ast.Aggregate: _aggregate,
+    ast.Binary: _binary,
+    ast.Call: _call,
+}

@@ -1,0 +1,23 @@
+cdef class Token:
+    cdef readonly str kind         # NUMBER STRING DURATION NAME METRIC END, or the word or sign
+    cdef readonly str text         # as written; for STRING the unescaped value
+    cdef readonly Py_ssize_t start
+    cdef readonly Py_ssize_t end
+
+
+cdef class Lexer:
+    cdef str text
+    cdef Py_ssize_t at, n
+    cdef Py_ssize_t brackets       # inside [ ]: only durations, `:` and names
+    cdef list tokens
+
+    cdef list run(self)
+    cdef Token add(self, str kind, str text, Py_ssize_t start)
+    cdef fail(self, str why, Py_ssize_t at)
+    cdef skip(self)
+    cdef word(self, Py_ssize_t start)
+    cdef number(self, Py_ssize_t start)
+    cdef string(self, Py_ssize_t start, Py_UCS4 quote)
+    cdef Py_UCS4 escape(self, Py_ssize_t start, Py_UCS4 quote) except? 0
+    cdef Py_UCS4 code_point(self, Py_ssize_t digits, int base) except? 0
+    cdef bint duration(self, Py_ssize_t start) except -1

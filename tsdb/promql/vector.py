@@ -1,0 +1,83 @@
+"""Vector: the value of an expression at every step of a query, for every series at once.
+
+A row is one series: its labels, a value and a "there is one" flag for each step.  An instant query
+has one step.  A scalar is a plain array with one value a step; a range is `Windows`.
+
+Invariants:
+1. values and present have shape (len(labels), steps).
+2. A Vector given to a user has no row without a value, and no two rows with the same labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tsdb.columns import Columns
+from tsdb.labels import Labels
+from tsdb.promql.kernels import single_present
+
+
+@dataclass
+class Vector:
+    """Rows of labels, values and flags; see the module."""
+
+    labels: list[Labels]
+    values: np.ndarray
+    present: np.ndarray
+
+    @staticmethod
+    def empty(steps: int) -> Vector:
+        """No rows."""
+        return Vector([], np.zeros((0, steps)), np.zeros((0, steps), np.bool_))
+
+    @staticmethod
+    def of_rows(rows: Iterable[tuple[Labels, np.ndarray, np.ndarray]], steps: int) -> Vector:
+        """A Vector of (labels, values, present) rows."""
+        rows = list(rows)
+        if not rows:
+            return Vector.empty(steps)
+        labels, values, present = zip(*rows, strict=True)
+        return Vector(list(labels), np.stack(values), np.stack(present))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def with_values(self, values: np.ndarray) -> Vector:
+        """The same series without their names and with other values: a function's result."""
+        return Vector([labels.without_name() for labels in self.labels], values, self.present)
+
+    def take(self, rows: list[int] | np.ndarray) -> Vector:
+        """Only these rows, in this order."""
+        return Vector([self.labels[i] for i in rows], self.values[rows], self.present[rows])
+
+    def pruned(self) -> Vector:
+        """Without the rows that have no value at any step."""
+        some = self.present.any(axis=1)
+        return self if some.all() else self.take(np.flatnonzero(some))
+
+    def unique(self) -> Vector:
+        """Rows with equal labels made one; QueryError if two have a value at the same step."""
+        rows_of: dict[Labels, list[int]] = {}
+        for i, labels in enumerate(self.labels):
+            rows_of.setdefault(labels, []).append(i)
+        if len(rows_of) == len(self.labels):
+            return self
+        merged = []
+        flags = np.ascontiguousarray(self.present).view(np.uint8)
+        for labels, rows in rows_of.items():
+            single_present(flags, rows)
+            values = np.where(self.present[rows], self.values[rows], 0).sum(axis=0)
+            merged.append((labels, values, self.present[rows].any(axis=0)))
+        return Vector.of_rows(merged, self.values.shape[1])
+
+
+@dataclass
+class Windows:
+    """A range vector: samples, and the window that ends at ends[step] and is range_ms long."""
+
+    columns: Columns
+    ends: np.ndarray
+    range_ms: int
