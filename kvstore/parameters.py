@@ -120,6 +120,8 @@ TABLE = [
     Parameter("requirepass", TEXT, ""),
     Parameter("save", TEXT, "", fixed=True),
     Parameter("set-max-intset-entries", INTEGER, 512),
+    Parameter("slowlog-log-slower-than", INTEGER, 10_000, low=-1),
+    Parameter("slowlog-max-len", INTEGER, 128),
     Parameter("timeout", INTEGER, 0, fixed=True),
     Parameter(
         "zset-max-listpack-entries", INTEGER, 128, alias="zset-max-ziplist-entries"
@@ -152,8 +154,8 @@ class Parameters:
             if fnmatchcase(name, pattern.lower()):
                 yield name, row.kind.show(self._values[row.name])
 
-    def set(self, pairs: list[tuple[str, str]]) -> None:
-        """Change several parameters, all or none."""
+    def set(self, pairs: list[tuple[str, str]], starting: bool = False) -> None:
+        """Change several parameters, all or none; fixed ones only before the start."""
         values = {}
         for name, text in pairs:
             row = BY_NAME.get(name.lower())
@@ -163,7 +165,7 @@ class Parameters:
                 )
             if row.name in values:
                 raise self.refused(name, "duplicate parameter")
-            if row.fixed:
+            if row.fixed and not starting:
                 raise self.refused(name, "can't set immutable config")
             try:
                 values[row.name] = row.kind.parse(text)

@@ -43,6 +43,10 @@ class Verbatim(str):
     """Text for people, as RESP3 marks it (`=15 CRLF txt:...`)."""
 
 
+class Members(list):
+    """A reply whose order means nothing (RESP3 `~`)."""
+
+
 class Push(list):
     """An out-of-band message (RESP3 `>`)."""
 
@@ -515,7 +519,7 @@ cdef int put_object(Buf out, object value, int resp) except -1:
             put_object(out, name, resp)
             put_object(out, item, resp)
     else:
-        if isinstance(value, (set, frozenset)):
+        if isinstance(value, Members):
             put_set(out, len(value), resp)
         elif isinstance(value, Push):
             put_push(out, len(value), resp)
