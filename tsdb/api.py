@@ -20,7 +20,7 @@ from tsdb.head import TooManySeries
 from tsdb.matchers import Matcher
 from tsdb.promql import json_out
 from tsdb.promql.engine import Result, instant_query, range_query
-from tsdb.promql.errors import BadQuery, QueryError
+from tsdb.promql.errors import BadQuery, ParseError, QueryError
 from tsdb.promql.lexer import parse_duration
 from tsdb.promql.numbers import parse_float
 from tsdb.promql.parser import parse_selector
@@ -222,7 +222,12 @@ class Api:
         """An instant query."""
         form = Form(request)
         self.queries += 1
-        time_ms = form.time_ms("time", self._now_ms())
+        try:
+            time_ms = form.time_ms("time", self._now_ms())
+        except ApiError as exc:
+            # Prometheus says it twice here, and only here.
+            why = str(exc).replace('"time": ', "\"time\": Invalid time value for 'time': ", 1)
+            raise ApiError("bad_data", why) from exc
         lookback_ms = form.duration_ms("lookback_delta", self.lookback_ms)
         return success(
             result_json(instant_query(self.store, form.get("query"), time_ms, lookback_ms))
@@ -367,8 +372,10 @@ def answering(handler: Callable[[Request], Response]) -> Callable[[Request], Res
             return handler(request)
         except ApiError as exc:
             return failure(exc.kind, str(exc))
-        except BadQuery as exc:
+        except ParseError as exc:
             return failure("bad_data", f'invalid parameter "query": {exc}')
+        except BadQuery as exc:
+            return failure("bad_data", str(exc))
         except QueryError as exc:
             return failure("execution", str(exc))
 
