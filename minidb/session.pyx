@@ -479,15 +479,15 @@ cdef class PgSession(Session):
                         continue
                     break
             except StopIteration:
-                self.link.write(self.out)
+                self.link.send(self.out.p, self.out.n)
                 return
             if isinstance(event, CopyIn):
                 self.suspended = generator
                 self.copy = event
                 messages.copy_response(self.out, b"G", event.binary, event.columns)
-                self.link.write(self.out)
+                self.link.send(self.out.p, self.out.n)
                 return
-            self.link.write(self.out)
+            self.link.send(self.out.p, self.out.n)
 
     async def pause(self, event):
         if event is PAUSE:
