@@ -233,7 +233,7 @@ cdef class PgSession(Session):
             return DatabaseError("54001", "stack depth limit exceeded")
         if isinstance(exc, MemoryError):
             return DatabaseError("53200", "out of memory")
-        self.server.log.error("statement failed", exc_info=exc)
+        self.server.log.exception("statement failed", exc)
         return DatabaseError("XX000", f"internal error: {type(exc).__name__}: {exc}")
 
     # -- start and authentication ---------------------------------------------------------------
