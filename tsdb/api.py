@@ -13,14 +13,17 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from bedrock.codec.errors import Malformed, TooLarge
 from bedrock.net.http import Request, Response, Route
 from bedrock.world import DiskFull
 from tsdb.head import TooManySeries
+from tsdb.labels import is_label_name
 from tsdb.matchers import Matcher
-from tsdb.promql import json_out
 from tsdb.promql.engine import Result, instant_query, range_query
 from tsdb.promql.errors import BadQuery, ParseError, QueryError
+from tsdb.promql.json_out import columns_json, json_labels, rows_json, sample_json
 from tsdb.promql.lexer import parse_duration
 from tsdb.promql.numbers import parse_float
 from tsdb.promql.parser import parse_selector
@@ -136,9 +139,7 @@ def result_json(result: Result) -> bytes:
     """`{"resultType": ..., "result": ...}`"""
     value = result.value
     if isinstance(value, Vector):
-        import numpy as np
-
-        body = json_out.rows_json(
+        body = rows_json(
             value.labels,
             result.times,
             np.ascontiguousarray(value.values),
@@ -146,16 +147,16 @@ def result_json(result: Result) -> bytes:
             result.type == "matrix",
         )
     elif isinstance(value, Windows):
-        body = json_out.columns_json(value.columns)
+        body = columns_json(value.columns)
     elif isinstance(value, str):
         body = b"[%s,%s]" % (_seconds(int(result.times[0])), json.dumps(value).encode())
     else:
-        body = json_out.sample_json(int(result.times[0]), float(value[0]))
+        body = sample_json(int(result.times[0]), float(value[0]))
     return b'{"resultType":"%s","result":%s}' % (result.type.encode(), body)
 
 
 def _seconds(t_ms: int) -> bytes:
-    return json_out.sample_json(t_ms, 0.0)[1:].partition(b",")[0]
+    return sample_json(t_ms, 0.0)[1:].partition(b",")[0]
 
 
 class Api:
@@ -283,8 +284,6 @@ class Api:
         """Values of one label."""
         form = Form(request)
         name = request.params["name"]
-        from tsdb.labels import is_label_name
-
         if not is_label_name(name):
             raise ApiError("bad_data", f'invalid label name: "{name}"')
         return success(_json(self.store.label_values(name, form.selectors(), *form.span())))
@@ -293,7 +292,7 @@ class Api:
         """Label sets of the series that match."""
         form = Form(request)
         found = self.store.series(form.selectors(required=True), *form.span())
-        return success(b"[" + b",".join(map(json_out.json_labels, found)) + b"]")
+        return success(b"[" + b",".join(map(json_labels, found)) + b"]")
 
     # ---- status ----------------------------------------------------------------------------
 
