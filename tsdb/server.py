@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict
+from importlib import import_module
 from typing import Any
 
 from bedrock.app.config import ConfigError
@@ -62,6 +64,8 @@ class Server:
             self.ports[option] = listener.port
         self._maintain_later()
         self.ready = True
+        # The first query should not wait for the engine (and numpy) to be loaded.
+        asyncio.get_running_loop().run_in_executor(None, import_module, "tsdb.promql.answer")
 
     async def drain(self, grace_s: float) -> None:
         """Finish what was begun, refuse what is new."""
