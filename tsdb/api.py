@@ -25,7 +25,6 @@ from tsdb.promql.errors import BadQuery, ParseError, QueryError
 from tsdb.promql.json_out import json_labels
 from tsdb.promql.lexer import parse_duration
 from tsdb.promql.numbers import parse_float
-from tsdb.promql.parser import parse_selector
 from tsdb.remote_write import BadRequest
 from tsdb.store import Store
 
@@ -105,6 +104,8 @@ class Form:
 
     def selectors(self, required: bool = False) -> list[list[Matcher]]:
         """The `match[]` parameters."""
+        from tsdb.promql.parser import parse_selector
+
         texts = self.fields.get("match[]", [])
         if required and not texts:
             raise ApiError("bad_data", "no match[] parameter provided")

@@ -20,6 +20,13 @@ from tsdb.influx import Influx
 from tsdb.promql.lexer import parse_duration
 from tsdb.store import Store
 
+WARM_NS = 300_000_000  # after the start: the first clients are being greeted until then
+
+
+def _warm() -> None:
+    """Load the query engine (and numpy) beside the work, so that no query has to wait for it."""
+    asyncio.get_running_loop().run_in_executor(None, import_module, "tsdb.promql.answer")
+
 
 class Server:
     """A tsdb that listens; interface in bedrock.app.component."""
@@ -64,8 +71,8 @@ class Server:
             self.ports[option] = listener.port
         self._maintain_later()
         self.ready = True
-        # The first query should not wait for the engine (and numpy) to be loaded.
-        asyncio.get_running_loop().run_in_executor(None, import_module, "tsdb.promql.answer")
+        clock = self.world.clock
+        clock.call_at(clock.now_ns() + WARM_NS, _warm)
 
     async def drain(self, grace_s: float) -> None:
         """Finish what was begun, refuse what is new."""
