@@ -75,7 +75,7 @@ def readable_nodes(block: Block, client: str) -> list[Datanode]:
     nodes = [node for node in block.locations if node.alive]
     if not block.complete:
         nodes += [n for n in block.pipeline if n.alive and n not in nodes]
-    return sorted(nodes, key=lambda node: node.ip != client)
+    return sorted(nodes, key=lambda node: (node.suspect, node.ip != client))
 
 
 def located_blocks(

@@ -296,7 +296,7 @@ class WebHdfs:
         return self._redirect(path, query, self._any())
 
     def _any(self) -> Datanode:
-        live = self.namenode.nodes.live()
+        live = [node for node in self.namenode.nodes.live() if not node.suspect]
         if not live:
             raise HdfsError("Failed to find datanode, suggest to check cluster health.")
         return self.namenode.world.rand.choice(live)
