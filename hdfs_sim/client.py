@@ -1,4 +1,4 @@
-"""A client of a cluster: what WebHDFS on a DataNode, the shell and the benchmarks read and write by.
+"""A client of a cluster: what WebHDFS on a DataNode and the shell read and write by.
 
     client = await Client.connect(world, ("127.0.0.1", 8020), user="ada")
     async for data in client.read("/a", offset=0): ...
@@ -55,7 +55,7 @@ class BlockReader(Session):
         done = 0
         try:
             if not self._answered:
-                if len(data) < 1 or len(data) - 1 < data[0] and data[0] < 0x80:
+                if len(data) < 1 or (len(data) - 1 < data[0] and data[0] < 0x80):
                     return 0
                 answer, done = SCHEMA["BlockOpResponse"].decode_delimited(data)
                 self._answered = True

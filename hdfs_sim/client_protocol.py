@@ -209,7 +209,7 @@ class ClientProtocol:
         if flag and not flag & (XATTR_REPLACE if exists else XATTR_CREATE):
             raise HdfsError(f"XAttr: {key[1]} {'already exists' if exists else 'does not exist'}. "
                             "The flag does not allow that.")
-        if not exists and len(xattrs) >= XATTRS_MAX or len(value) > XATTR_BYTES_MAX:
+        if (not exists and len(xattrs) >= XATTRS_MAX) or len(value) > XATTR_BYTES_MAX:
             raise HdfsError("too many extended attributes, or too large a one")
         self._set_xattrs(node, {**xattrs, key: value})
 

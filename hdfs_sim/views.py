@@ -88,7 +88,7 @@ def located_blocks(
     for block in file.blocks:
         is_last = block is file.blocks[-1]
         overlaps = start + block.length > offset and start < offset + length
-        if overlaps and block.length or is_last:
+        if (overlaps and block.length) or is_last:
             nodes = readable_nodes(block, client)
             located = located_block(pool, block, start, nodes,
                                     corrupt=not nodes and bool(block.corrupt))
