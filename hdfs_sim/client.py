@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from bedrock.codec.errors import Malformed
@@ -174,7 +175,7 @@ class Client:
             try:
                 assert self.world.net is not None
                 reader = await self.world.net.connect(
-                    lambda op=op: BlockReader(op), (node["id"]["ipAddr"], node["id"]["xferPort"]),
+                    partial(BlockReader, op), (node["id"]["ipAddr"], node["id"]["xferPort"]),
                     timeout_s=5.0)
                 async for data in reader:
                     data = data[skip:skip + length]

@@ -333,7 +333,7 @@ class ClientProtocol:
             block = self.namesystem.blocks.get(located["b"]["blockId"])
             for info in located["locs"]:
                 node = self.namenode.nodes.by_uuid.get(info["id"]["datanodeUuid"])
-                if block is not None and node in block.locations:
+                if block is not None and node is not None and node in block.locations:
                     blocks.mark_corrupt(node, block)
 
     # ------------------------------------------------------------------ the cluster
