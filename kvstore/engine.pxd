@@ -39,7 +39,7 @@ cdef class Command:
     cdef readonly object call          # the handler when it is Python: (client, words) -> reply
     cdef readonly dict subcommands     # name -> Command, or None
     cdef public uint64_t calls, failed, rejected
-    cdef public int64_t usec
+    cdef public int64_t nsec           # time spent in it
     cdef bytes own_name
     cdef const char* name_p
     cdef Py_ssize_t name_n
@@ -54,6 +54,7 @@ cdef class Client:
     cdef readonly uint64_t id
     cdef public bytes name
     cdef Command command               # being run
+    cdef bint pushed                   # it answered with pushes, which CLIENT REPLY leaves alone
     cdef Buf reply                     # of the Python handler being run
     cdef public list queue             # of (Command, Args) between MULTI and EXEC, or None
     cdef public bint spoiled           # a queued command was refused
@@ -76,14 +77,19 @@ cdef class Store:
     cdef readonly object pubsub        # kvstore.pubsub.PubSub
     cdef readonly dict monitors        # Client -> None
     cdef public object server          # kvstore.server.Server, None when embedded
-    cdef public Journal journal        # None while nothing is kept
-    cdef public object aof             # kvstore.aof.Aof or None
+    cdef readonly Journal journal      # None while nothing is kept
+    cdef readonly object aof           # the journal when it is a file (kvstore.aof.Aof)
     cdef readonly int64_t started_ms
-    cdef public uint64_t processed, connected, rejected_calls, errors
-    cdef public dict error_counts
+    cdef readonly uint64_t processed, connected, rejected_calls, errors
+    cdef readonly dict error_counts
     cdef Args scratch                  # words of the request being parsed, shared by all sessions
     cdef Bounds bounds, early_bounds
     cdef int64_t hash_entries, hash_value, zset_entries, zset_value, intset_entries
+    cdef int64_t last_ns               # when the last command ended, or the tick
+    cdef int64_t slow_ns               # commands that took longer go to the slow log; -1 = none
+    cdef readonly object slowlog       # deque of [number, Unix time, us, words, address, name]
+    cdef uint64_t slow_count
+    cdef public bint active_expire
     cdef bint recorded                 # the handler wrote its own record
     cdef uint64_t next_id
     cdef void* index[1024]             # Command by name hash

@@ -14,11 +14,14 @@ Invariants:
 3. A write is refused before it changes anything when the journal has no room for it.
 """
 
+from collections import deque
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 
 from kvstore.commands import ROWS
 from kvstore.hashtable cimport seed_hash
+from kvstore.keyspace cimport EVENT_GENERIC, EVENT_LIST, as_arg
 from kvstore.resp cimport is_word, put_error, put_object, put_request
 from kvstore.resp import ReplyError, decode
 
@@ -73,6 +76,8 @@ cdef int run_python(Client c, Args a, Buf out) except -1:
 cdef int run_container(Client c, Args a, Buf out) except -1:
     """A command that is only a roof over subcommands."""
     cdef Command container = c.command
+    if a.n == 1:
+        return run_python(c, a, out)
     cdef str name = a.text(1).decode("latin-1").lower()
     cdef Command command = container.subcommands.get(name)
     if command is None:
@@ -106,14 +111,15 @@ cdef class Command:
             self.flags |= UNQUEUED
         if row.name in SUBSCRIBED_NAMES:
             self.flags |= WHEN_SUBSCRIBED
-        if bound is not None:
-            self.run = bound.run
-        elif row.name in PYTHON_HANDLERS:
-            self.run = run_python
-            self.call = PYTHON_HANDLERS[row.name]
-        else:
+        self.call = PYTHON_HANDLERS.get(row.name)
+        if any(name.startswith(row.name + "|") for name in ROWS):
             self.run = run_container
             self.subcommands = {}
+        elif bound is not None:
+            self.run = bound.run
+        else:
+            assert self.call is not None, f"{row.name} has no handler"
+            self.run = run_python
 
     @property
     def name(self) -> str:
@@ -169,8 +175,21 @@ cdef class Client:
             self.gate &= ~SUBSCRIBED
 
     def reply_with(self, data: bytes) -> None:
-        """A Python handler's reply as bytes, when it is more than one value."""
+        """Confirmations of a subscription: more than one, and in RESP3 pushes, not replies."""
         self.reply.write(data)
+        self.pushed = self.resp == 3
+
+    def store_list(self, key: bytes, elements: list[bytes]) -> None:
+        """Keep elements as a list at a key; nothing is kept of none (SORT STORE)."""
+        from kvstore.lists import List
+
+        cdef Arg arg = as_arg(key)
+        if elements:
+            self.db.set(&arg, List.of(elements), False)
+            self.db.changed(&arg, EVENT_LIST, "sortstore")
+        elif self.db.find(&arg) is not None:
+            self.db.delete(&arg)
+            self.db.changed(&arg, EVENT_GENERIC, "del")
 
     def push(self, data: bytes) -> None:
         """Send something that is not the reply to a request."""
@@ -211,6 +230,8 @@ cdef class Store:
         self.clients = {}
         self.monitors = {}
         self.error_counts = {}
+        self.slowlog = deque()
+        self.active_expire = True
         self.index_commands()
         self.tick()
         self.started_ms = self.keyspace.now_ms
@@ -226,6 +247,9 @@ cdef class Store:
         self.zset_entries = p["zset-max-listpack-entries"]
         self.zset_value = p["zset-max-listpack-value"]
         self.intset_entries = p["set-max-intset-entries"]
+        slower_us = p["slowlog-log-slower-than"]
+        self.slow_ns = slower_us * 1000 if slower_us >= 0 else -1
+        self.slowlog = deque(self.slowlog, maxlen=p["slowlog-max-len"])
 
     def add_client(self, Client client not None) -> None:
         """A connection opened."""
@@ -284,6 +308,7 @@ cdef class Store:
     cdef int tick(self) noexcept:
         """Take the time, once for all commands that run until the next tick."""
         self.keyspace.now_ms = self.clock.wall_ms()
+        self.last_ns = self.clock.now_ns()
         return 0
 
     def now(self) -> int:
@@ -317,21 +342,19 @@ cdef class Store:
         if c.gate & IN_MULTI and not command.flags & UNQUEUED:
             if command.flags & NO_MULTI:
                 return self.refuse(c, command, out, ReplyError(
-                    f"ERR {command.row.name.upper()} is not allowed in transactions"))
-            if command.subcommands is not None:
+                    "ERR Command not allowed inside a transaction"))
+            if command.subcommands is not None and a.n > 1:
                 try:
                     self.check_subcommand(command, a)
                 except ReplyError as error:
                     return self.refuse(c, command, out, error)
             c.queue.append((command, a.copy()))
             return out.put(b"+QUEUED\r\n", 9)
-        if c.gate & REPLY_SKIP:
-            c.gate &= ~REPLY_SKIP
-            self.call(c, command, a, out)
-            out.n = mark
-            return 0
+        cdef bint skip = c.gate & REPLY_SKIP
+        c.gate &= ~REPLY_SKIP
+        c.pushed = False
         self.call(c, command, a, out)
-        if c.gate & REPLY_OFF:
+        if (skip or c.gate & REPLY_OFF) and not c.pushed:
             out.n = mark
         return 0
 
@@ -364,6 +387,7 @@ cdef class Store:
         cdef size_t mark = out.n
         cdef Keyspace keyspace = self.keyspace
         cdef uint64_t dirty = keyspace.dirty
+        cdef int64_t now_ns
         cdef Buf record
         self.processed += 1
         command.calls += 1
@@ -385,7 +409,59 @@ cdef class Store:
             put_request(record, a)
         if keyspace.ready and not c.executing:
             self.serve_blocked()
+        now_ns = self.clock.now_ns()
+        command.nsec += now_ns - self.last_ns
+        if now_ns - self.last_ns > self.slow_ns and self.slow_ns >= 0 and not c.executing:
+            self.note_slow(c, command, a, now_ns - self.last_ns)
+        self.last_ns = now_ns
         return 0
+
+    def note_slow(self, Client c, Command command, Args a, int64_t spent_ns):
+        """Keep a command that took long in the slow log."""
+        words = [word if len(word) <= 128 else b"%s... (%d more bytes)" % (
+            word[:128], len(word) - 128) for word in a.list()]
+        if len(words) > 32:
+            words[31:] = [b"... (%d more arguments)" % (len(words) - 31)]
+        peer = getattr(c.link, "peer", None)
+        self.slowlog.append([
+            self.slow_count, self.keyspace.now_ms // 1000, spent_ns // 1000, words,
+            ("%s:%d" % peer if isinstance(peer, tuple) else "").encode(), c.name])
+        self.slow_count += 1
+
+    def keep(self, Journal journal) -> None:
+        """Record every change from now on in a journal; None = in none."""
+        self.journal = journal
+        self.aof = journal
+
+    def cycle(self) -> None:
+        """What is done from time to time: active expiry."""
+        self.tick()
+        if self.active_expire:
+            self.keyspace.expire_some()
+
+    def reload(self) -> None:
+        """Forget everything and read the journal's files again."""
+        cdef Database db
+        self.journal.flush()
+        for db in self.keyspace.databases:
+            db.clear()
+        self.aof.load()
+
+    def stall(self, double seconds) -> None:
+        """Do nothing, and let nobody else do anything, for a while (DEBUG SLEEP)."""
+        until = self.clock.now_ns() + <int64_t>(seconds * 1e9)
+        while self.clock.now_ns() < until:
+            pass
+
+    def reset_stats(self) -> None:
+        """CONFIG RESETSTAT."""
+        cdef Command command
+        self.processed = self.connected = self.rejected_calls = self.errors = 0
+        self.keyspace.hits = self.keyspace.misses = self.keyspace.expired = 0
+        self.error_counts.clear()
+        for command in self.commands.values():
+            command.calls = command.failed = command.rejected = 0
+            command.nsec = 0
 
     cdef Buf instead(self, Client c):
         """Where a handler writes its own record, in place of the request."""

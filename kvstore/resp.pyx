@@ -43,6 +43,10 @@ class Verbatim(str):
     """Text for people, as RESP3 marks it (`=15 CRLF txt:...`)."""
 
 
+class Members(list):
+    """A reply whose order means nothing (RESP3 `~`)."""
+
+
 class Push(list):
     """An out-of-band message (RESP3 `>`)."""
 
@@ -327,9 +331,9 @@ cdef bint parse_int(const char* p, Py_ssize_t n, int64_t* value) noexcept:
 
 
 cdef bint parse_double(const char* p, Py_ssize_t n, double* value) noexcept:
-    cdef char[128] text
+    cdef char[1024] text
     cdef char* end
-    if n <= 0 or n >= 128 or p[0] in b" \t\n\r\v\f":
+    if n <= 0 or n >= 1024 or p[0] in b" \t\n\r\v\f":
         return False
     memcpy(text, p, n)
     text[n] = 0
@@ -515,7 +519,7 @@ cdef int put_object(Buf out, object value, int resp) except -1:
             put_object(out, name, resp)
             put_object(out, item, resp)
     else:
-        if isinstance(value, (set, frozenset)):
+        if isinstance(value, Members):
             put_set(out, len(value), resp)
         elif isinstance(value, Push):
             put_push(out, len(value), resp)

@@ -48,6 +48,7 @@ class Component:
     check    function (disk: Disk) -> Iterable[Finding]: the offline consistency checker
     shell    class with the `Grammar` interface of bedrock.app.shell
     bench    function (argv: list[str]) -> int
+    simulation  async function (sim: Simulation) that plays it under faults
 
     The server class is called with (world: World, config) and has
 
@@ -67,6 +68,7 @@ class Component:
     check: str = ""
     shell: str = ""
     bench: str = ""
+    simulation: str = ""
     embedded: tuple[tuple[str, Any], ...] = ()
 
     @property

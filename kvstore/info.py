@@ -1,0 +1,207 @@
+"""INFO: what the server says about itself, in the sections and names Redis has for them.
+
+Only what is measured is listed; a field that would be invented is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from kvstore.engine import command
+from kvstore.resp import Verbatim
+from kvstore.version import REDIS_VERSION
+
+PAGE = resource.getpagesize()
+
+
+def rss_bytes() -> int:
+    """Memory this process really has now."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * PAGE
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def server(store: Any) -> dict[str, Any]:
+    """Version, process, uptime."""
+    up_s = (store.keyspace.now_ms - store.started_ms) // 1000
+    parameters = store.parameters
+    return {
+        "redis_version": REDIS_VERSION,
+        "redis_mode": "standalone",
+        "server_name": "bedrock kvstore",
+        "os": " ".join((os.uname().sysname, os.uname().release, os.uname().machine)),
+        "arch_bits": 64 if sys.maxsize > 2**32 else 32,
+        "process_id": os.getpid(),
+        "tcp_port": store.server.ports.get("port", 0) if store.server else 0,
+        "server_time_usec": store.keyspace.now_ms * 1000,
+        "uptime_in_seconds": up_s,
+        "uptime_in_days": up_s // 86400,
+        "hz": parameters["hz"],
+        "configured_hz": parameters["hz"],
+        "executable": sys.executable,
+        "config_file": "",
+    }
+
+
+def clients(store: Any) -> dict[str, Any]:
+    """Connections."""
+    everyone = list(store.clients.values())
+    return {
+        "connected_clients": len(everyone),
+        "maxclients": store.parameters["maxclients"],
+        "blocked_clients": sum(1 for c in everyone if c.waiter is not None),
+        "pubsub_clients": sum(1 for c in everyone if c.subscriptions),
+    }
+
+
+def human(n: int) -> str:
+    """Bytes as 1.50M."""
+    value = float(n)
+    for unit in "BKMG":
+        if value < 1024 or unit == "G":
+            return f"{int(value)}B" if unit == "B" else f"{value:.2f}{unit}"
+        value /= 1024
+    raise AssertionError
+
+
+def memory(store: Any) -> dict[str, Any]:
+    """What the process takes; there is one allocator, so used is resident."""
+    used = rss_bytes()
+    peak = max(used, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    return {
+        "used_memory": used,
+        "used_memory_human": human(used),
+        "used_memory_rss": used,
+        "used_memory_rss_human": human(used),
+        "used_memory_peak": peak,
+        "used_memory_peak_human": human(peak),
+        "maxmemory": store.parameters["maxmemory"],
+        "maxmemory_human": human(store.parameters["maxmemory"]),
+        "maxmemory_policy": "noeviction",
+        "mem_allocator": "libc",
+    }
+
+
+def persistence(store: Any) -> dict[str, Any]:
+    """The append-only file."""
+    aof = store.aof
+    facts = {
+        "loading": int(store.keyspace.loading),
+        "aof_enabled": int(aof is not None),
+        "aof_rewrite_in_progress": 0,
+        "aof_rewrite_scheduled": 0,
+    }
+    if aof is not None:
+        facts |= {
+            "aof_last_write_status": "err" if aof.full else "ok",
+            "aof_current_size": aof.size + aof.base_size,
+            "aof_base_size": aof.base_size,
+            "aof_pending_bytes": aof.size - aof.synced,
+        }
+    return facts
+
+
+def stats(store: Any) -> dict[str, Any]:
+    """Counters since the start or CONFIG RESETSTAT."""
+    keyspace, pubsub = store.keyspace, store.pubsub
+    net = store.world.net.counters if store.world.net is not None else {}
+    return {
+        "total_connections_received": store.connected,
+        "total_commands_processed": store.processed,
+        "total_net_input_bytes": net.get("bytes_in", 0),
+        "total_net_output_bytes": net.get("bytes_out", 0),
+        "rejected_connections": net.get("refused", 0),
+        "expired_keys": keyspace.expired,
+        "keyspace_hits": keyspace.hits,
+        "keyspace_misses": keyspace.misses,
+        "pubsub_channels": len(pubsub.channels),
+        "pubsub_patterns": len(pubsub.patterns),
+        "client_output_buffer_limit_disconnections": net.get("overflows", 0) + pubsub.dropped,
+        "total_error_replies": store.errors,
+    }
+
+
+def replication(store: Any) -> dict[str, Any]:
+    """Always a master without replicas."""
+    return {"role": "master", "connected_slaves": 0}
+
+
+def cpu(store: Any) -> dict[str, Any]:
+    """Processor time of the process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "used_cpu_sys": f"{used.ru_stime:.6f}",
+        "used_cpu_user": f"{used.ru_utime:.6f}",
+    }
+
+
+def commandstats(store: Any) -> dict[str, Any]:
+    """A line for each command that was called."""
+    return {
+        f"cmdstat_{name}": f"calls={c.calls},usec={c.nsec // 1000},"
+        f"usec_per_call={c.nsec / 1000 / max(c.calls, 1):.2f},"
+        f"rejected_calls={c.rejected},failed_calls={c.failed}"
+        for name, c in store.commands.items()
+        if c.calls or c.rejected
+    }
+
+
+def errorstats(store: Any) -> dict[str, Any]:
+    """A line for each code of error replies."""
+    return {
+        f"errorstat_{code}": f"count={n}" for code, n in sorted(store.error_counts.items())
+    }
+
+
+def cluster(store: Any) -> dict[str, Any]:
+    """There is none."""
+    return {"cluster_enabled": 0}
+
+
+def keyspace(store: Any) -> dict[str, Any]:
+    """A line for each database that is not empty."""
+    return {
+        f"db{db.index}": f"keys={len(db)},expires={len(db.expires)},avg_ttl=0"
+        for db in store.keyspace.databases
+        if len(db)
+    }
+
+
+SECTIONS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "Server": server,
+    "Clients": clients,
+    "Memory": memory,
+    "Persistence": persistence,
+    "Stats": stats,
+    "Replication": replication,
+    "CPU": cpu,
+    "Commandstats": commandstats,
+    "Errorstats": errorstats,
+    "Cluster": cluster,
+    "Keyspace": keyspace,
+}
+NOT_BY_DEFAULT = {"Commandstats"}
+
+
+@command("info")
+def info(client, words):
+    """INFO [section ...]"""
+    wanted = {word.decode("latin-1").lower() for word in words[1:]} or {"default"}
+    if wanted & {"all", "everything"}:
+        chosen = set(SECTIONS)
+    else:
+        chosen = {name for name in SECTIONS if name.lower() in wanted}
+        if "default" in wanted:
+            chosen |= set(SECTIONS) - NOT_BY_DEFAULT
+    parts = []
+    for name, section in SECTIONS.items():
+        if name in chosen:
+            facts = section(client.store)
+            parts.append(f"# {name}\r\n" + "".join(f"{k}:{v}\r\n" for k, v in facts.items()))
+    return Verbatim("\r\n".join(parts))

@@ -1,0 +1,115 @@
+"""The state as requests that make it: what a rewrite of the append-only file writes.
+
+Collections go in pieces of `CHUNK` elements, so that no request is out of proportion.
+"""
+
+from cpython.object cimport PyObject
+
+from bedrock.net.buf cimport Buf
+from kvstore.hashes cimport Hash
+from kvstore.hashtable cimport Slot
+from kvstore.keyspace cimport HASH, LIST, SET, Database, Value, as_arg
+from kvstore.lists cimport List
+from kvstore.resp cimport Arg, format_double, put_array, put_bulk, put_bytes
+from kvstore.sets cimport Set
+from kvstore.skiplist cimport Node
+from kvstore.strings cimport text_of
+from kvstore.zsets cimport ZSet
+
+cdef enum:
+    CHUNK = 64
+
+
+cdef int put_head(Buf out, bytes name, bytes key, Py_ssize_t words) except -1:
+    put_array(out, words + 2)
+    put_bytes(out, name)
+    return put_bytes(out, key)
+
+
+cdef int put_string(Buf out, bytes key, object value) except -1:
+    cdef Arg text
+    text_of(value, &text)
+    put_head(out, b"SET", key, 1)
+    return put_bulk(out, text.p, text.n)
+
+
+cdef int put_list(Buf out, bytes key, List value) except -1:
+    cdef Py_ssize_t i
+    for i in range(value.n):
+        if i % CHUNK == 0:
+            put_head(out, b"RPUSH", key, min(<Py_ssize_t>CHUNK, value.n - i))
+        put_bytes(out, value.at(i))
+    return 0
+
+
+cdef int put_hash(Buf out, bytes key, Hash value) except -1:
+    cdef Arg field, text
+    cdef Py_ssize_t at = 0, i = 0
+    while value.next(&at, &field, &text):
+        if i % CHUNK == 0:
+            put_head(out, b"HSET", key, min(<Py_ssize_t>CHUNK, value.length() - i) * 2)
+        put_bulk(out, field.p, field.n)
+        put_bulk(out, text.p, text.n)
+        i += 1
+    return 0
+
+
+cdef int put_members(Buf out, bytes key, Set value) except -1:
+    cdef Py_ssize_t i
+    cdef list members = value.members()
+    for i in range(len(members)):
+        if i % CHUNK == 0:
+            put_head(out, b"SADD", key, min(<Py_ssize_t>CHUNK, len(members) - i))
+        put_bytes(out, members[i])
+    return 0
+
+
+cdef int put_zset(Buf out, bytes key, ZSet value) except -1:
+    cdef Node* node = value.order.head.lanes[0].next
+    cdef char[40] text
+    cdef Py_ssize_t i = 0
+    while node is not NULL:
+        if i % CHUNK == 0:
+            put_head(out, b"ZADD", key, min(<Py_ssize_t>CHUNK, value.order.n - i) * 2)
+        put_bulk(out, text, format_double(text, node.score))
+        put_bytes(out, <bytes>node.member)
+        node = node.lanes[0].next
+        i += 1
+    return 0
+
+
+def write_database(Database db not None, Buf out not None, full) -> None:
+    """Append requests that make a database; `full()` is called whenever out has grown much."""
+    cdef size_t i
+    cdef Slot* slot
+    cdef bytes key
+    cdef Arg arg
+    cdef bytes number
+    if db.keys.used == 0:
+        return
+    number = b"%d" % db.index
+    put_array(out, 2)
+    put_bytes(out, b"SELECT")
+    put_bytes(out, number)
+    for i in range(db.keys.end):
+        slot = &db.keys.slots[i]
+        if slot.key is NULL:
+            continue
+        key = <bytes>slot.key
+        value = <object><PyObject*>slot.value
+        if not isinstance(value, Value):
+            put_string(out, key, value)
+        elif (<Value>value).kind == LIST:
+            put_list(out, key, <List>value)
+        elif (<Value>value).kind == HASH:
+            put_hash(out, key, <Hash>value)
+        elif (<Value>value).kind == SET:
+            put_members(out, key, <Set>value)
+        else:
+            put_zset(out, key, <ZSet>value)
+        arg = as_arg(key)
+        if db.expires_at(&arg) >= 0:
+            put_head(out, b"PEXPIREAT", key, 1)
+            put_bytes(out, b"%d" % db.expires_at(&arg))
+        if out.n > 1 << 20:
+            full()

@@ -1,0 +1,137 @@
+"""The glue: configuration to parameters, engine, append-only file and listener."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from bedrock.app.config import ConfigError
+from bedrock.net import Limits
+from bedrock.net import Server as NetServer
+from bedrock.world import Timer, World
+from kvstore.aof import Aof
+from kvstore.engine import Store
+from kvstore.parameters import Parameters
+from kvstore.resp import ReplyError
+from kvstore.session import RespSession
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+
+def parameters_of(config: Any, directory: str = "") -> Parameters:
+    """The parameters a configuration asks for."""
+    parameters = Parameters(
+        appendfsync=config.appendfsync,
+        appendonly=config.appendonly,
+        bind=config.host,
+        databases=config.databases,
+        dir=directory,
+        maxclients=config.maxclients,
+        requirepass=config.password(),
+    )
+    try:
+        parameters.set([item.partition("=")[::2] for item in config.set], starting=True)
+    except ReplyError as error:
+        raise ConfigError(f"--set: {error}") from None
+    return parameters
+
+
+class Server:
+    """kvstore as a server: one listener on `port`."""
+
+    def __init__(self, world: World, config: Any):
+        self.world = world
+        self.config = config
+        self.ports: dict[str, int] = {}
+        self.ready = False
+        self.store: Store | None = None
+        self._net: NetServer | None = None
+        self._timer: Timer | None = None
+
+    async def start(self) -> None:
+        """Load the data, then listen."""
+        config = self.config
+        store = Store(self.world, parameters_of(config, self.world.disk.path()))
+        store.server = self
+        if config.appendonly:
+            aof = Aof(store, self.world)
+            aof.open()
+            store.keep(aof)
+            aof.start()
+        self.store = store
+        limits = Limits(max_clients=config.maxclients, first_message_s=0, frame_s=0)
+        self._net = NetServer(
+            self.world,
+            lambda: RespSession(store),
+            (config.host, config.port),
+            limits=limits,
+            tls=config.tls(),
+        )
+        await self._net.start()
+        self.ports["port"] = self._net.port
+        self._expire_later()
+        self.ready = True
+
+    @property
+    def address_text(self) -> str:
+        """host:port where it listens, as CLIENT LIST shows it."""
+        return f"{self.config.host}:{self.ports.get('port', 0)}"
+
+    def _expire_later(self) -> None:
+        assert self.store is not None
+        clock = self.world.clock
+        period_ns = 1_000_000_000 // self.store.parameters["hz"]
+        self._timer = clock.call_at(clock.now_ns() + period_ns, self._expire)
+
+    def _expire(self) -> None:
+        assert self.store is not None
+        self.store.cycle()
+        self._expire_later()
+
+    async def drain(self, grace_s: float) -> None:
+        """Let requests that were begun end; blocked clients get until grace_s."""
+        self.ready = False
+        if self._net is not None:
+            await self._net.drain(grace_s)
+
+    async def stop(self) -> None:
+        """Close the connections and the file; idempotent."""
+        self.ready = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._net is not None:
+            await self._net.stop()
+        store, self.store = self.store, None
+        if store is not None and store.aof is not None:
+            store.aof.close()
+
+    def metrics(self) -> Iterable[Metric]:
+        """Commands run by name, keys, hits and misses."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        store = self.store
+        if store is None:
+            return
+        requests = CounterMetricFamily(
+            "bedrock_kvstore_requests", "commands run", labels=["command"]
+        )
+        for name, command in store.commands.items():
+            if command.calls:
+                requests.add_metric([name], command.calls)
+        yield requests
+        keys = GaugeMetricFamily("bedrock_kvstore_keys", "keys held", labels=["db"])
+        for db in store.keyspace.databases:
+            if len(db):
+                keys.add_metric([str(db.index)], len(db))
+        yield keys
+        lookups = CounterMetricFamily(
+            "bedrock_kvstore_lookups", "keys read, by whether they were there", labels=["result"]
+        )
+        lookups.add_metric(["hit"], store.keyspace.hits)
+        lookups.add_metric(["miss"], store.keyspace.misses)
+        yield lookups
+        yield CounterMetricFamily(
+            "bedrock_kvstore_expired_keys", "keys that passed their time", store.keyspace.expired
+        )
