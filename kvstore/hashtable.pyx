@@ -110,6 +110,11 @@ cdef class HashTable:
     def __len__(self) -> int:
         return self.used
 
+    @property
+    def memory(self) -> int:
+        """Bytes of the table itself, keys and values not counted."""
+        return self.end * sizeof(Slot)
+
     cdef Slot* find_hash(self, uint64_t h, const char* p, Py_ssize_t n) noexcept:
         cdef Slot* slot
         if self.used == 0:

@@ -8,6 +8,8 @@ removing in the middle moves the shorter side.  OBJECT ENCODING answers "quickli
 7.0 has for every list.
 """
 
+from sys import getsizeof
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdint cimport int64_t
@@ -48,6 +50,25 @@ cdef class List(Value):
         for i in range(self.n):
             copy.push(self.at(i), False)
         return copy
+
+    def elements(self) -> list[bytes]:
+        """All elements from left to right."""
+        return [self.at(i) for i in range(self.n)]
+
+    @staticmethod
+    def of(elements) -> List:
+        """A list of bytes objects."""
+        cdef List value = List()
+        for element in elements:
+            value.push(element, False)
+        return value
+
+    @property
+    def memory(self) -> int:
+        """Bytes it takes."""
+        cdef Py_ssize_t i
+        return self.cap * sizeof(PyObject*) + sum(
+            [getsizeof(self.at(i)) for i in range(self.n)])
 
     cdef bytes at(self, Py_ssize_t i):
         return <bytes>self.ring[(self.head + i) & (self.cap - 1)]

@@ -331,9 +331,9 @@ cdef bint parse_int(const char* p, Py_ssize_t n, int64_t* value) noexcept:
 
 
 cdef bint parse_double(const char* p, Py_ssize_t n, double* value) noexcept:
-    cdef char[128] text
+    cdef char[1024] text
     cdef char* end
-    if n <= 0 or n >= 128 or p[0] in b" \t\n\r\v\f":
+    if n <= 0 or n >= 1024 or p[0] in b" \t\n\r\v\f":
         return False
     memcpy(text, p, n)
     text[n] = 0

@@ -4,6 +4,8 @@ A set is one hash table.  While all members are numbers and no more than `set-ma
 OBJECT ENCODING calls it "intset" and it is listed in numeric order; then "hashtable", for good.
 """
 
+from sys import getsizeof
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport INT64_MAX, uint64_t
 
@@ -36,6 +38,15 @@ cdef class Set(Value):
             copy.table.add_bytes(member)
         copy.integers = self.integers
         return copy
+
+    def elements(self) -> list[bytes]:
+        """All members."""
+        return self.members()
+
+    @property
+    def memory(self) -> int:
+        """Bytes it takes."""
+        return self.table.memory + sum([getsizeof(m) for m in self.members()])
 
     cdef bint add(self, const Arg* member, int64_t max_integers) except -1:
         """True if the member is new."""

@@ -318,7 +318,6 @@ cdef int getrange(Client c, Args a, Buf out) except -1:
 
 
 cdef bytearray grow(Client c, const Arg* key, object value, Py_ssize_t size):
-    """The value as a bytearray of at least `size` bytes, stored at the key."""
     cdef Arg text
     cdef bytearray grown
     cdef Py_ssize_t had

@@ -169,10 +169,12 @@ cdef int zintercard(Client c, Args a, Buf out) except -1:
     cdef int64_t n, limit = 0
     cdef Py_ssize_t i
     cdef list inputs = []
-    if not parse_int(a.v[1].p, a.v[1].n, &n) or n <= 0:
-        raise ReplyError("ERR numkeys should be greater than 0")
+    if not parse_int(a.v[1].p, a.v[1].n, &n):
+        raise ReplyError("ERR value is not an integer or out of range")
+    if n <= 0:
+        raise ReplyError("ERR at least 1 input key is needed for 'zintercard' command")
     if n > a.n - 2:
-        raise ReplyError("ERR Number of keys can't be greater than number of args")
+        raise ReplyError("ERR syntax error")
     if n + 2 < a.n:
         if n + 4 != a.n or not is_word(&a.v[n + 2], "limit"):
             raise ReplyError("ERR syntax error")

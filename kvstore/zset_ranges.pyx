@@ -8,6 +8,7 @@ list), so there is one way to read, count, store and remove a range.
 """
 
 from cpython.object cimport PyObject
+from libc.math cimport NAN
 from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
@@ -70,7 +71,7 @@ cdef int name_bound(const Arg* word, Bound* bound) except -1:
 cdef Py_ssize_t below_name(SkipList order, const Bound* bound, bint after) noexcept:
     if bound.beyond:
         return 0 if bound.beyond < 0 else order.n
-    return order.count_below(order.head.lanes[0].next.score, &bound.name, after)
+    return order.count_below(NAN, &bound.name, after)
 
 
 cdef int check_bounds(const Range* range_, Bound* low, Bound* high) except -1:

@@ -76,4 +76,13 @@ def bind_expression(
     return found
 
 
-__all__ = ["Binder", "bind_expression"]
+def resolve_type(node: Any, catalog: Catalog) -> tuple[Type, int]:
+    """(Type, typmod) of a TypeName node, or of a type's text."""
+    if isinstance(node, str):
+        from query_planner.parser import parse_type
+
+        node = parse_type(node)
+    return Binder(catalog).resolve_type(node)
+
+
+__all__ = ["Binder", "bind_expression", "resolve_type"]

@@ -126,7 +126,10 @@ class ExpressionBinder(CallBinder):
         columns = [item.column(place) for place in range(len(item.names))]
         if item.get is None and len(columns) == 1 and item.relation is None:
             return columns[0]
-        return Row(items=tuple(columns), type=_RECORD)
+        type_ = None
+        if item.relation is not None:
+            type_ = self.catalog.type(item.relation.schema, item.relation.name)
+        return Row(items=tuple(columns), type=type_ or _RECORD)
 
     def _parameter(self, n.Parameter node, Scope scope):
         cdef int number = node.number

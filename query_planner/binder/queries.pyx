@@ -543,7 +543,7 @@ class QueryBinder(ExpressionBinder):
         self.level.no_sets = "from"
         calls, counts, columns, names = [], [], [], []
         alias = node.alias
-        for call in node.calls:
+        for call in self.side_by_side(node):
             e = self.value(call, scope)
             if type(call) is n.FuncCall:
                 label = call.name[len(call.name) - 1]
@@ -578,6 +578,18 @@ class QueryBinder(ExpressionBinder):
             names = self.renamed(alias, names, node.column_aliases, node.pos)
         plan = ph.FunctionScan(tuple(columns), tuple(calls), tuple(counts), node.ordinality, alias)
         return plan, [Item(alias, names, columns)]
+
+    def side_by_side(self, n.FunctionRef node):
+        """The calls of a FROM item: unnest of several arrays is several unnests."""
+        found = []
+        for call in node.calls:
+            if type(call) is n.FuncCall and call.name[len(call.name) - 1] == "unnest" \
+                    and len(call.args) > 1:
+                found.extend([n.FuncCall(name=call.name, args=(arg,), pos=call.pos)
+                              for arg in call.args])
+            else:
+                found.append(call)
+        return found
 
     def join(self, n.Join node, Scope scope):
         """left JOIN right: chains to the left are walked in a loop, they may be long."""
@@ -836,7 +848,7 @@ class QueryBinder(ExpressionBinder):
             if e.kind == "rollup":
                 return [sum(parts[:i], ()) for i in range(len(parts), -1, -1)]
             return [sum([p for i, p in enumerate(parts) if mask >> i & 1], ())
-                    for mask in range(2 ** len(parts) - 1, -1, -1)]
+                    for mask in range((1 << len(parts)) - 1, -1, -1)]
 
         plain = all([type(e) is not n.GroupingSets for e in node.group_by])
         sets = [()]
@@ -1137,47 +1149,53 @@ def output_needed(plan, items, order, distinct_on):
 
 cpdef str label_of(n.Node node):
     """The name PostgreSQL gives a result column that has none."""
-    if type(node) is n.ColumnRef:
-        return (<n.ColumnRef> node).parts[len((<n.ColumnRef> node).parts) - 1]
-    if type(node) is n.FuncCall:
-        return (<n.FuncCall> node).name[len((<n.FuncCall> node).name) - 1]
-    if type(node) is n.Cast:
-        inner = label_of((<n.Cast> node).arg)
-        if inner != "?column?" and inner != "case":
+    return _label(node)[0]
+
+
+cdef tuple _label(n.Node node):
+    """(name, strength): 2 for a name of its own, 1 for one made up from a type or CASE, 0 for none."""
+    cdef tuple inner
+    kind = type(node)
+    if kind is n.ColumnRef:
+        return (<n.ColumnRef> node).parts[len((<n.ColumnRef> node).parts) - 1], 2
+    if kind is n.FuncCall:
+        return (<n.FuncCall> node).name[len((<n.FuncCall> node).name) - 1], 2
+    if kind is n.Cast:
+        inner = _label((<n.Cast> node).arg)
+        if inner[1] > 1:
             return inner
         name = (<n.Cast> node).type.name
-        return name[len(name) - 1]
-    if type(node) is n.ValueFunction:
-        return (<n.ValueFunction> node).name
-    if type(node) is n.FieldSelect:
-        return (<n.FieldSelect> node).name
-    if type(node) is n.Subscript:
-        return label_of((<n.Subscript> node).arg)
-    if type(node) is n.Collate:
-        return label_of((<n.Collate> node).arg)
-    if type(node) is n.Case:
-        inner = "case"
+        return name[len(name) - 1], 1
+    if kind is n.Case:
         if (<n.Case> node).default is not None:
-            found = label_of((<n.Case> node).default)
-            if type((<n.Case> node).default) in (n.ColumnRef, n.FuncCall, n.FieldSelect):
-                inner = found
-        return inner
-    if type(node) is n.Exists:
-        return "exists"
-    if type(node) is n.Array or type(node) is n.ArrayQuery:
-        return "array"
-    if type(node) is n.Row:
-        return "row"
-    if type(node) is n.Literal and (<n.Literal> node).kind == "boolean":
-        return "bool"
-    if type(node) is n.ScalarQuery:
+            inner = _label((<n.Case> node).default)
+            if inner[1] > 1:
+                return inner
+        return "case", 1
+    if kind is n.ValueFunction:
+        return (<n.ValueFunction> node).name, 2
+    if kind is n.FieldSelect:
+        return (<n.FieldSelect> node).name, 2
+    if kind is n.Subscript:
+        return _label((<n.Subscript> node).arg)
+    if kind is n.Collate:
+        return _label((<n.Collate> node).arg)
+    if kind is n.Exists:
+        return "exists", 2
+    if kind is n.Array or kind is n.ArrayQuery:
+        return "array", 2
+    if kind is n.Row:
+        return "row", 2
+    if kind is n.Literal and (<n.Literal> node).kind == "boolean":
+        return "bool", 1
+    if kind is n.ScalarQuery:
         query = (<n.ScalarQuery> node).query
         while type(query) is n.SetOperation:
             query = (<n.SetOperation> query).left
         if type(query) is n.Select and (<n.Select> query).targets:
             target = <n.Target> (<n.Select> query).targets[0]
-            return target.name or label_of(target.expr)
-    return "?column?"
+            return (target.name, 2) if target.name is not None else _label(target.expr)
+    return "?column?", 0
 
 
 def _walk(node):
