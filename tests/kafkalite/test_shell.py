@@ -6,7 +6,6 @@ import pytest
 
 import bedrock
 from bedrock.testing import golden
-
 from kafkalite.config import KafkaConfig
 from kafkalite.shell import Shell
 
