@@ -1,7 +1,5 @@
 """hdfs_sim under its real clients: MB/s of writing and reading, metadata operations, CPU an op.
 
-    python -m hdfs_sim bench [--mib 256] [--ops 2000]
-
 The cluster runs as it does for users: a NameNode process and three DataNode processes, three
 replicas, every block synced before it is acknowledged.  CPU is utime + stime of all of its
 processes, the client's left out.  There is no peer to compare with: HDFS itself needs a JVM.
@@ -9,17 +7,19 @@ processes, the client's left out.  There is no peer to compare with: HDFS itself
 
 from __future__ import annotations
 
-import argparse
-import json
+import itertools
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-import bedrock
+from benchmarks.harness import Bench
 
 BLOCK = 64 << 20
+MIB = 256
+OPS = 1000
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -31,41 +31,35 @@ def cpu_s(pid: int) -> float:
     return own + sum(cpu_s(int(child)) for child in children)
 
 
-def measure(pid: int, count: float, unit: str, work: Callable[[], Any]) -> dict[str, Any]:
-    """Run work that does `count` of `unit`."""
+def measure(pid: int, count: int, work: Callable[[], Any]) -> tuple[float, float]:
+    """Run work that does `count` things: how many a second, and server CPU us for each."""
     cpu, begun = cpu_s(pid), time.perf_counter()
     work()
     took_s, used_s = time.perf_counter() - begun, cpu_s(pid) - cpu
-    return {"per_s": round(count / took_s, 1), "unit": unit,
-            "server_cpu_us_each": round(used_s / count * 1e6, 1)}
+    return count / took_s, used_s / count * 1e6
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run all and print one JSON line a figure."""
+def run(bench: Bench) -> None:
+    """All figures; the median of the rounds of each."""
     import hdfs_native
     import requests
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mib", type=int, default=256)
-    parser.add_argument("--ops", type=int, default=2000)
-    options = parser.parse_args(argv)
     piece = os.urandom(8 << 20)
-    pieces = max(1, options.mib // 8)
-
-    with bedrock.run("hdfs_sim", process=True, block_size=BLOCK) as server:
+    with bench.ours("hdfs_sim", block_size=BLOCK) as server:
         client = hdfs_native.Client(server.url)
-        pid = server.pid
         web = f"http://127.0.0.1:{server.ports['http_port']}/webhdfs/v1"
         session = requests.Session()
+        numbers = itertools.count()
 
         def write(path: str, replication: int) -> None:
-            with client.create(path, hdfs_native.WriteOptions(replication=replication)) as file:
-                for _ in range(pieces):
+            options = hdfs_native.WriteOptions(replication=replication, overwrite=True)
+            with client.create(path, options) as file:
+                for _ in range(MIB // 8):
                     file.write(piece)
 
         def read() -> None:
             with client.read("/three") as file:
-                assert len(file.read()) == pieces * len(piece)
+                assert len(file.read()) == MIB << 20
 
         def put_web() -> None:
             reply = session.put(f"{web}/web?op=CREATE&overwrite=true", data=piece * 4)
@@ -75,27 +69,32 @@ def main(argv: list[str] | None = None) -> int:
             assert len(session.get(f"{web}/web?op=OPEN").content) == 4 * len(piece)
 
         def repeat(do: Callable[[int], Any]) -> Callable[[], None]:
-            return lambda: [do(n) for n in range(options.ops)] and None
+            def work() -> None:
+                for _ in range(OPS):
+                    do(next(numbers))
+            return work
 
-        mib = pieces * 8
-        for name, count, unit, work in (
-            ("write 1 replica, hdfs-native", mib, "MiB", lambda: write("/one", 1)),
-            ("write 3 replicas, hdfs-native", mib, "MiB", lambda: write("/three", 3)),
-            ("read, hdfs-native", mib, "MiB", read),
-            ("write 3 replicas, WebHDFS", 32, "MiB", put_web),
+        for title, count, unit, work in (
+            ("write, 1 replica, hdfs-native", MIB, "MiB", lambda: write("/one", 1)),
+            ("write, 3 replicas, hdfs-native", MIB, "MiB", lambda: write("/three", 3)),
+            ("read, hdfs-native", MIB, "MiB", read),
+            ("write, 3 replicas, WebHDFS", 32, "MiB", put_web),
             ("read, WebHDFS", 32, "MiB", get_web),
-            ("mkdirs", options.ops, "op",
-             repeat(lambda n: client.mkdirs(f"/d{n}", 0o755, False))),
-            ("getFileInfo", options.ops, "op",
-             repeat(lambda n: client.get_file_info(f"/d{n}"))),
-            ("create + complete", options.ops, "op",
-             repeat(lambda n: client.create(f"/d{n}/f").close())),
-            ("GETFILESTATUS, WebHDFS", options.ops, "op",
-             repeat(lambda n: session.get(f"{web}/d{n}?op=GETFILESTATUS"))),
+            ("mkdirs", OPS, "op", repeat(lambda n: client.mkdirs(f"/d{n}", 0o755, False))),
+            ("getFileInfo", OPS, "op", repeat(lambda n: client.get_file_info("/three"))),
+            ("create + complete", OPS, "op", repeat(lambda n: client.create(f"/f{n}").close())),
+            ("GETFILESTATUS, WebHDFS", OPS, "op",
+             repeat(lambda n: session.get(f"{web}/three?op=GETFILESTATUS"))),
         ):
-            print(json.dumps({"what": name, **measure(pid, count, unit, work)}), flush=True)
-    return 0
+            if bench.only not in title:
+                continue
+            rounds = [measure(server.pid, count, work) for _ in range(bench.rounds)]
+            bench.figure(title, median(rate for rate, _ in rounds), f"{unit}/s")
+            bench.figure(f"{title}: server CPU", median(cpu for _, cpu in rounds), f"us/{unit}")
 
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+def main(argv: list[str] | None = None) -> int:
+    """`python -m hdfs_sim bench`."""
+    from benchmarks.__main__ import main as run_benchmarks
+
+    return run_benchmarks(["hdfs_sim", *(argv or [])])
