@@ -81,7 +81,8 @@ class Server:
         while not self.ready and clock.now_ns() < deadline:
             await clock.sleep(0.01)
         if not self.ready:
-            log.warning("not all DataNodes have come; safe mode: %s", self.namenode.blocks.safe_mode)
+            log.warning("not all DataNodes have come; safe mode: %s",
+                        self.namenode.blocks.safe_mode)
 
     async def _start_within(self, number: int) -> None:
         node = DataNode(
@@ -127,7 +128,7 @@ class Server:
         values = {
             "inodes": len(namesystem.tree.by_id), "blocks": len(namesystem.blocks),
             "live_datanodes": len(self.namenode.nodes.live()),
-            **{name: value for name, value in self.namenode.blocks.stats().items()}}
+            **self.namenode.blocks.stats()}
         for name, value in values.items():
             yield GaugeMetricFamily(
                 f"bedrock_hdfs_{name}", name.replace("_", " "), value=value)
