@@ -34,8 +34,9 @@ class KeySpec(NamedTuple):
 
 @cache
 def key_specs(row: Row) -> tuple[KeySpec, ...]:
-    """The specifications of a row."""
-    return tuple(_parse(text.split()) for text in row.keys.split(";") if text.strip())
+    """The specifications of a row; `?:?` (anywhere: SORT's patterns) is none."""
+    texts = [text for text in row.keys.split(";") if text.strip() and "?" not in text]
+    return tuple(_parse(text.split()) for text in texts)
 
 
 def _parse(words: list[str]) -> KeySpec:

@@ -126,8 +126,8 @@ cdef int smove(Client c, Args a, Buf out) except -1:
     if target is None:
         target = Set()
         c.db.set(&a.v[2], target, False)
-    add_member(c, target, &a.v[3])
-    c.db.changed(&a.v[2], EVENT_SET, "sadd")
+    if add_member(c, target, &a.v[3]):
+        c.db.changed(&a.v[2], EVENT_SET, "sadd")
     return put_int(out, 1)
 
 
