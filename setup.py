@@ -6,6 +6,9 @@ checks and without optimisation.
 
 import os
 import platform
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -15,9 +18,22 @@ PACKAGES = "bedrock kvstore minidb kafkalite tsdb hdfs_sim query_planner chat".s
 DEBUG = os.environ.get("BEDROCK_DEBUG") == "1"
 JOBS = os.cpu_count() or 1
 
-flags = ["-O0", "-g"] if DEBUG else ["-O2", "-fno-semantic-interposition"]
+# What Cython would otherwise compile into each module anew; saves a quarter of the build.
+SHARED = "bedrock._cyutility"
+
+flags = ["-O0", "-g"] if DEBUG else ["-O2", "-g0", "-fno-semantic-interposition"]
 if platform.machine() == "x86_64":
     flags.append("-march=x86-64-v2")
+
+if shutil.which("ccache"):
+    # Checkouts beside each other share what they compile.
+    os.environ.setdefault("CC", "ccache gcc")
+    os.environ.setdefault("CCACHE_BASEDIR", os.getcwd())
+    os.environ.setdefault("CCACHE_NOHASHDIR", "1")
+
+shared = Path(SHARED.replace(".", "/") + ".c")
+if not shared.exists():
+    subprocess.run([sys.executable, "-m", "cython", f"--generate-shared={shared}"], check=True)
 
 sources = sorted(path for package in PACKAGES for path in Path(package).rglob("*.pyx"))
 extensions = [
@@ -32,8 +48,9 @@ extensions = [
 
 setup(
     ext_modules=cythonize(
-        extensions,
+        [*extensions, Extension(SHARED, [str(shared)], extra_compile_args=flags)],
         nthreads=JOBS,
+        shared_utility_qualified_name=SHARED,
         compiler_directives={
             "language_level": 3,
             "boundscheck": DEBUG,

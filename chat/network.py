@@ -23,6 +23,7 @@ from chat.history import History, timestamp
 from chat.message import Message, Outgoing
 from chat.names import fold
 from chat.numerics import INPUTTOOLONG, NEEDMOREPARAMS, NOTREGISTERED, UNKNOWNCOMMAND
+from chat.session import fan_out
 
 if TYPE_CHECKING:
     from chat.commands import Command
@@ -134,10 +135,7 @@ class Network:
 
     def tell(self, recipients: Iterable[Client], message: Outgoing) -> None:
         """Queue a message for each recipient."""
-        for client in recipients:
-            if not client.left:
-                client.transport.deliver(message, client.wants)
-                self.delivered += 1
+        self.delivered += fan_out(recipients, message)
 
     def quit(self, client: Client, reason: str, why: str = "") -> None:
         """Take a client off the network, tell its neighbours, and close its connection.

@@ -67,11 +67,29 @@ cdef class IrcSession(Session):
             self.network.handle(self.client, message)
         return 0
 
+    cdef int put(self, Outgoing message, int wants) except -1:
+        cdef bytes line = message.line(wants)
+        return self.link.send(PyBytes_AS_STRING(line), PyBytes_GET_SIZE(line))
+
     def deliver(self, Outgoing message not None, int wants):
         """Queue a message for this client."""
-        cdef bytes line = message.line(wants)
-        self.link.send(PyBytes_AS_STRING(line), PyBytes_GET_SIZE(line))
+        self.put(message, wants)
 
     def close(self):
         """End the connection once what is queued is sent."""
         self.link.close()
+
+
+def fan_out(recipients, Outgoing message not None) -> int:
+    """Queue a message for each client that has not left; how many there were."""
+    cdef int delivered = 0
+    for client in recipients:
+        if client.left:
+            continue
+        transport = client.transport
+        if type(transport) is IrcSession:
+            (<IrcSession>transport).put(message, client.wants)
+        else:
+            transport.deliver(message, client.wants)
+        delivered += 1
+    return delivered

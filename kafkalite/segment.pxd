@@ -29,7 +29,8 @@ cdef class Segment:
     cdef readonly int64_t max_timestamp
     cdef readonly int64_t created_ms
     cdef readonly File file
-    cdef public bint synced            # nothing was written since the last sync
+    cdef readonly bint synced          # nothing was written since the last sync
+    cdef readonly bint sealed          # it will not change any more
 
     cdef int64_t allocated
     cdef int64_t unindexed             # bytes since the last index entry

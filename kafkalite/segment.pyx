@@ -7,7 +7,7 @@
 The last segment of a log is the active one; the others are sealed and never change.
 
 Invariants:
-1. Batches lie back to back from position 0 and their offsets grow.
+1. Batches lie back to back from position 0, and their offsets are dense from `base` on.
 2. `size` bytes of the file's room were taken before a batch of them was accepted (`reserve`), so a
    full disk is met before anything is promised.
 """
@@ -155,8 +155,8 @@ cdef class Segment:
         cdef Header h
         cdef Scanner scanner = Scanner(self.file, 0, size)
         while scanner.next(&h) is not NULL:
-            if h.base_offset < self.next_offset:
-                return f"offset {h.base_offset} after {self.next_offset - 1}"
+            if h.base_offset != self.next_offset:
+                return f"offset {h.base_offset} where {self.next_offset} should be"
             self.note(&h, h.base_offset)
             if producers is not None and h.producer_id >= 0 and not h.attributes & CONTROL_BIT:
                 producers.update(&h, h.base_offset)
@@ -186,6 +186,7 @@ cdef class Segment:
             if scanner.why is not None:
                 raise Malformed(scanner.why)
             self.size = size
+            self.sealed = self.synced = True
         except (FileNotFoundError, Malformed):
             self.rebuild(size)
 
@@ -203,11 +204,12 @@ cdef class Segment:
 
     def save_indexes(self) -> None:
         """Write the indexes; on a full disk they stay in memory, and are made anew on a start."""
-        try:
-            self.offsets.save(self.disk, self.name + OFFSETS)
-            self.times.save(self.disk, self.name + TIMES)
-        except DiskFull:
-            pass
+        for index, suffix in ((self.offsets, OFFSETS), (self.times, TIMES)):
+            try:
+                index.save(self.disk, self.name + suffix)
+            except DiskFull:
+                if self.disk.exists(self.name + suffix):
+                    self.disk.remove(self.name + suffix)
 
     def seal(self) -> None:
         """No batch will be added: complete the indexes and give back the room not used."""
@@ -215,6 +217,8 @@ cdef class Segment:
         self.save_indexes()
         self.file.truncate(self.size)
         self.allocated = self.size
+        self.sealed = True
+        self.synced = False
 
     def cut_at(self, int64_t size) -> None:
         """Drop what follows the first `size` bytes of the file."""
@@ -222,10 +226,15 @@ cdef class Segment:
         self.synced = False
 
     def sync(self) -> None:
-        """Make the batches durable."""
-        if not self.synced:
-            self.file.sync()
-            self.synced = True
+        """Make the batches durable, and the indexes of a sealed segment: they will be trusted."""
+        if self.synced:
+            return
+        self.file.sync()
+        for suffix in (OFFSETS, TIMES) if self.sealed else ():
+            if self.disk.exists(self.name + suffix):
+                with self.disk.open(self.name + suffix, "rw") as file:
+                    file.sync()
+        self.synced = True
 
     def remove(self) -> None:
         """Delete the files.  Replies that are still being sent keep the open one."""

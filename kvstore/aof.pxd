@@ -14,6 +14,7 @@ cdef class Aof(Journal):
     cdef object hook
     cdef readonly int64_t size         # bytes of it written
     cdef readonly int64_t synced       # bytes of it known to be durable
+    cdef int64_t proven                # bytes of it that the last batch loaded knew to be durable
     cdef readonly int64_t seq
     cdef int64_t room                  # bytes of it allocated
     cdef bint always
@@ -23,4 +24,5 @@ cdef class Aof(Journal):
     cdef readonly int64_t base_size
 
     cdef int sync(self) except -1
+    cdef int settle(self) except -1
     cdef int begin_file(self, list kept) except -1

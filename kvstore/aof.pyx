@@ -173,9 +173,25 @@ cdef class Aof(Journal):
             self.file = self.disk.open(last.name, "rw")
             self.seq = last.seq
             self.size = self.synced = self.room = self.file.size()
-            self.sync()
+            self.settle()
         else:
             self.begin_file([e for e in self.manifest.entries if e.kind == "b"])
+
+    cdef int settle(self) except -1:
+        """Make durable what was loaded, since replies will be made from it.
+
+        After a crash of the process alone it may be in the system's cache only, and after a failed
+        sync the cache may hold it as clean, so that no further sync would write it.  So what the
+        last batch did not know to be durable is written again.
+        """
+        cdef int64_t at = self.proven
+        while at < self.size:
+            data = self.file.read_at(at, WINDOW)
+            self.file.write_at(at, data)
+            at += len(data)
+        self.sync()
+        self.disk.sync_dir()
+        return 0
 
     def load(self) -> None:
         """Replay all files, oldest first, into the store."""
@@ -251,6 +267,7 @@ cdef class Aof(Journal):
                 replay.file.sync()
         finally:
             replay.file.close()
+        self.proven = min(end, replay.size if replay.synced < 0 else replay.synced)
         if entry.kind == "b":
             self.base_size = replay.size
 
@@ -315,6 +332,7 @@ cdef class Replay:
     cdef readonly str why
     cdef Args args
     cdef Buf out
+    cdef readonly int64_t synced       # what the last batch knew to be durable, -1 = no batch
     cdef int64_t transaction_at        # where an open MULTI began, -1 = none is open
 
     def __init__(self, Store store, entry, File file):
@@ -323,6 +341,7 @@ cdef class Replay:
         self.file = file
         self.size = file.size()
         self.why = ""
+        self.synced = -1
         self.args = Args()
         self.out = Buf()
         self.transaction_at = -1
@@ -395,6 +414,7 @@ cdef class Replay:
         done = self.execute(at + HEADER, batch)
         if done != len(batch):
             raise Damaged(self.entry.name, at + HEADER + done, "request not whole in a good batch")
+        self.synced = annotation.synced
         return at + HEADER + annotation.length
 
     cdef int64_t replay_plain(self, int64_t at) except? -2:

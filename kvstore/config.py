@@ -34,4 +34,5 @@ COMPONENT = Component(
     check="kvstore.check:check",
     shell="kvstore.shell:KvstoreGrammar",
     bench="benchmarks.kvstore:main",
+    simulation="kvstore.simulation:scenario",
 )

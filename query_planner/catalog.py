@@ -77,6 +77,12 @@ class Relation:
     definition: str | None = None
     path: tuple[str, ...] | None = None
     handle: Any = field(default=None, compare=False)
+    places: dict[str, int] = field(init=False, default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Fill `places`: column name -> position in `columns`."""
+        for place, column in enumerate(self.columns):
+            self.places[column.name] = place
 
 
 @dataclass(slots=True)
@@ -138,10 +144,3 @@ class Catalog(Protocol):
         Return `NotImplemented` to have the conversion done at run time as a Cast from text.
         """
 
-
-def find_column(relation: Relation, name: str) -> Column | None:
-    """The column of that name."""
-    for column in relation.columns:
-        if column.name == name:
-            return column
-    return None

@@ -298,6 +298,23 @@ cdef class Head:
         """`apply` for Python callers."""
         self.apply(batch)
 
+    def restore(self, uint32_t ref, bytes key) -> None:
+        """A series as the log has it.  One made again after it was dropped has two refs there."""
+        cdef Series series
+        while len(self.series) <= ref:
+            self.series.append(None)
+        found = self.by_key.get(key)
+        if found is None:
+            found = series = Series(ref, key)
+            self.postings.add(ref, series.labels)
+            self.by_key[key] = series
+            self.live += 1
+        self.series[ref] = found
+
+    def all_unlogged(self) -> None:
+        """The log is about to be begun anew."""
+        self.unlogged = 0
+
     def logged(self) -> None:
         """All series made so far are in the log."""
         self.unlogged = <uint32_t>len(self.series)

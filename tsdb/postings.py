@@ -9,6 +9,7 @@ conditions that an absent label meets are taken away from the result instead (`!
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from pyroaring import BitMap
 
@@ -90,3 +91,37 @@ class Postings:
         if chosen is None:
             return set(values)
         return {value for value, bitmap in values.items() if bitmap.intersect(chosen)}
+
+    def stored(self) -> dict[str, dict[str, bytes]]:
+        """What a block keeps."""
+        return {
+            name: {value: bitmap.serialize() for value, bitmap in sorted(values.items())}
+            for name, values in sorted(self.by_name.items())
+        }
+
+
+class StoredPostings(Postings):
+    """A block's postings; the bitmaps of a label are made when first asked for."""
+
+    def __init__(self, stored: dict[str, dict[str, bytes]], series: int) -> None:
+        self.everything = BitMap(range(series))
+        self.by_name = _Unpacking(stored)
+
+
+class _Unpacking(dict):
+    """name -> values, whose bitmaps are bytes until the name is looked up."""
+
+    def __init__(self, stored: dict[str, dict[str, bytes]]) -> None:
+        super().__init__(stored)
+        self.packed = set(stored)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if name in self.packed:
+            self.packed.discard(name)
+            self[name] = {v: BitMap.deserialize(data) for v, data in self[name].items()}
+        return super().get(name, default)
+
+    def items(self) -> Any:
+        for name in list(self.packed):
+            self.get(name)
+        return super().items()

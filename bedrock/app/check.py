@@ -36,12 +36,6 @@ def check(component: Component, directory: str) -> int:
     return OK
 
 
-def check_command(name: str, directory: str) -> str:
-    """The command line that checks a component's data directory."""
-    named = os.path.basename(os.path.abspath(directory)) == name
-    return f"bedrock check {directory}" + ("" if named else f" --as {name}")
-
-
 def check_tree(directory: str, name: str = "") -> int:
     """Check what a directory holds: one component's data, or a directory of them (`./data`).
 

@@ -137,8 +137,8 @@ def _shell(name: str, rest: list[str]) -> int:
         # What `bedrock up` runs here is what is meant, wherever it listens.
         now = state.read(os.path.join("data", state.FILE))
         system = now.find(found.name) if now else None
-        if now and system and system.ports:
-            rest = ["--host", now.host, "--port", str(system.ports["port"]), *rest]
+        if system and system.ports:
+            rest = ["--host", system.host, "--port", str(system.ports["port"]), *rest]
     return component_main(found, ["shell", *rest])
 
 

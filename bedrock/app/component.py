@@ -44,9 +44,11 @@ class Component:
     """A system: its names, its options, and where its parts are found.
 
     server   class with the `Server` interface below
+    embedded option values for a server that lives in another's process (`bedrock.run`)
     check    function (disk: Disk) -> Iterable[Finding]: the offline consistency checker
     shell    class with the `Grammar` interface of bedrock.app.shell
     bench    function (argv: list[str]) -> int
+    simulation  async function (sim: Simulation) that plays it under faults
 
     The server class is called with (world: World, config) and has
 
@@ -66,6 +68,8 @@ class Component:
     check: str = ""
     shell: str = ""
     bench: str = ""
+    simulation: str = ""
+    embedded: tuple[tuple[str, Any], ...] = ()
 
     @property
     def module(self) -> str:

@@ -46,7 +46,7 @@ def run_with(names: list[str], command: list[str], log_level: str = "warning") -
 
 
 async def _run(chosen: list[Component], specs: list[Spec], command: list[str]) -> int:
-    supervisor = Supervisor(specs, "127.0.0.1")
+    supervisor = Supervisor(specs)
     try:
         await supervisor.start()
         process = await asyncio.create_subprocess_exec(
@@ -78,5 +78,5 @@ def environment(chosen: list[Component], now: State) -> dict[str, str]:
         system = now.find(each.name)
         assert system is not None
         for port in each.ports:
-            found |= port.environment(now.host, system.ports[port.option])
+            found |= port.environment(system.host, system.ports[port.option])
     return found

@@ -13,7 +13,6 @@ import asyncio
 import errno
 import fcntl
 import os
-import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -130,6 +129,8 @@ class Instance:
     def remove_ephemeral(self) -> None:
         """Remove the data if it was not meant to last."""
         if self.config.ephemeral:
+            import shutil
+
             shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def _failed(self, exc: BaseException) -> None:
@@ -172,6 +173,12 @@ class Instance:
 def data_dir(name: str, config: Any) -> str:
     """The data directory a configuration means."""
     return config.data_dir or os.path.join("data", name)
+
+
+def check_command(name: str, directory: str) -> str:
+    """The command line that checks a component's data directory."""
+    named = os.path.basename(os.path.abspath(directory)) == name
+    return f"bedrock check {directory}" + ("" if named else f" --as {name}")
 
 
 def temporary_directory(name: str) -> str:

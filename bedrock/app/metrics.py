@@ -4,7 +4,8 @@ What every server counts comes from the driver of its network; what is its own i
 `Server.metrics()`.  Names are `bedrock_<component>_<noun>_<unit>`.
 
 It listens through a driver of its own: a scrape does not count as traffic, and the page still
-answers when the server's turn has failed.
+answers when the server's turn has failed.  It knows no passwords: a server that asks for one shows
+its numbers to this machine only.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from bedrock.world import OsClock, Turn, World
 
 if TYPE_CHECKING:
     from bedrock.app.instance import Instance
+
+LOOPBACK = "127.0.0.1"
 
 # counter of the driver -> (metric, help)
 COUNTERS = {
@@ -63,7 +66,8 @@ class MetricsServer:
                 Route("GET", "/readyz", self._readyz),
             ]
         )
-        address = (config.host, config.metrics_port)
+        host = LOOPBACK if config.password_file else config.host
+        address = (host, config.metrics_port)
         self._server = Server(world, lambda: HttpSession(router), address)
         await self._server.start()
         asyncio.get_running_loop().run_in_executor(None, __import__, "prometheus_client")

@@ -21,10 +21,9 @@ import sys
 from typing import Any
 
 from bedrock.app import logs
-from bedrock.app.check import check_command
 from bedrock.app.component import Component
 from bedrock.app.config import ConfigError
-from bedrock.app.instance import DirectoryTaken, Instance, PortTaken, data_dir
+from bedrock.app.instance import DirectoryTaken, Instance, PortTaken, check_command, data_dir
 from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFailed
 

@@ -1,9 +1,10 @@
 """What `bedrock up` has running, for `ps`, `shell` and the console: one JSON file in its data
 directory, replaced whole on every change.
 
-    {"pid": 41, "host": "127.0.0.1", "started_at": 1795219200.0, "systems": [
-        {"name": "kvstore", "state": "up", "pid": 42, "ports": {"port": 6379, ...}, "restarts": 0,
-         "since": 1795219200.1, "data_dir": "/home/me/data/kvstore", "why": ""}, ...]}
+    {"pid": 41, "started_at": 1795219200.0, "systems": [
+        {"name": "kvstore", "state": "up", "pid": 42, "host": "127.0.0.1",
+         "ports": {"port": 6379, ...}, "restarts": 0, "since": 1795219200.1,
+         "data_dir": "/home/me/data/kvstore", "why": ""}, ...]}
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class System:
     name: str
     state: str = "starting"
     pid: int = 0
+    host: str = "127.0.0.1"
     ports: dict[str, int] = field(default_factory=dict)
     restarts: int = 0
     since: float = 0.0
@@ -41,7 +43,6 @@ class State:
     """All supervised servers, and the supervisor itself."""
 
     pid: int
-    host: str
     started_at: float
     systems: list[System] = field(default_factory=list)
 

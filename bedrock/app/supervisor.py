@@ -63,11 +63,10 @@ class Supervisor:
     def __init__(
         self,
         specs: list[Spec],
-        host: str,
         on_change: Callable[[state.State], None] = lambda state: None,
     ):
         self._on_change = on_change
-        self.state = state.State(os.getpid(), host, time.time())
+        self.state = state.State(os.getpid(), time.time())
         self._children = [_Child(spec, self) for spec in specs]
         self.state.systems = [child.system for child in self._children]
         self._watchers: list[asyncio.Task] = []
@@ -120,7 +119,7 @@ class _Child:
             )
             self._to("starting", pid=self._process.pid)
             line = await self._wait_ready(ready)
-        self._to("up", ports=line["ports"], data_dir=line["data_dir"], why="")
+        self._to("up", host=line["host"], ports=line["ports"], data_dir=line["data_dir"], why="")
 
     async def _wait_ready(self, ready: Path) -> dict[str, Any]:
         assert self._process is not None

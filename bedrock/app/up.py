@@ -98,8 +98,7 @@ async def _up(chosen: list[Component], specs: list[Spec], data_dir: str) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, _tell, told)
     path = os.path.join(data_dir, state.FILE)
-    host = resolve(chosen[0]).config.host
-    supervisor = Supervisor(specs, host, lambda now: state.write(path, now))
+    supervisor = Supervisor(specs, lambda now: state.write(path, now))
     begun = time.monotonic()
     try:
         try:
@@ -108,7 +107,7 @@ async def _up(chosen: list[Component], specs: list[Spec], data_dir: str) -> int:
             # The server itself said why, on a line of its own.
             print(f"bedrock up: {exc}", file=sys.stderr)
             return exc.code if exc.code > 0 else 1
-        print_table(chosen, supervisor.state, time.monotonic() - begun)
+        print_table(chosen, supervisor.state, data_dir, time.monotonic() - begun)
         await told.wait()
         begun = time.monotonic()
         print("\nstopping ...", file=sys.stderr)
@@ -132,11 +131,12 @@ def rows(chosen: list[Component], now: state.State) -> list[tuple[str, str, str,
     made = []
     for found in chosen:
         system = now.find(found.name)
+        assert system is not None
         for number, port in enumerate(found.ports):
-            at = system.ports.get(port.option, 0) if system else 0
-            if at:
+            if at := system.ports.get(port.option):
                 name = found.name if number == 0 else ""
-                made.append((name, port.speaks, f"{now.host}:{at}", port.command(now.host, at)))
+                address = f"{system.host}:{at}"
+                made.append((name, port.speaks, address, port.command(system.host, at)))
     return made
 
 
@@ -145,7 +145,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "es")
 
 
-def print_table(chosen: list[Component], now: state.State, took_s: float) -> None:
+def print_table(chosen: list[Component], now: state.State, data_dir: str, took_s: float) -> None:
     """The one table of `bedrock up`."""
     from rich import box
     from rich.console import Console
@@ -164,7 +164,6 @@ def print_table(chosen: list[Component], now: state.State, took_s: float) -> Non
     out.print(table)
     out.print(
         f"[dim]{counted(len(now.systems), 'process')} ready in {took_s:.1f} s; data in "
-        f"{os.path.relpath(os.path.dirname(now.systems[0].data_dir) or '.')}; "
-        "Ctrl-C stops them all[/dim]"
+        f"{data_dir}; Ctrl-C stops them all[/dim]"
     )
 

@@ -97,9 +97,7 @@ def _pack_gzip(data: Bytes) -> bytes:
 
 
 def _unpack_gzip(data: Bytes, max_bytes: int) -> bytes:
-    return _unpack_stream(
-        lambda: zlib.decompressobj(wbits=31), zlib.error, "gzip", data, max_bytes
-    )
+    return _unpack_stream(lambda: zlib.decompressobj(wbits=31), zlib.error, "gzip", data, max_bytes)
 
 
 def _pack_lz4(data: Bytes) -> bytes:

@@ -165,12 +165,14 @@ cdef class Medium:
     trace:     called with (what, name, number, number) at each operation
     fail_at:   (n, errno): the n-th operation from now on fails
     crash_at:  the n-th operation from now on, and all after it, raise PowerCut
+    on_cut:    called when that happens, before it is raised
     """
 
     cdef readonly Rand rand
     cdef public int64_t capacity
     cdef public object faults
     cdef public object trace
+    cdef public object on_cut
     cdef public int64_t operations     # since the last `arm`
     cdef dict names                    # path -> Inode, as a reader sees it
     cdef dict durable                  # path -> Inode, on the platter
@@ -204,6 +206,8 @@ cdef class Medium:
             self.trace(what, name, a, b)
         if self.operations == self.crash_at:
             self.off = True
+            if self.on_cut is not None:
+                self.on_cut()
             raise PowerCut(name)
         if self.operations == self.fail_at:
             if self.fail_errno == errno.ENOSPC:

@@ -1,5 +1,6 @@
 from libc.stdint cimport int64_t, uint64_t
 
+from bedrock.storage.segment cimport SegmentReader
 from bedrock.world.disk cimport Disk, File
 from bedrock.world.turn cimport Turn
 
@@ -35,3 +36,4 @@ cdef class RecordLog:
     cdef int grow(self, size_t n) except -1
     cdef int write_out(self) except -1
     cdef int sync(self, file) except -1
+    cdef int settle(self, File last, SegmentReader reader) except -1

@@ -18,8 +18,9 @@ further work with `DiskFailed`, and the process has to recover by opening it ane
 
 Recovery, on opening.  The last segment is read through.  What follows its last intact record is a
 torn tail and cut off (`findings` tells), unless a later record proves that it had been durable:
-then, and for a missing or shortened earlier segment, opening raises `Damaged`.  Earlier segments'
-records are checked when `replay` or `check` reads them.
+then, and for a missing or shortened earlier segment, opening raises `Damaged`.  The last batch is
+written and synced again, since only the cache may have had it.  Earlier segments' records are
+checked when `replay` or `check` reads them.
 
 Invariants:
 1. Segments touch: each begins at the position where the one before it ends.
@@ -336,12 +337,25 @@ cdef class RecordLog:
                 raise Damaged(tail.file, tail.offset, tail.why)
             self.findings.append(tail)
             last.truncate(reader.at)
-        # Also when nothing was cut: what was read may still be on its way to the disk, after a
-        # crash of the process alone, and it is about to be counted as durable.
-        last.sync()
+        self.settle(last, reader)
         self.file = last
         self.base = base
         self.end = self.durable = self.written = self.reserved = base + reader.at
+
+
+    cdef int settle(self, File last, SegmentReader reader) except -1:
+        """Make durable what was read, which is about to be counted as such.
+
+        After a crash of the process alone it may be in the system's cache only; after a failed
+        sync the cache may even hold it as clean, so that no sync would write it.  All but the
+        last batch was synced with success; the last batch is written again.
+        """
+        cdef int64_t start = 0 if reader.batch == SEGMENT_HEAD else reader.batch
+        cdef bytes again = last.read_at(start, reader.at - start)
+        last.write(again, len(again), start)
+        last.sync()
+        self.disk.sync_dir()
+        return 0
 
 
 cdef int need_head(SegmentReader reader, uint64_t log_id) except -1:

@@ -32,6 +32,7 @@ cdef class SegmentReader:
     cdef readonly uint64_t log_id
     cdef readonly int64_t at       # offset of the record that `step` looks at next
     cdef int64_t record            # offset of the record that `step` found
+    cdef int64_t batch             # offset of the first record of its batch
     cdef const char* payload       # of that record; valid until the next call
     cdef size_t n
     cdef char* window

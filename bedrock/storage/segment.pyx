@@ -91,7 +91,7 @@ cdef class SegmentReader:
         self.file = file
         self.base = base
         self.size = file.size()
-        self.at = SEGMENT_HEAD
+        self.at = self.batch = SEGMENT_HEAD
         self.window = NULL
 
     def __dealloc__(self):
@@ -148,6 +148,7 @@ cdef class SegmentReader:
         if crc32c_of(record + RECORD_HEAD, head.length, 0) != head.body_sum:
             return False
         self.record = self.at
+        self.batch = self.at - head.back
         self.payload = record + RECORD_HEAD
         self.n = head.length
         self.at += record_size(head.length)

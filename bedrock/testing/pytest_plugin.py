@@ -110,7 +110,7 @@ def _webhdfs(server: Any) -> Iterator[Any]:
 
 @contextmanager
 def _irc(server: Any) -> Iterator[Any]:
-    """A socket as a text file: `chat.write("NICK me\\r\\n")`, `chat.readline()`."""
+    """A socket as a text file, CRLF on the wire: `chat.write("NICK me\\n")`, `chat.readline()`."""
     import socket
 
     with (

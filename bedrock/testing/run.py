@@ -238,4 +238,4 @@ def run(name: str, *, process: bool = False, **options: Any) -> Any:
     if not options.get("data_dir"):
         options.setdefault("ephemeral", True)
     # A test's server must not change with the machine: no file, no environment.
-    return InProcess(found, resolve(found, options, {}, "").config)
+    return InProcess(found, resolve(found, dict(found.embedded) | options, {}, "").config)

@@ -23,9 +23,11 @@ from bedrock.testing.run import InProcess
 def echo_up(tmp_path):
     """An echo server, and the state file that `bedrock up` would write about it."""
     with bedrock.run("echo", metrics_port=0) as echo:
-        system = state.System("echo", "up", 1234, echo.ports, 2, time.time(), echo.data_dir)
+        system = state.System(
+            "echo", "up", 1234, echo.host, echo.ports, 2, time.time(), echo.data_dir
+        )
         path = tmp_path / "up.json"
-        state.write(str(path), state.State(os.getpid(), "127.0.0.1", time.time(), [system]))
+        state.write(str(path), state.State(os.getpid(), time.time(), [system]))
         yield path
 
 

@@ -53,3 +53,14 @@ def test_other_paths_are_not_found(server):
     with pytest.raises(urllib.error.HTTPError) as caught:
         get(server, "/")
     assert caught.value.code == 404
+
+
+def test_a_server_with_a_password_shows_its_numbers_to_this_machine_only(tmp_path):
+    (tmp_path / "word").write_text("sesame")
+    options = {"host": "0.0.0.0", "password_file": str(tmp_path / "word"), "metrics_port": 0}
+    with bedrock.run("echo", **options) as running:
+        assert get(running, "/healthz").status == 200
+        port = running.ports["metrics_port"]
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.2", port), timeout=2)
+        socket.create_connection(("127.0.0.2", running.port), timeout=2).close()

@@ -137,6 +137,17 @@ def test_netcat_speaks_it_by_hand(server):
     assert done.stdout.endswith(b"ERROR :Closing link: 127.0.0.1 (Quit: bye)\r\n")
 
 
+def browse(url, profile, budget_ms):
+    """The page as it stands after budget_ms of the browser's own time."""
+    command = [
+        "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+        "--no-first-run", "--disable-background-networking", "--disable-component-update",
+        "--disable-sync", f"--user-data-dir={profile}", f"--virtual-time-budget={budget_ms}",
+        "--dump-dom", url,
+    ]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
 @pytest.mark.peer
 def test_the_web_client_shows_what_is_said(server, tmp_path):
     need("chromium")
@@ -144,16 +155,12 @@ def test_the_web_client_shows_what_is_said(server, tmp_path):
     ann.send("JOIN #page")
     ann.send("PRIVMSG #page :seen in a browser")
     list(ann.lines())
-    page = subprocess.run(
-        [
-            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-            "--no-first-run", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", f"--user-data-dir={tmp_path}", "--virtual-time-budget=4000",
-            "--dump-dom",
-            f"http://127.0.0.1:{server.ports['websocket_port']}/?nick=visitor&join=%23page",
-        ],
-        capture_output=True, text=True, timeout=60, check=True,
-    ).stdout  # fmt: skip
+    url = f"http://127.0.0.1:{server.ports['websocket_port']}/?nick=visitor&join=%23page"
+    for budget_ms in (4000, 10_000, 30_000):
+        # Virtual time runs ahead of a busy machine, so a look may come too early.
+        page = browse(url, tmp_path / str(budget_ms), budget_ms)
+        if "seen in a browser" in page:
+            break
     assert "seen in a browser" in page
     assert "@anna" in page
     ann.close()

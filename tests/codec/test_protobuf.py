@@ -133,7 +133,7 @@ def test_delimited_messages_follow_each_other():
 
 
 def test_unknown_fields_and_groups_are_skipped():
-    unknown = bytes.fromhex("5801" "590102030405060708" "5a03616263" "5d01020304" "5b08015c")
+    unknown = bytes.fromhex("58015901020304050607085a036162635d010203045b08015c")
     assert POINT.decode(unknown + POINT.encode({"x": 4})) == {"x": 4, "y": 9}
 
 

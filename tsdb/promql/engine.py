@@ -8,7 +8,7 @@ import numpy as np
 
 from tsdb.labels import Labels
 from tsdb.promql import ast
-from tsdb.promql.errors import ParseError
+from tsdb.promql.errors import BadQuery
 from tsdb.promql.evaluate import Context, Source, Value, evaluate
 from tsdb.promql.parser import parse
 from tsdb.promql.vector import Vector
@@ -32,7 +32,7 @@ _RESULT_TYPE = {
 
 
 def instant_query(source: Source, query: str, time_ms: int, lookback_ms: int = 300_000) -> Result:
-    """The query's value at one time; ParseError, QueryError."""
+    """The query's value at one time; BadQuery, QueryError."""
     expr = parse(query)
     times = np.array([time_ms], np.int64)
     value = evaluate(expr, Context(source, times, time_ms, time_ms, lookback_ms))
@@ -52,7 +52,7 @@ def range_query(
     """The query's value at start, start + step, ... up to end; a matrix sorted by labels."""
     expr = parse(query)
     if expr.type not in (ast.SCALAR, ast.VECTOR):
-        raise ParseError(
+        raise BadQuery(
             f'invalid expression type "{expr.type}" for range query, '
             "must be Scalar or instant Vector"
         )

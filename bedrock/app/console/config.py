@@ -21,6 +21,6 @@ COMPONENT = Component(
     name="console",
     speaks="HTTP",
     config=ConsoleConfig,
-    ports=(Port("port", "HTTP, for a browser", "http://{host}:{port}/"),),
+    ports=(Port("port", "HTTP, for a browser", "browse http://{host}:{port}/"),),
     server="bedrock.app.console.server:Server",
 )

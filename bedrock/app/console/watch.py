@@ -60,16 +60,16 @@ class Watch:
         if self.state is None:
             return
         systems = [each for each in self.state.systems if each.name in self.components]
-        await asyncio.gather(*(self._ask(self.state.host, system) for system in systems))
+        await asyncio.gather(*(self._ask(system) for system in systems))
 
-    async def _ask(self, host: str, system: state.System) -> None:
+    async def _ask(self, system: state.System) -> None:
         numbers = self.numbers.setdefault(system.name, Numbers())
         port = system.ports.get("metrics_port")
         text = ""
         numbers.error = ""
         if system.state == "up" and port:
             try:
-                text = await asyncio.wait_for(get(host, port, "/metrics"), TIMEOUT_S)
+                text = await asyncio.wait_for(get(system.host, port, "/metrics"), TIMEOUT_S)
             except (OSError, TimeoutError, ValueError) as exc:
                 numbers.error = str(exc) or type(exc).__name__
         update(numbers, system.name, parse(text), self._clock.now_ns())
@@ -131,7 +131,6 @@ def overview(watch: Watch) -> dict[str, Any]:
     ]
     return {
         "pid": now.pid,
-        "host": now.host,
         "started_at": now.started_at,
         "up": sum(system["state"] == "up" for system in systems),
         "requests_per_s": sum(system["requests_per_s"] for system in systems),
@@ -143,10 +142,8 @@ def overview(watch: Watch) -> dict[str, Any]:
 
 def describe(watch: Watch, found: Component, system: state.System) -> dict[str, Any]:
     """One system as plain data."""
-    assert watch.state is not None
     numbers = watch.numbers.get(system.name, Numbers())
     prefix = f"bedrock_{system.name}_"
-    host = watch.state.host
     series = numbers.series
     return {
         "name": system.name,
@@ -160,8 +157,8 @@ def describe(watch: Watch, found: Component, system: state.System) -> dict[str, 
         "addresses": [
             {
                 "speaks": port.speaks,
-                "address": f"{host}:{system.ports[port.option]}",
-                "try": port.command(host, system.ports[port.option]),
+                "address": f"{system.host}:{system.ports[port.option]}",
+                "try": port.command(system.host, system.ports[port.option]),
             }
             for port in found.ports
             if system.ports.get(port.option)

@@ -1,0 +1,191 @@
+"""The server: a NameNode, its two ports, and DataNodes as children.
+
+Each DataNode child is a process of its own, `python -m hdfs_sim datanode`, with a directory of its
+own below ours.  It ends when its standard input does, so it never outlives us, even when we are
+killed; one that dies is started again, after a pause that doubles.
+
+`in_process` runs them in our own event loop instead: the whole cluster in one process, for tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from bedrock.net import Server as Listening
+from bedrock.net.http import HttpSession
+from bedrock.world import World
+from hdfs_sim.client_protocol import ClientProtocol
+from hdfs_sim.config import DatanodeConfig, HdfsConfig
+from hdfs_sim.datanode import DataNode
+from hdfs_sim.datanode_protocol import DatanodeProtocol
+from hdfs_sim.messages import CLIENT, DATANODE
+from hdfs_sim.namenode import NameNode
+from hdfs_sim.rpc_session import RpcSession, Service
+from hdfs_sim.webhdfs import namenode_router
+
+log = logging.getLogger("hdfs_sim")
+
+TICK_S = 0.25
+RESTART_S, RESTART_MAX_S = 0.5, 30.0
+READY_TIMEOUT_S = 20.0
+
+
+class Server:
+    """A cluster on `world.disk`; see bedrock.app.component for the interface."""
+
+    def __init__(self, world: World, config: HdfsConfig):
+        self.world = world
+        self.config = config
+        self.namenode = NameNode(world.at("namenode"), config)
+        self.client_protocol = ClientProtocol(self.namenode)
+        services = {
+            CLIENT.name: Service(CLIENT, self.client_protocol),
+            DATANODE.name: Service(DATANODE, DatanodeProtocol(self.namenode)),
+        }
+        router = namenode_router(self.namenode, self.client_protocol)
+        self._rpc = Listening(
+            world, lambda: RpcSession(services, world), (config.host, config.port))
+        self._http = Listening(
+            world, lambda: HttpSession(router), (config.host, config.http_port))
+        self.ports: dict[str, int] = {}
+        self.children: list[Child] = []
+        self.datanodes: list[DataNode] = []
+        self._ticker: asyncio.Task | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Out of safe mode, with all its DataNodes."""
+        return (not self.namenode.blocks.safe_mode
+                and len(self.namenode.nodes.live()) >= self.config.datanodes)
+
+    async def start(self) -> None:
+        """Listen, start the DataNodes and wait until they have reported."""
+        await self._rpc.start()
+        await self._http.start()
+        self.ports = {"port": self._rpc.port, "http_port": self._http.port}
+        self._ticker = self.world.spawn(self._tick(), "hdfs_sim.tick")
+        for number in range(1, self.config.datanodes + 1):
+            if self.config.in_process:
+                await self._start_within(number)
+            else:
+                child = Child(self, number)
+                self.children.append(child)
+                child.start()
+        clock = self.world.clock
+        deadline = clock.now_ns() + int(READY_TIMEOUT_S * 1e9)
+        while not self.ready and clock.now_ns() < deadline:
+            await clock.sleep(0.01)
+        if not self.ready:
+            log.warning("not all DataNodes have come; safe mode: %s", self.namenode.blocks.safe_mode)
+
+    async def _start_within(self, number: int) -> None:
+        node = DataNode(
+            self.world.at(f"datanode{number}"),
+            DatanodeConfig(
+                host=self.config.host, port=0, http_port=0, ipc_port=0,
+                namenode=f"{self.config.host}:{self._rpc.port}",
+                heartbeat_s=self.config.heartbeat_s))
+        self.datanodes.append(node)
+        await node.start()
+
+    async def _tick(self) -> None:
+        while True:
+            await self.world.clock.sleep(min(TICK_S, self.config.heartbeat_s))
+            self.namenode.tick()
+
+    async def drain(self, grace_s: float) -> None:
+        """Let calls and transfers end."""
+        await self._http.drain(grace_s)
+        for node in self.datanodes:
+            await node.drain(grace_s)
+        await self._rpc.drain(grace_s)
+
+    async def stop(self) -> None:
+        """Close everything; idempotent."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+        for child in self.children:
+            await child.stop()
+        self.children.clear()
+        for node in self.datanodes:
+            await node.stop()
+        self.datanodes.clear()
+        await self._http.stop()
+        await self._rpc.stop()
+        self.namenode.close()
+
+    def metrics(self) -> Iterable[Any]:
+        """The cluster's totals."""
+        from prometheus_client.core import GaugeMetricFamily
+
+        namesystem = self.namenode.namesystem
+        values = {
+            "inodes": len(namesystem.tree.by_id), "blocks": len(namesystem.blocks),
+            "live_datanodes": len(self.namenode.nodes.live()),
+            **{name: value for name, value in self.namenode.blocks.stats().items()}}
+        for name, value in values.items():
+            yield GaugeMetricFamily(
+                f"bedrock_hdfs_{name}", name.replace("_", " "), value=value)
+
+
+class Child:
+    """One DataNode process, kept running."""
+
+    def __init__(self, server: Server, number: int):
+        self.server = server
+        self.number = number
+        self.process: asyncio.subprocess.Process | None = None
+        self._task: asyncio.Task | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process, 0 while there is none."""
+        return self.process.pid if self.process is not None else 0
+
+    def start(self) -> None:
+        """Run it until `stop`."""
+        self._task = self.server.world.spawn(self._keep(), f"hdfs_sim.datanode{self.number}")
+
+    async def _keep(self) -> None:
+        server, clock = self.server, self.server.world.clock
+        pause_s = RESTART_S
+        while True:
+            began_ns = clock.now_ns()
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "hdfs_sim", "datanode",
+                "--host", server.config.host, "--port", "0", "--http-port", "0",
+                "--ipc-port", "0",
+                "--namenode", f"{server.config.host}:{server.ports['port']}",
+                "--data-dir", server.world.disk.path(f"datanode{self.number}"),
+                "--heartbeat-s", str(server.config.heartbeat_s),
+                "--log-level", server.config.log_level,
+                stdin=asyncio.subprocess.PIPE, env={**os.environ, "BEDROCK_SUPERVISED": "1"})
+            code = await self.process.wait()
+            self.process = None
+            if clock.now_ns() - began_ns > RESTART_MAX_S * 1e9:
+                pause_s = RESTART_S
+            log.error("DataNode %d ended with %d; starting it again in %.1f s",
+                      self.number, code, pause_s)
+            await clock.sleep(pause_s)
+            pause_s = min(2 * pause_s, RESTART_MAX_S)
+
+    async def stop(self) -> None:
+        """Ask it to end by closing its standard input; kill it if it does not."""
+        if self._task is not None:
+            self._task.cancel()
+        process = self.process
+        if process is None or process.returncode is not None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            async with asyncio.timeout(5):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()

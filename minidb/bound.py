@@ -1,0 +1,29 @@
+"""Expressions kept as SQL text (DEFAULT, CHECK, index keys), bound and compiled when needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidb.execution.expression import compile_expr
+from minidb.execution.vector import Batch
+from query_planner.binder import bind_expression
+from query_planner.expr import Expr
+from query_planner.types import Type
+
+
+def bind(source: Any, view: Any, relation: Any = None, type_: Type | None = None,
+         typmod: int = -1) -> Expr:
+    """Text or syntax as an expression over `relation`'s columns (their ids are attribute numbers),
+    converted to `type_` as for an assignment if that is given."""
+    return bind_expression(source, view, relation, None if type_ is None else (type_, typmod))
+
+
+def compiled(source: Any, view: Any, relation: Any = None, type_: Type | None = None,
+             typmod: int = -1) -> Any:
+    """The same as a function from batch to vector."""
+    return compile_expr(bind(source, view, relation, type_, typmod))
+
+
+def value(source: Any, view: Any, context: Any, type_: Type, typmod: int = -1) -> Any:
+    """The value of an expression without columns."""
+    return compiled(source, view, None, type_, typmod)(Batch(1, {}), context).value()

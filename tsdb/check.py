@@ -1,0 +1,65 @@
+"""The checker: reads the log and every block through, and says what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgpack
+
+from bedrock.storage import recordlog
+from bedrock.storage.errors import Damaged, Finding
+from bedrock.world import Disk
+from tsdb.block import Block
+from tsdb.columns import Columns
+from tsdb.head import Batch, Head
+from tsdb.wal import BadRecord, replay
+
+
+def check(disk: Disk) -> Iterator[Finding]:
+    """Findings about a store's directory; nothing is changed."""
+    names = disk.list()
+    if any(name.startswith("wal/") for name in names):
+        yield from _check_log(disk)
+    for name in names:
+        if name.startswith("blocks/") and name.endswith(".block"):
+            yield from _check_block(disk, name)
+        elif name.startswith("blocks/"):
+            yield Finding(name, 0, "unfinished block", True)
+
+
+def _check_log(disk: Disk) -> Iterator[Finding]:
+    log_disk = disk.sub("wal")
+    findings = list(recordlog.check(log_disk))
+    yield from findings
+    if any(not finding.harmless for finding in findings):
+        return
+    start = msgpack.unpackb(disk.read("meta"))["wal"] if disk.exists("meta") else 0
+    head, batch = Head(), Batch()
+    for position, record in recordlog.RecordLog(log_disk).replay(start):
+        try:
+            replay(record, head, batch)
+        except BadRecord as exc:
+            yield Finding("wal", position, str(exc))
+
+
+def _check_block(disk: Disk, name: str) -> Iterator[Finding]:
+    """All checksums, all chunks; times in order and within the bounds the block states."""
+    try:
+        block = Block(disk, name)
+        block.load()
+        if len(block.postings.select(())) != len(block.keys):
+            yield Finding(name, 0, "postings and series table do not agree")
+        samples = 0
+        for number in range(len(block.keys)):
+            columns = Columns()
+            block.read(number, columns, block.first, block.last)
+            columns.end_series(None)
+            samples += columns.n
+        if samples != block.samples:
+            yield Finding(name, 0, f"{samples} samples, {block.samples} stated")
+        if block.keys != sorted(block.keys):
+            yield Finding(name, 0, "series are not in order")
+    except Damaged as exc:
+        yield exc.finding
+    except ValueError as exc:
+        yield Finding(name, 0, str(exc))

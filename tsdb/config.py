@@ -1,0 +1,46 @@
+"""The options of tsdb, and what it tells the rest of Bedrock about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bedrock.app.component import Component, Port
+from bedrock.app.config import ServerConfig, option
+
+
+@dataclass
+class TsdbConfig(ServerConfig):
+    """What can be set."""
+
+    port: int = option(9090, "port for the Prometheus and the InfluxDB paths; 0 takes a free one")
+    influx_port: int = option(8086, "second port for the same paths; -1 for none")
+    retention: str = option("0", "age at which blocks are removed (15d, 1y); 0 keeps all")
+    block_range: str = option("2h", "span of a block")
+    lookback: str = option("5m", "how old a sample an instant query still takes")
+    series_max: int = option(10_000_000, "series in the head; more are refused")
+    samples_max: int = option(50_000_000, "samples in the head at which it is flushed")
+    maintenance_s: float = option(60.0, "seconds between looks at what to flush or remove")
+
+
+COMPONENT = Component(
+    name="tsdb",
+    speaks="Prometheus and InfluxDB",
+    config=TsdbConfig,
+    ports=(
+        Port(
+            "port",
+            "Prometheus HTTP API, remote-write",
+            "promtool query instant http://{host}:{port} 'count({{__name__=~\".+\"}})'",
+            (("PROMETHEUS_URL", "http://{host}:{port}"),),
+        ),
+        Port(
+            "influx_port",
+            "InfluxDB line protocol",
+            "curl -d 'cpu,host=a usage=42' http://{host}:{port}/write",
+            (("INFLUX_URL", "http://{host}:{port}"),),
+        ),
+    ),
+    server="tsdb.server:Server",
+    check="tsdb.check:check",
+    shell="tsdb.shell:Shell",
+)

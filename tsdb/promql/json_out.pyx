@@ -1,0 +1,203 @@
+"""Query results as Prometheus' JSON, written straight to bytes.
+
+    [ {"metric":{...},"values":[[1435781451.781,"1"],...]}, ... ]
+
+Times are seconds with up to three decimals; values are texts, the shortest decimal that reads back
+as the double, with an exponent only below 1e-6 and from 1e21 on (as Go's encoder has it).
+"""
+
+import json
+
+from libc.math cimport fabs, isinf, isnan
+from libc.stdint cimport int64_t, uint8_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, strlen
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.mem cimport PyMem_Free
+
+from tsdb.columns cimport Columns
+
+from tsdb.promql.numbers import format_plain
+
+cdef extern from "Python.h":
+    char* PyOS_double_to_string(double val, char format_code, int precision, int flags,
+                                int* type) except NULL
+
+cdef enum:
+    SAMPLE_MAX = 400               # bytes of one sample: a double is at most 21 digits here
+
+
+cdef class Writer:
+    """Bytes that grow."""
+
+    cdef char* p
+    cdef Py_ssize_t n, cap
+
+    def __dealloc__(self):
+        free(self.p)
+
+    cdef int reserve(self, Py_ssize_t more) except -1:
+        cdef Py_ssize_t cap = max(self.n + more, self.cap * 2, 4096)
+        cdef char* grown
+        if self.n + more > self.cap:
+            grown = <char*>realloc(self.p, cap)
+            if grown == NULL:
+                raise MemoryError
+            self.p = grown
+            self.cap = cap
+        return 0
+
+    cdef int text(self, bytes data) except -1:
+        self.reserve(len(data))
+        memcpy(self.p + self.n, <const char*>data, len(data))
+        self.n += len(data)
+        return 0
+
+    cdef int char(self, char c) noexcept:
+        self.p[self.n] = c
+        self.n += 1
+        return 0
+
+    cdef int whole(self, int64_t x) noexcept:
+        """An integer; room was reserved."""
+        cdef char[24] digits
+        cdef int at = 24
+        cdef bint negative = x < 0
+        if x == 0:
+            self.char(c"0")
+            return 0
+        while x:
+            at -= 1
+            digits[at] = <char>(c"0" + (-(x % 10) if negative else x % 10))
+            x //= 10
+        if negative:
+            self.char(c"-")
+        memcpy(self.p + self.n, digits + at, 24 - at)
+        self.n += 24 - at
+        return 0
+
+    cdef int milliseconds(self, int64_t t) noexcept:
+        """t ms as seconds; room was reserved."""
+        cdef int64_t seconds = t // 1000
+        cdef int part = t % 1000
+        if part < 0:
+            part = -part
+            if seconds == 0:
+                self.char(c"-")
+        self.whole(seconds)
+        if part:
+            self.char(c".")
+            self.char(<char>(c"0" + part // 100))
+            self.char(<char>(c"0" + part // 10 % 10))
+            self.char(<char>(c"0" + part % 10))
+        return 0
+
+    cdef int value(self, double v) except -1:
+        """A value without its quotes; room was reserved."""
+        cdef char* shortest
+        cdef double size = fabs(v)
+        if isnan(v) or isinf(v):
+            return self.text(b"NaN" if isnan(v) else b"+Inf" if v > 0 else b"-Inf")
+        if size < 9007199254740992.0 and v == <double><int64_t>v and (v != 0 or 1 / v > 0):
+            return self.whole(<int64_t>v)
+        if v != 0 and (size < 1e-6 or size >= 1e21):
+            return self.text(exponent(v))
+        if size < 1e-4 or size >= 1e16:
+            return self.text(format_plain(v).encode())
+        shortest = PyOS_double_to_string(v, c"r", 0, 0, NULL)
+        memcpy(self.p + self.n, shortest, strlen(shortest))
+        self.n += strlen(shortest)
+        PyMem_Free(shortest)
+        return 0
+
+    cdef int sample(self, int64_t t, double v) except -1:
+        """[time,"value"]"""
+        self.reserve(SAMPLE_MAX)
+        self.char(c"[")
+        self.milliseconds(t)
+        self.char(c",")
+        self.char(c'"')
+        self.value(v)
+        self.char(c'"')
+        self.char(c"]")
+        return 0
+
+    cdef bytes done(self):
+        return PyBytes_FromStringAndSize(self.p, self.n)
+
+
+cdef bytes exponent(double v):
+    """The shortest form with an exponent, at least one digit of it (1e+21, 1e-7)."""
+    mantissa, _, power = repr(float(v)).partition("e")
+    return f"{mantissa}e{power[0]}{power[1:].lstrip('0')}".encode()
+
+
+def json_labels(labels) -> bytes:
+    """Labels as a JSON object."""
+    return json.dumps(labels.as_dict(), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def value_text(double v) -> str:
+    """A value as it stands between quotes."""
+    cdef Writer out = Writer()
+    out.reserve(SAMPLE_MAX)
+    out.value(v)
+    return out.done().decode()
+
+
+def sample_json(int64_t t, double v) -> bytes:
+    """A scalar's result."""
+    cdef Writer out = Writer()
+    out.sample(t, v)
+    return out.done()
+
+
+def rows_json(list labels, const int64_t[::1] times, const double[:, ::1] values,
+              const uint8_t[:, ::1] present, bint matrix) -> bytes:
+    """The rows of a Vector: as a matrix, or as an instant vector (of its only step)."""
+    cdef Writer out = Writer()
+    cdef Py_ssize_t row, step
+    cdef bint first
+    out.text(b"[")
+    for row in range(len(labels)):
+        out.text(b'{"metric":' if row == 0 else b',{"metric":')
+        out.text(json_labels(labels[row]))
+        if not matrix:
+            out.text(b',"value":')
+            out.sample(times[0], values[row, 0])
+            out.text(b"}")
+            continue
+        out.text(b',"values":[')
+        first = True
+        for step in range(times.shape[0]):
+            if present[row, step]:
+                if not first:
+                    out.text(b",")
+                first = False
+                out.sample(times[step], values[row, step])
+        out.text(b"]}")
+    out.text(b"]")
+    return out.done()
+
+
+def columns_json(Columns columns) -> bytes:
+    """A range vector's samples, as they are."""
+    cdef Writer out = Writer()
+    cdef Py_ssize_t row, i
+    cdef bint some = False
+    out.text(b"[")
+    for row in range(len(columns.labels)):
+        if columns.starts[row] == columns.starts[row + 1]:
+            continue
+        out.text(b',{"metric":' if some else b'{"metric":')
+        some = True
+        out.text(json_labels(columns.labels[row]))
+        out.text(b',"values":[')
+        for i in range(columns.starts[row], columns.starts[row + 1]):
+            if i > columns.starts[row]:
+                out.text(b",")
+            out.sample(columns.t[i], columns.v[i])
+        out.text(b"]}")
+    out.text(b"]")
+    return out.done()

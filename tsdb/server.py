@@ -1,0 +1,138 @@
+"""The server: configuration -> store -> routes -> listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from bedrock.app.config import ConfigError
+from bedrock.app.logs import logger
+from bedrock.net import Server as Listener
+from bedrock.net.http import HttpSession
+from bedrock.world import DiskFull, Timer, World
+from tsdb.api import Api
+from tsdb.auth import GuardedRouter
+from tsdb.config import TsdbConfig
+from tsdb.influx import Influx
+from tsdb.promql.lexer import parse_duration
+from tsdb.store import Store
+
+
+class Server:
+    """A tsdb that listens; interface in bedrock.app.component."""
+
+    def __init__(self, world: World, config: TsdbConfig):
+        self.world = world
+        self.config = config
+        self.log = logger("tsdb")
+        self.ports: dict[str, int] = {}
+        self.ready = False
+        self.store: Store | None = None
+        self._listeners: list[Listener] = []
+        self._timer: Timer | None = None
+        self._api: Api | None = None
+
+    async def start(self) -> None:
+        """Open the store and listen."""
+        config = self.config
+        self.store = store = Store(
+            self.world,
+            series_max=config.series_max,
+            block_ms=_duration_ms("block_range", config.block_range),
+            retention_ms=_duration_ms("retention", config.retention),
+            samples_max=config.samples_max,
+        )
+        for finding in store.log.findings:
+            self.log.warning("the log's end was repaired", finding=str(finding))
+        self._api = Api(store, self._flags, _duration_ms("lookback", config.lookback))
+        router = GuardedRouter(
+            self._api.routes() + Influx(store).routes(), password=config.password()
+        )
+        tls = config.tls()
+        for option in ("port", "influx_port"):
+            port = getattr(config, option)
+            if port < 0:
+                continue
+            listener = Listener(
+                self.world, lambda: HttpSession(router), (config.host, port), tls=tls
+            )
+            await listener.start()
+            self._listeners.append(listener)
+            self.ports[option] = listener.port
+        self._maintain_later()
+        self.ready = True
+
+    async def drain(self, grace_s: float) -> None:
+        """Finish what was begun, refuse what is new."""
+        self.ready = False
+        for listener in self._listeners:
+            await listener.drain(grace_s)
+
+    async def stop(self) -> None:
+        """Close everything; idempotent."""
+        self.ready = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for listener in self._listeners:
+            await listener.stop()
+        self._listeners = []
+        store, self.store = self.store, None
+        if store is not None:
+            store.close()
+
+    def _flags(self) -> dict[str, str]:
+        hidden = ("password_file", "tls_key")
+        return {
+            name.replace("_", "-"): str(value)
+            for name, value in asdict(self.config).items()
+            if name not in hidden
+        }
+
+    def _maintain_later(self) -> None:
+        clock = self.world.clock
+        period_ns = int(self.config.maintenance_s * 1e9)
+        self._timer = clock.call_at(clock.now_ns() + period_ns, self._maintain)
+
+    def _maintain(self) -> None:
+        assert self.store is not None
+        try:
+            self.store.maintain()
+        except DiskFull as exc:
+            self.log.warning("no room to flush the head; trying again later", error=str(exc))
+        self._maintain_later()
+
+    def metrics(self) -> Iterator[Any]:
+        """Our own numbers for /metrics."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        store = self.store
+        if store is None or self._api is None:
+            return
+        gauges = {
+            "head_series": ("Series in the head.", store.head.live),
+            "head_samples": ("Samples in the head.", store.head.samples),
+            "blocks": ("Blocks on disk.", len(store.blocks)),
+            "blocks_bytes": ("Bytes of all blocks.", sum(b.size for b in store.blocks)),
+            "log_bytes": ("Bytes of the log that are kept.", store.log.end - store.log.start),
+        }
+        counters = {
+            "samples_ingested": ("Samples taken.", store.ingested),
+            "lines_rejected": ("Lines of line protocol refused.", store.rejected),
+            "queries": ("Queries asked.", self._api.queries),
+            "log_syncs": ("Times the log was synced.", store.log.syncs),
+        }
+        for name, (text, value) in gauges.items():
+            yield GaugeMetricFamily(f"bedrock_tsdb_{name}", text, value)
+        for name, (text, value) in counters.items():
+            yield CounterMetricFamily(f"bedrock_tsdb_{name}", text, value)
+
+
+def _duration_ms(option: str, text: str) -> int:
+    if text == "0":
+        return 0
+    try:
+        return parse_duration(text)
+    except ValueError as exc:
+        raise ConfigError(f"--{option.replace('_', '-')}: {exc}") from exc
