@@ -60,7 +60,6 @@ cdef class Args:
     @staticmethod
     def of(*words) -> Args:
         """Args that own their bytes, from str, bytes, int or float."""
-        cdef Buf buf = Buf()
         cdef list parts = [encoded(word) for word in words]
         cdef Args args = Args()
         cdef size_t at = 0

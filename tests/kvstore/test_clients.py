@@ -70,10 +70,12 @@ def test_messages_reach_subscribers(client):
 
 def test_data_is_there_after_a_restart(tmp_path):
     for expected in (b"1", b"2"):
-        with bedrock.run("kvstore", port=0, data_dir=str(tmp_path)) as running:
-            with redis.Redis(port=running.port) as client:
-                client.incr("n")
-                assert client.get("n") == expected
+        with (
+            bedrock.run("kvstore", port=0, data_dir=str(tmp_path)) as running,
+            redis.Redis(port=running.port) as client,
+        ):
+            client.incr("n")
+            assert client.get("n") == expected
 
 
 def test_a_password_is_asked_for(tmp_path):

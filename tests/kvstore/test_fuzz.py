@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bedrock.world import OsDisk, World
+from kvstore.commands import ROWS
 from kvstore.embedded import Embedded
 from kvstore.parameters import Parameters
-from kvstore.commands import ROWS
 from kvstore.resp import ReplyError, decode, encode, parse_request, request
 
 WORDS = st.lists(st.binary(max_size=40), min_size=1, max_size=6)
@@ -33,8 +33,8 @@ def test_random_bytes_are_refused_or_waited_for(data):
 
 @pytest.mark.parametrize(
     "data",
-    [b"*2147483648\r\n", b"*1\r\n$-5\r\n", b"*1\r\n$2147483648\r\n", b"*1\r\n$x\r\n", b"*1\r\nx\r\n",
-     b"*99999999999999999999\r\n", b'"open\r\n', b"x" * 70000],
+    [b"*2147483648\r\n", b"*1\r\n$-5\r\n", b"*1\r\n$2147483648\r\n", b"*1\r\n$x\r\n",
+     b"*1\r\nx\r\n", b"*99999999999999999999\r\n", b'"open\r\n', b"x" * 70000],
     ids=range(8),
 )  # fmt: skip
 def test_lengths_are_checked_before_memory_is_taken(data):
