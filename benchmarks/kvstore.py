@@ -39,3 +39,10 @@ def run(bench: Bench) -> None:
         for name in ("incr", "lpush", "lpop", "sadd", "hset", "zadd", "lrange_100"):
             n = 60_000 if name == "lrange_100" else 400_000
             bench.compare(f"{name.upper()} -P 16", load(name, 16, n), ours, peer)
+
+
+def main(argv: list[str]) -> int:
+    """`python -m kvstore bench`"""
+    from benchmarks.__main__ import main as run_named
+
+    return run_named(["kvstore", *argv])
