@@ -48,6 +48,8 @@ cdef class Graph:
 
     cdef int n
     cdef mask_t[64] near
+    cdef mask_t[64] hashed
+    cdef bint wide
     cdef mask_t[64] lookup_from
     cdef double[64] lookup_cost
     cdef Edge* edges
@@ -73,11 +75,20 @@ cdef class Graph:
         if self.table == NULL or self.edges == NULL:
             raise MemoryError
         memset(self.near, 0, sizeof(self.near))
+        memset(self.hashed, 0, sizeof(self.hashed))
         memset(self.lookup_from, 0, sizeof(self.lookup_from))
         for i, (ends, selectivity, hashable) in enumerate(edges):
             self.edges[i].ends = ends
             self.edges[i].selectivity = selectivity
             self.edges[i].hashable = hashable
+            if not hashable:
+                continue
+            if _two(self.edges[i].ends):
+                self.hashed[ctz(ends)] |= <mask_t> ends & (<mask_t> ends - 1)
+                self.hashed[ctz(<mask_t> ends & (<mask_t> ends - 1))] |= (
+                    <mask_t> ends & (~<mask_t> ends + 1))
+            else:
+                self.wide = True
         for i, (relation, ends, cost) in enumerate(lookups):
             self.lookup_from[relation] |= <mask_t> ends
             self.lookup_cost[relation] = cost
@@ -131,31 +142,44 @@ cdef class Graph:
 
     # ------------------------------------------------------------------ joining two sets
 
-    cdef double _selectivity(self, mask_t one, mask_t two, bint* hashable) noexcept nogil:
+    cdef double _selectivity(self, mask_t one, mask_t two) noexcept nogil:
         """Of all predicates that become applicable by joining two sets."""
         cdef double result = 1
         cdef mask_t both = one | two, ends
         cdef int i
-        hashable[0] = False
         for i in range(self.edge_count):
             ends = self.edges[i].ends
             if ends & one and ends & two and not ends & ~both:
                 result *= self.edges[i].selectivity
-                hashable[0] = hashable[0] or self.edges[i].hashable
         return result
+
+    cdef bint _hashable(self, mask_t one, mask_t two) noexcept nogil:
+        """Whether some equality holds between the two sets."""
+        cdef mask_t rest = one, ends
+        cdef int i
+        while rest:
+            if self.hashed[ctz(rest)] & two:
+                return True
+            rest &= rest - 1
+        if self.wide:
+            for i in range(self.edge_count):
+                ends = self.edges[i].ends
+                if self.edges[i].hashable and ends & one and ends & two and (
+                        not ends & ~(one | two)):
+                    return True
+        return False
 
     cdef int _join(self, mask_t one, mask_t two) except -1:
         """Consider joining the best plans of two disjoint sets, both ways round."""
         cdef Best a = self._find(one)[0]
         cdef Best b = self._find(two)[0]
         cdef Best* best = self._slot(one | two)
-        cdef bint hashable
+        cdef bint hashable = (self._hashable(one, two) if one & (one - 1) == 0
+                              else self._hashable(two, one))
         cdef double rows
         if best.cost < 0:
-            rows = a.rows * b.rows * self._selectivity(one, two, &hashable)
+            rows = a.rows * b.rows * self._selectivity(one, two)
             best.rows = rows if rows > 1 else 1
-        else:
-            self._selectivity(one, two, &hashable)
         self._consider(best, &a, &b, hashable)
         self._consider(best, &b, &a, hashable)
         return 0
@@ -260,7 +284,6 @@ cdef class Graph:
         cdef list sets = [<mask_t> 1 << i for i in range(self.n)]
         cdef mask_t one, two, best_one, best_two
         cdef double rows, best_rows
-        cdef bint hashable, best_hashable, better
         cdef int i, j, k, linked, best_linked
         while len(sets) > 1:
             best_one = best_two = 0
@@ -279,7 +302,7 @@ cdef class Graph:
                     if linked < best_linked:
                         continue
                     rows = (self._find(one).rows * self._find(two).rows
-                            * self._selectivity(one, two, &hashable))
+                            * self._selectivity(one, two))
                     if best_one == 0 or linked > best_linked or rows < best_rows:
                         best_one, best_two, best_rows, best_linked = one, two, rows, linked
             self._join(best_one, best_two)

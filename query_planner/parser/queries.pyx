@@ -617,7 +617,12 @@ cdef class QueryParser(ExpressionParser):
             if node is not None:
                 node.with_ = with_
                 return node
-        return self.definition()
+        # Statements within statements (EXPLAIN, PREPARE, CREATE SCHEMA) go only a few levels deep.
+        self.depth += 40
+        self.enter()
+        found = self.definition()
+        self.depth -= 41
+        return found
 
     def definition(self):
         """Statements that are neither queries nor changes of data; see definitions.py."""

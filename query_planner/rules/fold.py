@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from query_planner import physical as ph
@@ -114,6 +115,8 @@ def _cast(e: Cast) -> Expr:
             return _fitting(arg.value, e)
         if e.type is FLOAT8:
             return Const(value=float(arg.value), type=FLOAT8)
+        if e.type is NUMERIC:
+            return Const(value=Decimal(arg.value), type=NUMERIC)
     return e
 
 
