@@ -14,7 +14,16 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-PACKAGES = "bedrock kvstore minidb kafkalite tsdb hdfs_sim query_planner chat".split()
+PACKAGES = [
+    "bedrock",
+    "kvstore",
+    "minidb",
+    "kafkalite",
+    "tsdb",
+    "hdfs_sim",
+    "query_planner",
+    "chat",
+]
 DEBUG = os.environ.get("BEDROCK_DEBUG") == "1"
 JOBS = os.cpu_count() or 1
 
@@ -46,8 +55,10 @@ extensions = [
     for path in sources
 ]
 
-setup(
-    ext_modules=cythonize(
+
+def modules():
+    """The extension modules, translated to C."""
+    return cythonize(
         [*extensions, Extension(SHARED, [str(shared)], extra_compile_args=flags)],
         nthreads=JOBS,
         shared_utility_qualified_name=SHARED,
@@ -60,6 +71,11 @@ setup(
             "embedsignature": True,
             "binding": True,
         },
-    ),
+    )
+
+
+setup(
+    # `make` installs the metadata first and compiles in place afterwards, once.
+    ext_modules=[] if os.environ.get("BEDROCK_METADATA_ONLY") else modules(),
     options={"build_ext": {"parallel": JOBS, "inplace": True}},
 )

@@ -41,5 +41,6 @@ cdef class Segment:
     cdef int reserve(self, int64_t n) except -1
     cdef int note(self, const Header* h, int64_t base_offset) except -1
     cdef int header_at(self, int64_t position, Header* h) except -1
+    cdef int check_header(self, const char* p, int64_t n, int64_t position, Header* h) except -1
     cdef int64_t locate(self, int64_t offset) except -1
     cdef int64_t cut(self, int64_t start, int64_t max_bytes, int64_t limit) except -1

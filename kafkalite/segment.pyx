@@ -25,6 +25,7 @@ LOG, OFFSETS, TIMES, SNAPSHOT = ".log", ".index", ".timeindex", ".snapshot"
 
 cdef enum:
     SCAN_BYTES = 1 << 20               # read at once by a scanner
+    WINDOW_BYTES = 6 << 10             # read at once to find a batch: an index interval and more
     ROOM_MIN = 64 << 10                # taken ahead of need: doubled from here ...
     ROOM_MAX = 16 << 20                # ... to here
 
@@ -245,9 +246,13 @@ cdef class Segment:
     cdef int header_at(self, int64_t position, Header* h) except -1:
         """Read the header of the batch at `position`; Damaged if there is none."""
         cdef char[HEADER] raw
-        if self.file.read_into(raw, HEADER, position) < HEADER:
+        return self.check_header(raw, self.file.read_into(raw, HEADER, position), position, h)
+
+    cdef int check_header(self, const char* p, int64_t n, int64_t position, Header* h) except -1:
+        """The header in the n bytes at p, which were read from `position`."""
+        if n < HEADER:
             raise Damaged(self.file_name, position, "no batch where one was")
-        read_header(raw, h)
+        read_header(p, h)
         if h.total < HEADER or h.total > self.size - position:
             raise Damaged(self.file_name, position, f"a batch of {h.total} bytes")
         return 0
@@ -255,10 +260,15 @@ cdef class Segment:
     cdef int64_t locate(self, int64_t offset) except -1:
         """Position of the batch that holds `offset`, or of the first one beyond it."""
         cdef Header h
+        cdef char[WINDOW_BYTES] window
+        cdef int64_t start = 0, got = 0
         cdef Py_ssize_t i = self.offsets.at_or_below(offset)
         cdef int64_t position = self.offsets.entries[i].value if i >= 0 else 0
         while position < self.size:
-            self.header_at(position, &h)
+            if position + HEADER > start + got:
+                start = position
+                got = self.file.read_into(window, WINDOW_BYTES, start)
+            self.check_header(window + (position - start), start + got - position, position, &h)
             if h.base_offset + h.last_delta >= offset:
                 break
             position += h.total

@@ -40,7 +40,7 @@ cdef int setbit(Client c, Args a, Buf out) except -1:
     text_of(value, &text)
     grown = grow(c, &a.v[1], value, max(text.n, <Py_ssize_t>(offset >> 3) + 1))
     byte = <unsigned char*>PyByteArray_AS_STRING(grown) + (offset >> 3)
-    old = byte[0] & mask
+    old = (byte[0] & mask) != 0
     byte[0] = byte[0] | mask if bit else byte[0] & ~mask
     c.db.changed(&a.v[1], EVENT_STRING, "setbit")
     return put_int(out, old)

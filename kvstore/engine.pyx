@@ -175,9 +175,9 @@ cdef class Client:
             self.gate &= ~SUBSCRIBED
 
     def reply_with(self, data: bytes) -> None:
-        """Confirmations of a subscription: more than one, and in RESP3 pushes, not replies."""
+        """Confirmations of a subscription: more than one, and pushes, not replies."""
         self.reply.write(data)
-        self.pushed = self.resp == 3
+        self.pushed = True
 
     def store_list(self, key: bytes, elements: list[bytes]) -> None:
         """Keep elements as a list at a key; nothing is kept of none (SORT STORE)."""

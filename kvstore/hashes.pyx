@@ -337,12 +337,12 @@ cdef tuple random_pair(Hash value, Rand rand):
 
 
 cdef int hrandfield(Client c, Args a, Buf out) except -1:
+    cdef Py_ssize_t _i
     cdef Hash value
     cdef Rand rand = c.store.keyspace.rand
     cdef int64_t count
     cdef bint with_values = a.n == 4 and is_word(&a.v[3], "withvalues")
     cdef list chosen
-    cdef int64_t i
     if a.n > 4 or (a.n == 4 and not with_values):
         raise ReplyError("ERR syntax error")
     if a.n == 2:
@@ -360,7 +360,7 @@ cdef int hrandfield(Client c, Args a, Buf out) except -1:
         # With repetition: exactly as many as asked for, written as they are drawn.
         put_array(out, -count * (2 if with_values and c.resp == 2 else 1))
         chosen = all_pairs(value) if value.big is None else None
-        for i in range(-count):
+        for _i in range(-count):
             pair = chosen[<Py_ssize_t>rand.below(len(chosen))] if chosen is not None \
                 else random_pair(value, rand)
             put_pair(c, pair, with_values, out)

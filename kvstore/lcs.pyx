@@ -115,7 +115,8 @@ cdef int lcs(Client c, Args a, Buf out) except -1:
         free(table)
     if runs_wanted:
         return put_runs(c, [run for run in runs if run[2] >= shortest], length, with_lengths, out)
-    text = b"".join([PyBytes_FromStringAndSize(x.p + run[0], run[2]) for run in reversed(runs)])
+    text = b"".join([PyBytes_FromStringAndSize(x.p + <Py_ssize_t>run[0], run[2])
+                     for run in reversed(runs)])
     return put_bytes(out, text)
 
 

@@ -3,13 +3,12 @@
     ZUNION 2 a b WEIGHTS 1 2 AGGREGATE MAX       score = max(1 * score in a, 2 * score in b)
 """
 
-from cpython.object cimport PyObject
 from libc.math cimport isnan
 from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
 from kvstore.engine cimport Client, define
-from kvstore.keyspace cimport SET, ZSET, Value, as_arg, kind_of
+from kvstore.keyspace cimport SET, ZSET, as_arg, kind_of
 from kvstore.keyspace import WrongType
 from kvstore.resp cimport Arg, Args, is_word, parse_double, parse_int, put_int
 from kvstore.resp import ReplyError

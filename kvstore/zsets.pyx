@@ -12,7 +12,6 @@ The commands for ranges are in `zset_ranges.pyx`, those that combine sets in `zs
 from sys import getsizeof
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
 from libc.math cimport isnan
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 
@@ -329,9 +328,10 @@ cdef int put_random(Client c, ZSet value, bint with_scores, Buf out) except -1:
 
 
 cdef int zrandmember(Client c, Args a, Buf out) except -1:
+    cdef Py_ssize_t _i
     cdef bint with_scores = a.n == 4 and is_word(&a.v[3], "withscores")
     cdef ZSet value
-    cdef int64_t count, i
+    cdef int64_t count
     cdef list chosen = []
     cdef Node* node
     if a.n > 4 or (a.n == 4 and not with_scores):
@@ -348,7 +348,7 @@ cdef int zrandmember(Client c, Args a, Buf out) except -1:
     if count < 0:
         # With repetition, written as they are drawn.
         put_pairs_header(c, -count, with_scores, out)
-        for i in range(-count):
+        for _i in range(-count):
             put_random(c, value, with_scores, out)
         return 0
     node = value.order.head.lanes[0].next
@@ -369,12 +369,12 @@ cdef int zrandmember(Client c, Args a, Buf out) except -1:
 cdef int take_out(Client c, const Arg* key, ZSet value, int64_t count, bint highest, int form,
                   Buf out) except -1:
     """Pop members.  form: 0 flat, 1 as the protocol pairs them, 2 always in pairs."""
+    cdef Py_ssize_t _i
     cdef Node* node
     cdef bytes member
     cdef Arg word
     cdef double score
-    cdef int64_t i
-    for i in range(count):
+    for _i in range(count):
         node = value.order.tail if highest else value.order.head.lanes[0].next
         member = <bytes>node.member
         score = node.score

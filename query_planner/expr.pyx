@@ -394,3 +394,29 @@ cpdef Expr conjunction(parts):
     if not parts:
         return Const(value=True, type=BOOL)
     return And(args=parts, type=BOOL)
+
+
+cpdef bint is_volatile(Expr e):
+    """Whether an expression calls a volatile function."""
+    kind = type(e)
+    if kind is Column or kind is Const or kind is Param:
+        return False
+    if kind is Call and (<Call> e).function.volatility == "v":
+        return True
+    for child in children(e):
+        if is_volatile(<Expr> child):
+            return True
+    return False
+
+
+cpdef bint holds_subquery(Expr e):
+    """Whether a Subquery is or stands within an expression."""
+    kind = type(e)
+    if kind is Subquery:
+        return True
+    if kind is Column or kind is Const or kind is Param:
+        return False
+    for child in children(e):
+        if holds_subquery(<Expr> child):
+            return True
+    return False

@@ -429,9 +429,20 @@ def common_type(given: Sequence[Type]) -> Type | None:
     return chosen or TEXT
 
 
+_own: dict[tuple[str, Type], Function | None] = {}
+
+
+def own_operator(op: str, type_: Type) -> Function | None:
+    """The operator of a type with itself, through what it implicitly converts to."""
+    key = (op, type_)
+    if key not in _own:
+        found = resolve(operators(op), (type_, type_))
+        _own[key] = found if isinstance(found, Function) else None
+    return _own[key]
+
+
 def equality(type_: Type) -> Function | None:
-    """The operator = of a type with itself, through what it implicitly converts to."""
-    found = resolve(operators("="), (type_, type_))
-    return found if isinstance(found, Function) else None
+    """The operator = of a type with itself."""
+    return own_operator("=", type_)
 
 

@@ -20,7 +20,7 @@ Invariants
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from query_planner.expr import Column, Expr
 
@@ -33,6 +33,10 @@ class Plan:
     __slots__ = ("columns", "cost", "id", "rows", "startup", "width")
     fields: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...  # the fields of the class
 
     def __init__(self, columns: Columns, *values: Any) -> None:
         self.columns = columns

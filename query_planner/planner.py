@@ -9,16 +9,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from query_planner import physical as ph
-from query_planner.algebra import expressions, output
+from query_planner.algebra import expressions, output, subqueries_of
 from query_planner.ast import Delete, Insert, Query, Update
 from query_planner.binder import Binder
 from query_planner.catalog import Catalog
 from query_planner.choose.nodes import Builder
 from query_planner.errors import SqlError
-from query_planner.expr import Column
+from query_planner.expr import Column, is_volatile
 from query_planner.parser import parse
 from query_planner.rules import Context, optimize
-from query_planner.rules.push import is_volatile
 from query_planner.types import Type
 
 _KINDS = {Insert: "insert", Update: "update", Delete: "delete"}
@@ -79,8 +78,6 @@ def _shaped(root: ph.Plan, columns: list[Column]) -> ph.Plan:
 
 def _number(root: ph.Plan) -> bool:
     """Number the nodes in pre-order; whether any expression is volatile."""
-    from query_planner.algebra import subqueries
-
     counter = 0
     volatile = False
     stack = [root]
@@ -88,9 +85,7 @@ def _number(root: ph.Plan) -> bool:
         node = stack.pop()
         node.id = counter
         counter += 1
-        inner = []
-        for e in expressions(node):
-            volatile = volatile or is_volatile(e)
-            inner.extend([query.plan for query in subqueries(e)])
+        volatile = volatile or any([is_volatile(e) for e in expressions(node)])
+        inner = [query.plan for query in subqueries_of(node)]
         stack.extend(reversed([*node.children(), *inner]))
     return volatile

@@ -22,7 +22,6 @@ Invariants:
 """
 
 import msgpack
-import numpy as np
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -205,6 +204,8 @@ cdef class Block:
         cdef uint32_t check
         if self.keys is not None:
             return
+        import numpy as np  # here, because a server must be ready before numpy is loaded
+
         try:
             table = decompress("zstd", self.part(0), INDEX_MAX)
         except Malformed as exc:

@@ -13,7 +13,7 @@ from query_planner.expr cimport (
 )
 
 from query_planner.binder.conversions import Conversions, error
-from query_planner.functions import Function, concrete, equality, lookup, operators, resolve
+from query_planner.functions import Function, concrete, lookup, own_operator, resolve
 from query_planner.physical import SortKey
 from query_planner.types import (
     ANY, BOOL, EXPLICIT, INT4, INT8, INTERVAL, NAME, RECORD, SYNONYMS, TEXT, TIMESTAMPTZ, TYPES,
@@ -336,7 +336,7 @@ class CallBinder(Conversions):
 
     def sort_key(self, n.SortKey node, Expr e):
         """One key; checks that its type has an order."""
-        if type(resolve(operators("<"), (e.type, e.type))) is not Function:
+        if own_operator("<", e.type) is None:
             raise error("42883", "could not identify an ordering operator for type "
                         f"{title(e.type)}", node.pos, None,
                         "Use an explicit ordering operator or modify the query.")

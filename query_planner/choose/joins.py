@@ -13,9 +13,8 @@ from query_planner import physical as ph
 from query_planner.algebra import Get, Join, free_columns, output_ids
 from query_planner.choose.scans import scan
 from query_planner.estimate import Estimator, clamp
-from query_planner.expr import Call, Column, Expr, columns_of
+from query_planner.expr import Call, Column, Expr, columns_of, is_volatile
 from query_planner.joins.enumerate import order
-from query_planner.rules.push import is_volatile
 
 if TYPE_CHECKING:
     from query_planner.choose.nodes import Builder

@@ -11,7 +11,7 @@ from typing import Any
 
 from query_planner import cost
 from query_planner import physical as ph
-from query_planner.algebra import Get, Join, expressions, free_columns, subqueries
+from query_planner.algebra import Get, Join, free_columns, subqueries_of
 from query_planner.choose.joins import build_block, build_outer
 from query_planner.choose.scans import scan, width_of
 from query_planner.estimate import Estimator
@@ -28,13 +28,12 @@ class Builder:
 
     def build(self, node: ph.Plan) -> ph.Plan:
         """The physical plan of a logical one."""
-        for e in expressions(node):
-            self.inside(e)
+        self.inside(node)
         return _BUILDERS.get(type(node), Builder.plain)(self, node)
 
-    def inside(self, e: Expr) -> None:
-        """Plan the subqueries within an expression."""
-        for query in subqueries(e):
+    def inside(self, node: ph.Plan) -> None:
+        """Plan the subqueries within a node's expressions."""
+        for query in subqueries_of(node):
             if query.plan.cost == 0.0:
                 query.plan = self.build(query.plan)
                 query.params = tuple(free_columns(query.plan).values())
@@ -50,8 +49,7 @@ class Builder:
     def filtered(self, node: ph.Plan, conditions: list[Expr]) -> ph.Plan:
         """A logical plan under conditions."""
         if type(node) is ph.Filter:
-            for e in node.condition:
-                self.inside(e)
+            self.inside(node)
             return self.filtered(node.child, [*node.condition, *conditions])
         if type(node) is Get:
             return scan(node, conditions, self.estimator)
@@ -71,8 +69,7 @@ class Builder:
                 stack.append(node.child)
             else:
                 continue
-            for e in expressions(node):
-                self.inside(e)
+            self.inside(node)
 
     def filter(self, child: ph.Plan, conditions: list[Expr]) -> ph.Plan:
         """A physical plan under conditions."""

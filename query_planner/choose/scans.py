@@ -14,8 +14,7 @@ from query_planner import physical as ph
 from query_planner.algebra import Get
 from query_planner.catalog import Index
 from query_planner.estimate import ROWS, Estimator
-from query_planner.expr import AnyArray, Call, Column, Expr, InList, columns_of
-from query_planner.rules.push import is_volatile
+from query_planner.expr import AnyArray, Call, Column, Expr, InList, columns_of, is_volatile
 
 _FLIPPED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 

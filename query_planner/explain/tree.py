@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from query_planner import physical as ph
-from query_planner.algebra import Get, Join, expressions, subqueries
+from query_planner.algebra import Get, Join, subqueries_of
 from query_planner.explain.expressions import render, sort_keys
 from query_planner.expr import Column, Expr
 
@@ -44,9 +44,8 @@ class _Names:
         if alias is not None:
             for column in node.columns:
                 self.aliases[column.id] = alias
-        for e in expressions(node):
-            for query in subqueries(e):
-                self._collect(query.plan)
+        for query in subqueries_of(node):
+            self._collect(query.plan)
         for child in node.children():
             self._collect(child)
 
@@ -92,12 +91,11 @@ def _describe(node: ph.Plan, names: _Names) -> Shown:
 
 
 def _subplans(shown: Shown, node: ph.Plan, names: _Names) -> None:
-    for e in expressions(node):
-        for query in subqueries(e):
-            inner = _describe(query.plan, names)
-            word = "SubPlan" if query.params else "InitPlan"
-            inner.subplan = f"{word} {query.plan.id}"
-            shown.children.append((word, inner))
+    for query in subqueries_of(node):
+        inner = _describe(query.plan, names)
+        word = "SubPlan" if query.params else "InitPlan"
+        inner.subplan = f"{word} {query.plan.id}"
+        shown.children.append((word, inner))
 
 
 def _table(node: Any) -> tuple[str, dict[str, Any]]:
@@ -339,10 +337,9 @@ def outline(root: ph.Plan) -> str:
         elif kind is ph.SetOp:
             text += f" {node.kind}{' all' if node.all else ''}"
         lines.append("  " * depth + text.rstrip())
-        for e in expressions(node):
-            for query in subqueries(e):
-                lines.append("  " * (depth + 1) + f"[{query.kind}]")
-                walk(query.plan, depth + 2)
+        for query in subqueries_of(node):
+            lines.append("  " * (depth + 1) + f"[{query.kind}]")
+            walk(query.plan, depth + 2)
         for child in node.children():
             walk(child, depth + 1)
 

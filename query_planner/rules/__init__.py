@@ -54,9 +54,15 @@ def rules() -> tuple[tuple[str, Rule], ...]:
     )
 
 
+_rules: tuple[tuple[str, Rule], ...] = ()
+
+
 def optimize(plan: Plan, context: Context) -> Plan:
     """Apply all rules once, in order, leaving a trace of those that changed something if asked."""
-    for name, rule in rules():
+    global _rules
+    if not _rules:
+        _rules = rules()
+    for name, rule in _rules:
         if context.trace is None:
             plan = rule(plan, context)
             continue

@@ -6,9 +6,10 @@ from query_planner import physical as ph
 from query_planner.algebra import (
     Plan, expressions, map_expressions, map_inputs, output,
 )  # fmt: skip
-from query_planner.expr import Column, Const, Expr, Subquery, children, substitutable, substitute
+from query_planner.expr import (
+    Column, Const, Expr, children, holds_subquery, is_volatile, substitutable, substitute,
+)  # fmt: skip
 from query_planner.rules import Context
-from query_planner.rules.push import is_volatile
 
 
 def merge_projects(plan: Plan, context: Context) -> Plan:
@@ -58,7 +59,7 @@ def _mergeable(inner: ph.Project, above: Plan) -> bool:
     for column, e in zip(inner.columns, inner.items, strict=True):
         if type(e) is Column and e.id == column.id:
             continue
-        if is_volatile(e) or _holds_subquery(e):
+        if is_volatile(e) or holds_subquery(e):
             return False
         mapping[column.id] = e
     if not mapping:
@@ -82,9 +83,4 @@ def _count(e: Expr, wanted: dict[int, Expr], counts: dict[int, int]) -> None:
 
 def _cheap(e: Expr) -> bool:
     return type(e) in (Column, Const)
-
-
-def _holds_subquery(e: Expr) -> bool:
-    return type(e) is Subquery or any(_holds_subquery(child) for child in children(e))
-
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from query_planner import physical as ph
-from query_planner.algebra import Get, Join, Plan, expressions, free_columns, output, subqueries
+from query_planner.algebra import Get, Join, Plan, expressions, free_columns, output, subqueries_of
 from query_planner.expr import Subquery, columns_of
 from query_planner.rules import Context
 
@@ -24,9 +24,8 @@ def _needs(node: Plan) -> set[int]:
 
 def _inside(node: Plan, ctes: dict[int, set[int]]) -> None:
     """Prune the plans of subqueries that stayed expressions."""
-    for e in expressions(node):
-        for query in subqueries(e):
-            _subquery(query, ctes)
+    for query in subqueries_of(node):
+        _subquery(query, ctes)
 
 
 def _subquery(query: Subquery, ctes: dict[int, set[int]]) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from query_planner import physical as ph
-from query_planner.algebra import Get, Join, Plan, map_inputs, output_ids, subqueries
+from query_planner.algebra import Get, Join, Plan, map_inputs, output_ids
 from query_planner.expr import (
-    And, Call, Cast, Column, Const, Expr, InList, IsNull, Or, Subquery, children, columns_of,
-    conjuncts, substitutable, substitute,
+    And, Call, Cast, Column, Expr, InList, IsNull, Or, columns_of, conjuncts, holds_subquery,
+    is_volatile, substitutable, substitute,
 )  # fmt: skip
 from query_planner.rules import Context
 
@@ -53,7 +53,7 @@ def _project(node: ph.Project, conditions: list[Expr]) -> Plan:
     stay: list[Expr] = []
     for e in conditions:
         used = columns_of(e) & own
-        costly = any(i in mapping and (is_volatile(mapping[i]) or _has_subquery(mapping[i]))
+        costly = any(i in mapping and (is_volatile(mapping[i]) or holds_subquery(mapping[i]))
                      for i in used)
         if costly or is_volatile(e) or not substitutable(e, mapping):
             stay.append(e)
@@ -117,7 +117,7 @@ def _set_parts(node: Plan, conditions: list[Expr], name: str) -> Plan:
 
     own = {c.id for c in node.columns}
     down, stay = _split(conditions, lambda used: bool(used & own))
-    down_ok = [e for e in down if not any(True for _ in subqueries(e))]
+    down_ok = [e for e in down if not holds_subquery(e)]
     stay.extend(e for e in down if e not in down_ok)
 
     def part(child: Plan) -> Plan:
@@ -269,19 +269,6 @@ def _null_if(e: Expr, ids: set[int]) -> bool:
     if type(e) is Call and e.function.strict:
         return any(_null_if(arg, ids) for arg in e.args)
     return False
-
-
-def is_volatile(e: Expr) -> bool:
-    """Whether an expression calls a volatile function."""
-    if type(e) in (Column, Const):
-        return False
-    if type(e) is Call and e.function.volatility == "v":
-        return True
-    return any(is_volatile(child) for child in children(e))
-
-
-def _has_subquery(e: Expr) -> bool:
-    return type(e) is Subquery or any(_has_subquery(child) for child in children(e))
 
 
 _HANDLERS = {

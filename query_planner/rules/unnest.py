@@ -13,21 +13,19 @@ from __future__ import annotations
 
 from query_planner import physical as ph
 from query_planner.algebra import (
-    Join, Plan, expressions, free_columns, map_inputs, output, output_ids, subqueries,
+    Join, Plan, free_columns, map_inputs, output, output_ids, subqueries_of,
 )  # fmt: skip
 from query_planner.expr import (
-    Aggregate, Call, Coalesce, Column, Const, Expr, Subquery, children, columns_of, substitute,
-    with_children,
+    Aggregate, Call, Coalesce, Column, Const, Expr, Subquery, children, columns_of, holds_subquery,
+    is_volatile, substitute, with_children,
 )  # fmt: skip
 from query_planner.rules import Context
-from query_planner.rules.push import is_volatile
 
 
 def unnest_subqueries(plan: Plan, context: Context) -> Plan:
     """EXISTS, IN and correlated aggregates become semi, anti and left joins."""
-    for e in expressions(plan):
-        for query in subqueries(e):
-            query.plan = unnest_subqueries(query.plan, context)
+    for query in subqueries_of(plan):
+        query.plan = unnest_subqueries(query.plan, context)
     map_inputs(plan, lambda child: unnest_subqueries(child, context))
     if type(plan) is ph.Filter:
         return _filter(plan, context)
@@ -135,7 +133,7 @@ def _exists(e: Subquery, child: Plan) -> Plan | None:
 def _in(e: Subquery, child: Plan) -> Plan | None:
     outer = output_ids(child)
     plan = e.plan
-    if any(_holds_subquery(x) for x in e.left) or not any(
+    if any(holds_subquery(x) for x in e.left) or not any(
             columns_of(x) & outer for x in e.left):
         return None
     columns = output(plan)[: len(e.left)]
@@ -187,16 +185,12 @@ def _unpadded(column: int, plan: Plan) -> bool:
     return _unpadded(column, inputs[-1])
 
 
-def _holds_subquery(e: Expr) -> bool:
-    return type(e) is Subquery or any(_holds_subquery(child) for child in children(e))
-
-
 def _scalars(e: Expr, child: Plan, context: Context) -> tuple[Plan, Expr]:
     """Replace correlated aggregate subqueries inside an expression by left joins onto `child`."""
     if type(e) is Subquery:
         found = _grouped(e, child) if e.kind == "scalar" and e.params else None
         return (child, e) if found is None else found
-    if not _holds_subquery(e):
+    if not holds_subquery(e):
         return child, e
     parts = []
     for part in children(e):
@@ -217,7 +211,7 @@ def _grouped(e: Subquery, child: Plan) -> tuple[Plan, Expr] | None:
         return None
     if item is None:
         item = plan.columns[0]
-    if _holds_subquery(item) or columns_of(item) & outer:
+    if holds_subquery(item) or columns_of(item) & outer:
         return None
     below, lifted = _lift(plan.child, outer, False)
     if not lifted or not outer.isdisjoint(free_columns(below)):

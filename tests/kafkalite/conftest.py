@@ -5,7 +5,6 @@ import logging
 import pytest
 
 from bedrock.world import OsDisk, Turn
-
 from kafkalite.log import Log
 from kafkalite.topic_config import LogConfig
 

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock.codec.errors import Malformed
-
 from kafkalite.batch import CODECS, Record, describe, pack, unpack, unpack_all, validate
 
 EXAMPLE = bytes.fromhex(

@@ -3,7 +3,6 @@
 import pytest
 
 from bedrock.world import OsDisk
-
 from kafkalite.check import check
 
 from .wire import Peer

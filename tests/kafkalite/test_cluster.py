@@ -4,7 +4,6 @@ import pytest
 
 from bedrock.sim.disk import Medium
 from bedrock.world import OsDisk, Rand
-
 from kafkalite.errors import Code
 from kafkalite.offsets import OFFSETS_TOPIC
 from kafkalite.topics import PARTITION_METADATA

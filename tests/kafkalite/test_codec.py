@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from bedrock.codec.errors import Malformed
 from bedrock.world import Rand
-
 from kafkalite.apis import APIS
 from kafkalite.schema import parse, table
 

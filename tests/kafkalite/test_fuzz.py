@@ -1,4 +1,4 @@
-"""Input nobody would send: a protocol-correct answer or a clean close, and nobody else disturbed."""
+"""Input nobody would send: an answer of the protocol or a clean close, nobody else disturbed."""
 
 import pytest
 from hypothesis import given, settings
@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from bedrock.sim.disk import Medium
 from bedrock.world import Rand
-
 from kafkalite.apis import APIS
 from kafkalite.batch import Record, pack
 

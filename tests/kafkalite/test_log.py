@@ -4,7 +4,6 @@ import pytest
 
 from bedrock.sim.disk import Medium
 from bedrock.world import OsDisk, Rand
-
 from kafkalite.batch import Record, describe, pack
 from kafkalite.errors import Code, KafkaError
 

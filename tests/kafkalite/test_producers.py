@@ -3,7 +3,6 @@
 import pytest
 
 from bedrock.codec.errors import Malformed
-
 from kafkalite.batch import Record, pack
 from kafkalite.errors import Code, KafkaError
 from kafkalite.producers import Producers

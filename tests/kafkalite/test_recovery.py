@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from bedrock.sim.disk import Medium
 from bedrock.storage.errors import Damaged
 from bedrock.world import Rand, Turn
-
 from kafkalite.batch import Record, pack
 from kafkalite.log import Log
 from kafkalite.topic_config import LogConfig

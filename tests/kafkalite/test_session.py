@@ -3,7 +3,6 @@
 import pytest
 
 from bedrock.world import OsDisk
-
 from kafkalite.apis import APIS
 from kafkalite.batch import Record, pack, unpack, unpack_all
 from kafkalite.errors import Code

@@ -4,7 +4,6 @@ import pytest
 
 from bedrock.sim.disk import Medium, PowerCut
 from bedrock.world import Rand
-
 from kafkalite.batch import unpack_all
 from kafkalite.check import check
 

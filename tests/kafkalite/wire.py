@@ -2,7 +2,6 @@
 
 from bedrock.net.memory import MemoryDriver
 from bedrock.world import Clock, Rand, Turn, World
-
 from kafkalite.apis import APIS
 from kafkalite.batch import Record, pack
 from kafkalite.broker import Broker

@@ -7,13 +7,8 @@ planning an Aggregate's strategy is "" and pass-through nodes (Filter, Join, Sor
 Also here: the walks that rules are made of.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator
-from typing import Any
-
 from query_planner import physical as ph
-from query_planner.expr import Column, Expr, Subquery, children, columns_of, substitute
+from query_planner.expr cimport Column, Expr, Subquery, children, columns_of, substitute
 
 Plan = ph.Plan
 
@@ -40,53 +35,69 @@ _PASS = (ph.Filter, ph.Sort, ph.Limit, ph.Distinct, ph.LockRows)
 _LEFT_ONLY = ("semi", "anti", "anti null")
 
 
-def output(node: Plan) -> tuple[Column, ...]:
+def output(node):
     """The columns a node hands up."""
     kind = type(node)
     if kind in _PASS or kind is ph.With:
-        return output(node.child)  # type: ignore[attr-defined]
+        return output(node.child)
     if kind in (Join, ph.HashJoin, ph.NestedLoop):
-        if node.kind in _LEFT_ONLY:  # type: ignore[attr-defined]
-            return output(node.left)  # type: ignore[attr-defined]
-        return output(node.left) + output(node.right)  # type: ignore[attr-defined]
+        if node.kind in _LEFT_ONLY:
+            return output(node.left)
+        return output(node.left) + output(node.right)
     if kind is ph.WindowAgg:
-        mine = tuple(node.columns)[-len(node.calls) :]  # type: ignore[attr-defined]
-        return output(node.child) + mine  # type: ignore[attr-defined]
+        columns = tuple(node.columns)
+        return output(node.child) + columns[len(columns) - len(node.calls):]
     return tuple(node.columns)
 
 
-def output_ids(node: Plan) -> set[int]:
+def output_ids(node):
     """Ids of `output`."""
-    return {column.id for column in output(node)}
+    return {(<Column> column).id for column in output(node)}
 
 
-def _walk_value(value: Any) -> Iterator[Expr]:
-    if isinstance(value, Expr):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _walk_value(item)
-    elif isinstance(value, ph.SortKey):
-        yield value.expr
-    elif isinstance(value, ph.OnConflict):
-        yield from _walk_value(value.assignments)
-        yield from _walk_value(value.condition)
-
-
+# Fields that hold no expressions to rewrite.
 _OPAQUE = frozenset((
     "relation", "alias", "index", "numbers", "kind", "strategy", "sets", "cte", "ctes", "sources",
     "counts", "ordinality", "all", "functions", "backward", "row", "old", "tid",
-))  # fmt: skip
+))
+cdef dict _expression_fields = {}
 
 
-def expressions(node: Plan) -> Iterator[Expr]:
+cdef tuple _fields_of(node):
+    """Names of the fields of a node that may hold expressions."""
+    found = _expression_fields.get(type(node))
+    if found is None:
+        found = tuple([name for name in node.fields
+                       if name not in _OPAQUE and name not in node.inputs])
+        _expression_fields[type(node)] = found
+    return <tuple> found
+
+
+cdef int _gather(value, list found) except -1:
+    if value is None:
+        return 0
+    if isinstance(value, Expr):
+        found.append(value)
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            _gather(item, found)
+    elif isinstance(value, ph.SortKey):
+        found.append(value.expr)
+    elif isinstance(value, ph.OnConflict):
+        _gather(value.assignments, found)
+        _gather(value.condition, found)
+    return 0
+
+
+def expressions(node):
     """The expressions of a node itself (not of its inputs)."""
-    for name in node.fields:
-        if name not in _OPAQUE and name not in node.inputs:
-            yield from _walk_value(getattr(node, name))
+    cdef list found = []
+    for name in _fields_of(node):
+        _gather(getattr(node, name), found)
+    return found
 
 
-def _map_value(value: Any, fn: Callable[[Expr], Expr]) -> Any:
+cdef object _map_value(value, fn):
     if isinstance(value, Expr):
         return fn(value)
     if isinstance(value, tuple):
@@ -101,14 +112,13 @@ def _map_value(value: Any, fn: Callable[[Expr], Expr]) -> Any:
     return value
 
 
-def map_expressions(node: Plan, fn: Callable[[Expr], Expr]) -> None:
+def map_expressions(node, fn):
     """Replace, in place, every expression of a node itself by fn(expression)."""
-    for name in node.fields:
-        if name not in _OPAQUE and name not in node.inputs:
-            setattr(node, name, _map_value(getattr(node, name), fn))
+    for name in _fields_of(node):
+        setattr(node, name, _map_value(getattr(node, name), fn))
 
 
-def map_inputs(node: Plan, fn: Callable[[Plan], Plan]) -> None:
+def map_inputs(node, fn):
     """Replace, in place, every input of a node by fn(input)."""
     for name in node.inputs:
         value = getattr(node, name)
@@ -120,61 +130,71 @@ def map_inputs(node: Plan, fn: Callable[[Plan], Plan]) -> None:
         node.ctes = tuple([(n, name, fn(plan)) for n, name, plan in node.ctes])
 
 
-def subqueries(e: Expr) -> Iterator[Subquery]:
-    """All Subquery expressions in an expression, outermost first."""
+cdef int _find_subqueries(Expr e, list found) except -1:
     if type(e) is Subquery:
-        yield e
+        found.append(e)
     for child in children(e):
-        yield from subqueries(child)
+        _find_subqueries(<Expr> child, found)
+    return 0
 
 
-def free_columns(node: Plan) -> dict[int, Column]:
-    """Columns that a plan refers to but does not make: what correlates it with its surroundings."""
-    used: dict[int, Column] = {}
-    made: set[int] = set()
+def subqueries(Expr e):
+    """All Subquery expressions in an expression, outermost first."""
+    cdef list found = []
+    _find_subqueries(e, found)
+    return found
+
+
+def subqueries_of(node):
+    """All Subquery expressions in the expressions of a node."""
+    cdef list found = []
+    for e in expressions(node):
+        _find_subqueries(<Expr> e, found)
+    return found
+
+
+def free_columns(node):
+    """Columns that a plan refers to but does not make, by id: what correlates it."""
+    cdef dict used = {}
+    cdef set made = set()
     _free(node, used, made)
     return {i: c for i, c in used.items() if i not in made}
 
 
-def _used(e: Expr, used: dict[int, Column]) -> None:
+cdef int _used(Expr e, dict used) except -1:
     if type(e) is Column:
-        used[e.id] = e
-        return
+        used[(<Column> e).id] = e
+        return 0
     for child in children(e):
-        _used(child, used)
+        _used(<Expr> child, used)
     if type(e) is Subquery:
-        for column in e.params:
-            used[column.id] = column
+        for column in (<Subquery> e).params:
+            used[(<Column> column).id] = column
+    return 0
 
 
-def _free(node: Plan, used: dict[int, Column], made: set[int]) -> None:
+def _free(node, dict used, set made):
     for e in expressions(node):
-        _used(e, used)
-    if node.columns:
-        made.update([column.id for column in node.columns])
+        _used(<Expr> e, used)
+    for column in node.columns:
+        made.add((<Column> column).id)
     for name in ("row", "old"):
         for column in getattr(node, name, None) or ():
             if column is not None:
-                made.add(column.id)
+                made.add((<Column> column).id)
     conflict = getattr(node, "conflict", None)
     if conflict is not None:
-        made.update([c.id for c in conflict.existing + conflict.excluded])
+        for column in conflict.existing + conflict.excluded:
+            made.add((<Column> column).id)
     for child in node.children():
         _free(child, used, made)
 
 
-def rename(node: Plan, swap: dict[int, Column]) -> Plan:
+def rename(node, dict swap):
     """Replace, in place, references to columns from outside a plan by other columns."""
-    mapping: dict[int, Expr] = dict(swap)
-
-    def visit(plan: Plan) -> Plan:
-        map_expressions(plan, lambda e: substitute(e, mapping))
+    def visit(plan):
+        map_expressions(plan, lambda e: substitute(e, swap))
         map_inputs(plan, visit)
         return plan
 
     return visit(node)
-
-
-def uses(e: Expr, ids: set[int]) -> bool:
-    """Whether an expression refers to any of these columns."""
-    return not columns_of(e).isdisjoint(ids)
