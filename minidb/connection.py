@@ -27,7 +27,8 @@ from minidb.statement import Statement, read_parameters
 from minidb.transaction import Blocked, Stale, Transaction
 from minidb.zones import zone_of
 from query_planner.ast.statements import Transaction as TransactionStatement
-from query_planner.types import Type
+from query_planner.errors import SqlError
+from query_planner.types import INT4, Type
 
 Steps = Generator[Any, None, None]
 
@@ -213,6 +214,10 @@ class Connection:
     def simple(self, sql: str) -> Steps:
         """All statements of a text; several form one implicit transaction."""
         self.drop_portal("")
+        shaped = self._shaped(sql)
+        if shaped is not None:
+            yield from self._one(*shaped)
+            return
         statements = self.engine.parse(sql)
         if not statements:
             self.sink.empty()
@@ -234,6 +239,45 @@ class Connection:
             self.sink.complete(portal.tag)
         if several and not self.block:
             self.commit()
+
+    def _shaped(self, sql: str) -> tuple[Statement, tuple] | None:
+        """The planned statement of the text's shape, and its values; None to take it literally."""
+        found = self.engine.parse_shape(sql)
+        if found is None:
+            return None
+        statement, values = found
+        types = (INT4,) * len(values)
+        try:
+            planned = self.prepared(statement, types)
+        except SqlError:
+            # The text as it was written gives the right error, or none.
+            self.engine.no_shape(sql)
+            return None
+        if planned.parameters != types:
+            self.engine.no_shape(sql)
+            return None
+        return planned, values
+
+    def _one(self, statement: Statement, values: tuple) -> Steps:
+        """A single query and its implicit transaction."""
+        portal = Portal(statement, values, None)
+        try:
+            self.check_not_failed(statement)
+            if statement.point is not None:
+                self.sink.describe_rows(statement.fields, None, True)
+                rows = statement.point.rows(self, values)
+                self.sink.rows(rows)
+                portal.tag = f"SELECT {len(rows)}"
+            else:
+                yield from self.run(portal, announce=True)
+                if not self.block:
+                    self.commit()
+        except GeneratorExit:
+            raise
+        except BaseException:
+            self.fail()
+            raise
+        self.sink.complete(portal.tag)
 
     def prepared(self, statement: Statement, parameters: tuple) -> Statement:
         """Bound and planned against the catalog as this session sees it."""
@@ -372,6 +416,11 @@ class Connection:
     def query(self, portal: Portal) -> Steps:
         """The rows of a plan as lists of tuples; sets the tag at the end."""
         statement = portal.statement
+        if statement.point is not None:
+            rows = statement.point.rows(self, portal.parameters)
+            yield rows
+            portal.tag = f"SELECT {len(rows)}"
+            return
         txn = self.begin()
         if txn.read_only and statement.kind != "select":
             raise DatabaseError(

@@ -16,10 +16,12 @@ from minidb.connection import Connection
 from minidb.execution.context import Context
 from minidb.journal import Journal
 from minidb.sequence import Sequences
+from minidb.shape import shape
 from minidb.sqlstate import DatabaseError
 from minidb.statement import Statement
 from minidb.table import TableStore
 from minidb.transaction import Transaction, Transactions
+from query_planner.errors import SqlError
 
 UNIX_TO_2000_MS = 946_684_800_000
 
@@ -48,6 +50,7 @@ class Engine:
         self.next_oid = FIRST_OID
         self.started_us = self.now_us()
         self._private = 0
+        self._shapes: dict[str, Statement | None] = {}
         self._parsed: dict[str, tuple[Statement, ...]] = {}
         self.journal: Journal | None = None
         if durable:
@@ -112,6 +115,34 @@ class Engine:
                     self._parsed.clear()
                 self._parsed[sql] = found
         return found
+
+    def parse_shape(self, sql: str) -> tuple[Statement, tuple] | None:
+        """The statement of a text's shape with its values, if the text has one."""
+        found = shape(sql)
+        if found is None:
+            return None
+        text, values = found
+        statement = self._shapes.get(text)
+        if statement is None:
+            if text in self._shapes:
+                return None
+            if len(self._shapes) >= 4096:
+                self._shapes.clear()
+            try:
+                parsed = self.parse(text)
+            except SqlError:
+                parsed = ()
+            statement = parsed[0] if len(parsed) == 1 and parsed[0].is_query else None
+            self._shapes[text] = statement
+            if statement is None:
+                return None
+        return statement, values
+
+    def no_shape(self, sql: str) -> None:
+        """The shape of this text does not bind: its numbers mean something else."""
+        found = shape(sql)
+        if found is not None:
+            self._shapes[found[0]] = None
 
     def context(self, connection: Connection, statement: Statement, parameters: tuple,
                 snapshot: Any, txn: Transaction) -> Context:
@@ -220,3 +251,7 @@ class Plans:
         statement.root = build_root(prepared.root)
         if prepared.kind == "select" or prepared.outputs:
             statement.fields = tuple(prepared.outputs)
+        if prepared.kind == "select":
+            from minidb.point import point_select
+
+            statement.point = point_select(prepared.root)
