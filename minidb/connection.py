@@ -306,6 +306,10 @@ class Connection:
             raise DatabaseError("26000", f"{what} does not exist")
         return statement
 
+    def is_current(self, statement: Statement) -> bool:
+        """Whether the statement can run as it was planned."""
+        return not self.failed and statement.version == self.catalog.version
+
     def current(self, statement: Statement) -> Statement:
         """The statement, planned anew if the catalog has changed since."""
         fresh = self.engine.plans.current(self, statement)

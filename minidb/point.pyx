@@ -7,6 +7,7 @@ consistent snapshot.
 """
 
 from minidb.index cimport Index
+from minidb.output cimport how_of
 from minidb.rowgroup cimport Snapshot
 from minidb.table cimport TableStore
 from minidb.transaction cimport Transaction, Transactions
@@ -16,12 +17,15 @@ from query_planner.expr import Column, Const, Param
 
 
 cdef class PointSelect:
-    def __init__(self, int table, int index, tuple keys, tuple constants, tuple places):
+    def __init__(self, int table, int index, tuple keys, tuple constants, tuple places,
+                 tuple types):
         self.table = table
         self.index = index
         self.keys = keys
         self.constants = constants
         self.places = places
+        self.types = types
+        self.hows = tuple([how_of(type) for type in types])
 
     cdef object row(self, connection, tuple parameters):
         """The result row, or None."""
@@ -91,4 +95,5 @@ def point_select(root):
         node.relation.handle, node.index.oid,
         tuple([key.number - 1 if isinstance(key, Param) else -1 for key in node.keys]),
         tuple([None if isinstance(key, Param) else key.value for key in node.keys]),
-        tuple([where[id_] for id_ in items]))
+        tuple([where[id_] for id_ in items]),
+        tuple([column.type for column in root.columns]))

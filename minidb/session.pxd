@@ -19,12 +19,15 @@ cdef class PgSession(Session):
     cdef bint skipping                 # until Sync, after an error in the extended protocol
     cdef tuple formats                 # of the portal being executed
     cdef tuple types, hows
-    cdef object fields
+    cdef object quick                  # Statement of the unnamed portal when it is a point look-up
+    cdef tuple quick_values, quick_formats
+    cdef bint quick_done
 
     cdef Py_ssize_t feed_startup(self, const char* p, size_t n) except -2
     cdef Py_ssize_t feed_message(self, const char* p, size_t n) except -2
     cdef int handle(self, char kind, const char* p, size_t n) except -2
     cdef int start(self, generator) except -1
     cdef object known(self, exc)
+    cdef int run_quick(self) except -1
     cdef int report(self, exc) except -1
     cdef int fatal(self, exc) except -1

@@ -26,12 +26,14 @@ from bedrock.net.buf cimport Buf
 from bedrock.net.session cimport Session
 from minidb cimport messages
 from minidb.output cimport Output, how_of, put_row
+from minidb.point cimport PointSelect
 
 from bedrock.world import DiskFailed, DiskFull
 from minidb.auth import MECHANISM, Exchange
 from minidb.connection import Connection
 from minidb.events import PAUSE, CopyIn, Sleep, Wait
 from minidb.sqlstate import DatabaseError
+from minidb.statement import read_parameters
 from query_planner.errors import SqlError
 
 cdef enum:
@@ -197,7 +199,10 @@ cdef class PgSession(Session):
                 self.execute(reader(p, n))
             elif kind == b"S":
                 self.skipping = False
-                self.start(self.sync())
+                if self.connection.txn is None:
+                    messages.ready(self.out, self.connection.status())
+                else:
+                    self.start(self.sync())
             elif kind == b"C":
                 self.close_named(reader(p, n))
             elif kind == b"H" or kind == b"d" or kind == b"c" or kind == b"f":
@@ -370,17 +375,31 @@ cdef class PgSession(Session):
 
     def bind(self, Reader r):
         cdef long size
-        cdef int i
-        portal = r.cstring()
-        statement = r.cstring()
-        formats = [r.short() for _ in range(r.short())]
-        count = r.short()
-        values = []
-        for i in range(count):
+        cdef str portal = r.cstring()
+        cdef str name = r.cstring()
+        cdef list formats = [r.short() for _ in range(r.short())]
+        cdef list values = []
+        for _ in range(r.short()):
             size = r.word()
             values.append(None if size < 0 else r.take(size))
-        results = [r.short() for _ in range(r.short())]
-        self.connection.bind(portal, statement, formats, values, results)
+        cdef list results = [r.short() for _ in range(r.short())]
+        connection = self.connection
+        self.quick = None
+        if not portal:
+            statement = connection.statements.get(name)
+            if statement is not None and statement.point is not None and \
+                    len(values) == len(statement.parameters) and len(formats) <= 1 and \
+                    len(results) <= 1 and connection.is_current(statement):
+                # A point look-up needs no portal: what Execute wants is kept here.
+                self.quick_values = read_parameters(
+                    connection, statement.parameters, formats, values)
+                self.quick_formats = tuple(results) * len(statement.fields) if results \
+                    else (0,) * len(statement.fields)
+                self.quick = statement
+                self.quick_done = False
+                messages.bare(self.out, b"2")
+                return 0
+        connection.bind(portal, name, formats, values, results)
         messages.bare(self.out, b"2")
         return 0
 
@@ -397,7 +416,10 @@ cdef class PgSession(Session):
             messages.end(self.out, start)
             formats = None
         elif what == b"P":
-            fields, formats = self.connection.describe_portal(name)
+            if self.quick is not None and not name:
+                fields, formats = self.quick.fields, self.quick_formats
+            else:
+                fields, formats = self.connection.describe_portal(name)
         else:
             raise protocol_error("invalid DESCRIBE message subtype")
         if fields is None:
@@ -409,7 +431,24 @@ cdef class PgSession(Session):
     def execute(self, Reader r):
         name = r.cstring()
         limit = r.word()
-        self.start(self.run_portal(name, limit))
+        if self.quick is not None and not name:
+            self.run_quick()
+        else:
+            self.start(self.run_portal(name, limit))
+        return 0
+
+    cdef int run_quick(self) except -1:
+        """Execute of a point look-up."""
+        cdef PointSelect point = self.quick.point
+        row = None if self.quick_done else point.row(self.connection, self.quick_values)
+        self.quick_done = True
+        if row is None:
+            messages.complete(self.out, "SELECT 0")
+            return 0
+        self.types, self.hows = point.types, point.hows
+        put_row(self.connection.output, self.out, row, point.types, point.hows,
+                self.quick_formats)
+        messages.complete(self.out, "SELECT 1")
         return 0
 
     def run_portal(self, str name, limit):
