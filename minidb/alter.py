@@ -11,7 +11,7 @@ from minidb.ddl import Definer
 from minidb.execution.expression import compile_expr
 from minidb.schema import Table
 from minidb.sqlstate import DatabaseError, not_supported
-from minidb.sqltext import sql_text as source
+from query_planner import sql_text as source
 from query_planner.ast import statements as s
 from query_planner.catalog import Column
 
@@ -50,10 +50,10 @@ def _column(table: Table, name: str) -> Column:
     return column
 
 
-def _with_column(table: Table, name: str, **changes: Any) -> Table:
-    _column(table, name)
+def _with_column(table: Table, which: str, **changes: Any) -> Table:
+    _column(table, which)
     return table.with_(columns=tuple(
-        replace(c, **changes) if c.name == name else c for c in table.columns))
+        replace(c, **changes) if c.name == which else c for c in table.columns))
 
 
 def add_column(d: Definer, table: Table, node: s.ColumnDef, if_not_exists: bool) -> Table:

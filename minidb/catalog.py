@@ -1,8 +1,8 @@
 """The catalog of a database: names to definitions, and one session's view of it.
 
-A transaction that changes definitions works on a copy of its own (`Catalog.copy`), which no one else
-sees; its `changes` are applied to the shared catalog, and logged, when it commits.  Every committed
-change raises `version`, by which plans know that they are out of date.
+A transaction that changes definitions works on a copy of its own (`Catalog.copy`), which no one
+else sees; its `changes` are applied to the shared catalog, and logged, when it commits.  Every
+committed change raises `version`, by which plans know that they are out of date.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ class CatalogView:
         return TableStats(float(rows), max(1.0, rows * width / _PAGE))
 
     def literal(self, text: str, type: Type, typmod: int) -> Any:
-        if type.name[:3] == "reg" or type.name == "oid" and not text.strip().isdigit():
+        if type.name[:3] == "reg" or (type.name == "oid" and not text.strip().isdigit()):
             return self.object_oid(type.name, text)
         from minidb.textinput import parse
 

@@ -7,7 +7,8 @@ The wire and the embedded form both drive a `Connection`; it speaks to them thro
       └─ a statement alone, or the messages up to Sync: an implicit transaction
 
 Invariants:
-1. A statement that fails leaves none of its changes; in a block, the block then accepts only its end
+1. A statement that fails leaves none of its changes; in a block, the block then accepts only its
+end
    or ROLLBACK TO.
 2. A statement met by `Blocked` or `Stale` has sent nothing yet: it is undone and runs again.
 """
@@ -105,7 +106,7 @@ class Connection:
         self.engine.drop_temporary(self)
         self.engine.connections.discard(self)
 
-    # -- transactions ---------------------------------------------------------------------------
+    # -- transactions
 
     def status(self) -> int:
         """The byte of ReadyForQuery."""
@@ -209,7 +210,7 @@ class Connection:
                 "25P02", "current transaction is aborted, commands ignored until end of "
                 "transaction block")
 
-    # -- simple query -----------------------------------------------------------------------------
+    # -- simple query
 
     def simple(self, sql: str) -> Steps:
         """All statements of a text; several form one implicit transaction."""
@@ -283,7 +284,7 @@ class Connection:
         """Bound and planned against the catalog as this session sees it."""
         return self.engine.plans.plan(self, statement, parameters)
 
-    # -- extended query ---------------------------------------------------------------------------
+    # -- extended query
 
     def prepare(self, name: str, sql: str, oids: list[int]) -> None:
         if name and name in self.statements:
@@ -385,7 +386,7 @@ class Connection:
         if portal is not None:
             portal.close()
 
-    # -- running ----------------------------------------------------------------------------------
+    # -- running
 
     def run(self, portal: Portal, announce: bool, limit: int = 0) -> Generator[Any, None, bool]:
         """Run to the end, or to `limit` rows; True at the end."""
@@ -481,7 +482,7 @@ class Connection:
             yield wait
             txn.waits_for = None
 
-    # -- transaction statements -----------------------------------------------------------------
+    # -- transaction statements
 
     def control(self, node: TransactionStatement) -> str:
         """BEGIN, COMMIT, SAVEPOINT and kin; returns the tag."""

@@ -2,7 +2,8 @@
 
     text    tab between, \\N for NULL, backslash escapes, \\. ends
     csv     quotes doubled, NULL is the empty unquoted field, optional header
-    binary  "PGCOPY\\n\\377\\r\\n\\0", int32 flags, int32 extension length; for each row int16 columns,
+    binary  "PGCOPY\\n\\377\\r\\n\\0", int32 flags, int32 extension length; for each row int16
+    columns,
             for each field int32 length (-1 = NULL) and its binary form; int16 -1 ends
 
 Data that arrives is kept in whole lines and turned into columns BATCH rows at a time, so memory
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from typing import Any
-
 
 from minidb.copytext import split_lines
 from minidb.events import PAUSE, CopyIn
@@ -233,15 +233,16 @@ class _CsvInput(_Input):
 
     def _parse(self, text: str) -> list[list[Any]]:
         o = self.options
+        rows: list[list[Any]] = []
         if o.quote not in text:
-            rows = []
             for line in text.replace("\r\n", "\n").rstrip("\n").split("\n"):
                 if line == "\\.":
                     self.ended = True
                     break
                 rows.append([None if f == o.null else f for f in line.split(o.delimiter)])
             return rows
-        rows, row, word = [], [], []
+        row: list[Any] = []
+        word: list[str] = []
         i, n, quoted, was_quoted = 0, len(text), False, False
 
         def end_field() -> None:

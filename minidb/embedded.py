@@ -5,9 +5,9 @@
         db.execute("INSERT INTO t VALUES ($1), ($2)", (1, 2))
         print(db.execute("SELECT a FROM t").rows)
 
-Values are Python's own: date, datetime, timedelta, Decimal, UUID, list.  Without BEGIN each statement
-commits, and is on disk when `execute` returns.  One thread; a statement that would wait for another
-connection's transaction fails with 55P03, since nobody could end it meanwhile.
+Values are Python's own: date, datetime, timedelta, Decimal, UUID, list.  Without BEGIN each
+statement commits, and is on disk when `execute` returns.  One thread; a statement that would wait
+for another connection's transaction fails with 55P03, since nobody could end it meanwhile.
 """
 
 from __future__ import annotations
@@ -164,9 +164,9 @@ class Connection:
             tuple(to_python(v, t) for v, t in zip(row, types, strict=True)) for row in rows)
 
     def complete(self, tag: str) -> None:
-        if not self.result.columns or not tag.startswith(("SELECT", "SHOW", "EXPLAIN")):
-            if self.result.tag:
-                self.result = Result()
+        if self.result.tag:
+            # The result of the statement before.
+            self.result = Result()
         self.result.tag = tag
 
     def empty(self) -> None:

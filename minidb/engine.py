@@ -1,6 +1,7 @@
 """The engine: databases, transactions, plans; all that is shared by the sessions of one server.
 
-    parse (cached by text) -> plan (cached by text, search path, types; void when the catalog changes)
+    parse (cached by text) -> plan (cached by text, search path, types; void when the catalog
+    changes)
       -> run (connection.py) -> commit: journal, then visible
 
 Everything runs in one thread.
@@ -67,7 +68,7 @@ class Engine:
         if self.journal is not None:
             self.journal.close()
 
-    # -- databases and oids ------------------------------------------------------------------------
+    # -- databases and oids
 
     def database(self, name: str) -> Database:
         found = self.databases.get(name)
@@ -102,7 +103,7 @@ class Engine:
         self.stores[store.oid] = store
         return store
 
-    # -- statements ---------------------------------------------------------------------------------
+    # -- statements
 
     def parse(self, sql: str) -> tuple[Statement, ...]:
         found = self._parsed.get(sql)
@@ -152,7 +153,7 @@ class Engine:
         """Microseconds since 2000-01-01 UTC."""
         return (self.world.clock.wall_ms() - UNIX_TO_2000_MS) * 1000
 
-    # -- the ends of transactions -------------------------------------------------------------------
+    # -- the ends of transactions
 
     def commit(self, connection: Connection, txn: Transaction) -> None:
         """Journal the transaction and make it visible."""
@@ -180,7 +181,7 @@ class Engine:
         """Let go of row stores that no catalog names."""
         if len(self.stores) < 64:
             return
-        named = set()
+        named: set[int] = set()
         for database in self.databases.values():
             named.update(t.store_oid for t in database.catalog.tables.values())
         for txn in self.transactions.running.values():

@@ -1,8 +1,9 @@
 """Foreign keys: what is checked when rows come, change or go.
 
-All checks are made at the end of the statement, also of constraints declared DEFERRABLE.  They look at
-what is committed now and at the transaction's own writes.  A parent row is not locked while a child
-refers to it: of two transactions that insert a child and delete its parent at once both may pass.
+All checks are made at the end of the statement, also of constraints declared DEFERRABLE.  They
+look at what is committed now and at the transaction's own writes.  A parent row is not locked
+while a child refers to it: of two transactions that insert a child and delete its parent at once
+both may pass.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def _uuid(data: bytes) -> bytes:
     return data
 
 
-_READERS = {
+_READERS: dict[str, Any] = {
     "numeric": _numeric, "interval": _interval, "jsonb": _jsonb, "uuid": _uuid,
     "bytea": bytes, "timetz": lambda data: Struct("!qi").unpack(data),
 }  # fmt: skip

@@ -5,7 +5,7 @@ leaves (group commit).  The log holds committed transactions only, as logical ch
 is: load the last checkpoint, apply the log behind it.  No undo, no page images.
 
     record    msgpack [kind, ...]
-      "t"     [transaction, last part?, database oid, changes]   one transaction, in parts of <= 1 MiB
+      "t"     [transaction, last part?, database oid, changes]   in parts of <= 1 MiB
       "s"     [sequence oid, value, called]
       "d"     ["create" | "drop", oid, name]                      a database
     change    ["put", table] ["drop", oid] ["schema", name, oid] ["drop schema", name]
@@ -48,7 +48,7 @@ class Journal:
         self.checkpointed = 0
         self.number = 0
 
-    # -- writing ------------------------------------------------------------------------------------
+    # -- writing
 
     def log(self, txn: Any) -> None:
         """Append a committing transaction."""
@@ -105,7 +105,7 @@ class Journal:
     def log_database(self, verb: str, oid: int, name: str) -> None:
         self.wal.append(pack(["d", verb, oid, name]))
 
-    # -- checkpoints ----------------------------------------------------------------------------------
+    # -- checkpoints
 
     def maybe_checkpoint(self) -> None:
         if self.wal.end - self.checkpointed > CHECKPOINT_BYTES:
@@ -124,7 +124,7 @@ class Journal:
             self.checkpoint()
         self.wal.close()
 
-    # -- recovery -------------------------------------------------------------------------------------
+    # -- recovery
 
     def recover(self) -> None:
         """Load the checkpoint, apply the log, build the indexes."""

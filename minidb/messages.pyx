@@ -117,9 +117,8 @@ cdef int copy_response(Buf out, char kind, int binary, int columns) except -1:
     """CopyInResponse (G) or CopyOutResponse (H)."""
     cdef size_t start = begin(out, kind)
     cdef char format = binary
-    cdef int i
     out.put(&format, 1)
     put_short(out, columns)
-    for i in range(columns):
+    for _ in range(columns):
         put_short(out, binary)
     return end(out, start)

@@ -1,7 +1,7 @@
 """What a catalog holds: tables, their indexes and constraints, sequences, views.
 
-A definition is never changed; altering a table puts a new `Table` into the catalog, which shares the
-row store.  `dump` and `load` are its form in the log and in checkpoints (msgpack's types only).
+A definition is never changed; altering a table puts a new `Table` into the catalog, which shares
+the row store.  `dump` and `load` are its form in the log and in checkpoints (msgpack's types only).
 """
 
 from __future__ import annotations
@@ -184,12 +184,15 @@ class Table:
                   constraint)
             for oid, name, keys, unique, primary, constraint, predicate, expressions
             in data["indexes"])
-        constraints = tuple(
-            Constraint(*[tuple(v) if isinstance(v, list) else v for v in values])
-            for values in data["constraints"])
+        constraints = tuple(_constraint(values) for values in data["constraints"])
         sequence = data["sequence"]
         return cls(
             data["oid"], data["schema"], data["name"], data["kind"], columns, data["width"],
             indexes, constraints, data["definition"], tuple(data["path"]),
             None if sequence is None else Sequence(*sequence), data["store_oid"], None,
             tuple(data["references"]), False, tuple((a, b) for a, b in data["comments"]))
+
+
+def _constraint(values: list[Any]) -> Constraint:
+    fixed: Any = [tuple(v) if isinstance(v, list) else v for v in values]
+    return Constraint(*fixed)

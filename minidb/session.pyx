@@ -31,7 +31,7 @@ from minidb.point cimport PointSelect
 from bedrock.world import DiskFailed, DiskFull
 from minidb.auth import MECHANISM, Exchange
 from minidb.connection import Connection
-from minidb.events import PAUSE, CopyIn, Sleep, Wait
+from minidb.events import PAUSE, CopyIn, Wait
 from minidb.sqlstate import DatabaseError
 from minidb.statement import read_parameters
 from query_planner.errors import SqlError
@@ -144,7 +144,7 @@ cdef class PgSession(Session):
         if self.wait is not None and not self.wait.done():
             self.wait.set_result(None)
 
-    # -- messages -------------------------------------------------------------------------------
+    # -- messages
 
     cdef Py_ssize_t feed(self, const char* p, size_t n, Buf out) except -2:
         cdef size_t used = 0
@@ -241,7 +241,7 @@ cdef class PgSession(Session):
         self.server.log.exception("statement failed", exc)
         return DatabaseError("XX000", f"internal error: {type(exc).__name__}: {exc}")
 
-    # -- start and authentication ---------------------------------------------------------------
+    # -- start and authentication
 
     cdef Py_ssize_t feed_startup(self, const char* p, size_t n) except -2:
         cdef size_t size
@@ -352,7 +352,7 @@ cdef class PgSession(Session):
         messages.end(self.out, start)
         messages.ready(self.out, b"I")
 
-    # -- simple and extended query --------------------------------------------------------------
+    # -- simple and extended query
 
     def simple(self, str sql):
         try:
@@ -476,7 +476,7 @@ cdef class PgSession(Session):
         messages.bare(self.out, b"3")
         return 0
 
-    # -- running a generator --------------------------------------------------------------------
+    # -- running a generator
 
     cdef int start(self, generator) except -1:
         """Run a statement to its end (1), or to a pause after which it goes on as a task (0)."""
@@ -556,7 +556,7 @@ cdef class PgSession(Session):
         if self.wait is not None and not self.wait.done():
             self.wait.set_result(None)
 
-    # -- COPY FROM STDIN ------------------------------------------------------------------------
+    # -- COPY FROM STDIN 
 
     def copy_message(self, char kind, Reader r):
         if kind == b"d":
@@ -577,7 +577,7 @@ cdef class PgSession(Session):
         self.start(generator)
         return 0
 
-    # -- what the connection tells the client (the sink) ---------------------------------------
+    # -- what the connection tells the client (the sink) 
 
     def describe_rows(self, fields, formats, bint announce):
         """Rows of these fields follow; with `announce` RowDescription is sent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterable
 from typing import Any
 
@@ -46,7 +47,7 @@ class MinidbGrammar(Grammar):
     def complete(self, text: str) -> Iterable[Candidate]:
         from query_planner.parser.keywords import KEYWORDS
 
-        word = text[len(text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789")):]
+        word = text[len(text.rstrip(string.ascii_letters + string.digits + "_")):]
         if not word:
             return
         for name in self.names:
@@ -78,6 +79,6 @@ def _describe(name: str) -> str:
         return ("SELECT schemaname AS schema, tablename AS name FROM pg_tables "
                 "WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2")
     quoted = name.rstrip(";").replace("'", "''")
-    return ("SELECT column_name, data_type, is_nullable, column_default "
+    return ("SELECT column_name, data_type, is_nullable, column_default "  # noqa: S608
             f"FROM information_schema.columns WHERE table_name = '{quoted}' "
             "ORDER BY ordinal_position")

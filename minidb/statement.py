@@ -85,8 +85,7 @@ def read_text(connection: Any, value: bytes, type_: Type) -> Any:
         raise DatabaseError("22021", 'invalid byte sequence for encoding "UTF8"') from None
     if type_ is TEXT:
         return text
-    if type_.name == "int4" or type_.name == "int8":
-        # What nearly every client sends; everything odd takes the long way.
-        if len(text) < 10 and text.isascii() and text.isdigit():
-            return int(text)
+    # What nearly every client sends; everything odd takes the long way.
+    if type_.name in ("int4", "int8") and len(text) < 10 and text.isascii() and text.isdigit():
+        return int(text)
     return connection.catalog.literal(text, type_, -1)

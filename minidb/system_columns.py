@@ -1,7 +1,7 @@
 """The columns of pg_catalog and information_schema as PostgreSQL 15 has them.
 
-One relation to an entry: its name, then its columns, `name:type` or, for text, the bare name.  Columns that
-hold expression trees there hold SQL text here.
+One relation to an entry: its name, then its columns, `name:type` or, for text, the bare name.
+Columns that hold expression trees there hold SQL text here.
 """
 
 PG = (

@@ -155,9 +155,11 @@ def _pg_class(connection: Any) -> Any:
                "relkind": "v" if s.schema != "pg_catalog" or s.name in _VIEWS else "r"}
 
 
-_VIEWS = frozenset(
-    "pg_roles pg_user pg_tables pg_views pg_indexes pg_settings pg_stat_activity pg_cursors "
-    "pg_prepared_statements pg_sequences pg_locks pg_stat_user_tables pg_stats pg_matviews".split())
+_VIEWS = frozenset((
+    "pg_roles", "pg_user", "pg_tables", "pg_views", "pg_indexes", "pg_settings",
+    "pg_stat_activity", "pg_cursors", "pg_prepared_statements", "pg_sequences", "pg_locks",
+    "pg_stat_user_tables", "pg_stats", "pg_matviews",
+))
 
 
 def _align(type_: Type) -> str:
@@ -435,11 +437,8 @@ def _load_functions() -> list[dict[str, Any]]:
 
         kinds = {"f": "f", "a": "a", "w": "w", "s": "a"}
         seen: set[str] = set()
-        functions.lookup("lower")
-        for name in functions.names():
-            for f in functions.lookup(name):
-                if f.key in seen or f.kind not in kinds:
-                    continue
+        for f in functions.all_functions():
+            if f.key not in seen and f.kind in kinds:
                 seen.add(f.key)
                 _functions.append({
                     "oid": f.oid or 6000 + len(_functions), "proname": f.name,

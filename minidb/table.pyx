@@ -18,7 +18,7 @@ Invariants:
 
 import numpy as np
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int64_t
 
 from minidb.chunk cimport Chunk
 from minidb.index cimport Index, IntIndex, ObjectIndex
@@ -48,7 +48,7 @@ cdef class TableStore:
         self.indexes = {}
         self.free = []
 
-    # -- reading --------------------------------------------------------------------------------
+    # -- reading
 
     cdef RowGroup group_of(self, int64_t tid):
         return <RowGroup>self.groups[tid >> GROUP_BITS]
@@ -114,7 +114,7 @@ cdef class TableStore:
                     vectors.append((slots + (number << GROUP_BITS), None))
             yield n, vectors
 
-    # -- writing --------------------------------------------------------------------------------
+    # -- writing
 
     cdef int64_t take_slot(self) except -1:
         cdef RowGroup group
@@ -367,7 +367,7 @@ cdef class TableStore:
         """Delete a row s saw; False if t did before.  Raises as `update`."""
         return self.delete_row(t, s, tid)
 
-    # -- what becomes of a write ------------------------------------------------------------------
+    # -- what becomes of a write
 
     def settle(self, Write write, int64_t commit) -> None:
         """The write's transaction committed as `commit`."""
@@ -489,7 +489,7 @@ cdef class TableStore:
         if write.rekeyed:
             self.drop_keys(group, slot, write.tid, write.before.values)
 
-    # -- indexes and recovery -------------------------------------------------------------------
+    # -- indexes and recovery
 
     def add_index(self, int64_t oid, positions, bint unique, Transaction t) -> Index:
         """Build an index over the rows; Duplicate if it is unique and they are not."""
@@ -551,7 +551,7 @@ cdef class TableStore:
         """Recovery: a bulk insert into slots that were fresh then."""
         cdef RowGroup group
         cdef Chunk chunk
-        cdef Py_ssize_t i, slot
+        cdef Py_ssize_t slot
         cdef int64_t number
         for number in np.unique(tids >> GROUP_BITS).tolist():
             at = np.flatnonzero(tids >> GROUP_BITS == number)

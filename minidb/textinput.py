@@ -1,9 +1,10 @@
 """Text to values: PostgreSQL's input functions for the everyday types.
 
-`parse(text, type, typmod)` gives a value in the form types.py lists, or raises SqlError 22P02 (not of
-that type), 22003 (out of range), 22007 and 22008 (dates and times), 22001 (too long for varchar(n)).
-Dates are read as ISO 8601 and as the other unambiguous forms people write: month names, m/d/y.
-A timestamptz without a zone is taken as UTC; zones are offsets or names of the IANA data base.
+`parse(text, type, typmod)` gives a value in the form types.py lists, or raises SqlError 22P02 (not
+of that type), 22003 (out of range), 22007 and 22008 (dates and times), 22001 (too long for
+varchar(n)). Dates are read as ISO 8601 and as the other unambiguous forms people write: month
+names, m/d/y. A timestamptz without a zone is taken as UTC; zones are offsets or names of the IANA
+data base.
 """
 
 from __future__ import annotations
@@ -184,7 +185,8 @@ def _json(text: str, type: Type, typmod: int) -> str:
     import json
 
     try:
-        value = json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_no_constant)
+        value = json.loads(text, parse_float=_Number, parse_int=_Number,
+                           parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise SqlError("22P02", "invalid input syntax for type json") from None
     return jsonb_text(value) if type.name == "jsonb" else text
@@ -223,8 +225,8 @@ def _tid(text: str, type: Type, typmod: int) -> int:
 # -- dates and times
 
 _MONTHS = {name: i + 1 for i, name in enumerate(
-    "jan feb mar apr may jun jul aug sep oct nov dec".split())}
-_DAYS = "sun mon tue wed thu fri sat".split()
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"])}
+_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 _TIME = re.compile(r"(\d{1,2}):(\d{1,2})(?::(\d{1,2}(?:\.\d*)?))?")
 _ZONE = re.compile(r"([+-])(\d{1,2})(?::?(\d\d))?(?::?(\d\d))?")
 

@@ -77,8 +77,8 @@ def show_value(connection: Any, name: str) -> str:
 
 def show(connection: Any, node: s.Show, portal: Portal) -> Steps:
     if node.name == "all":
-        rows = [(name, show_value(connection, name), "")
-                for name in connection.settings.names()]
+        rows: list[tuple] = [(name, show_value(connection, name), "")
+                             for name in connection.settings.names()]
     else:
         rows = [(show_value(connection, node.name),)]
     yield rows
@@ -271,6 +271,8 @@ def maintain(connection: Any, node: s.Maintain, portal: Portal) -> Steps:
 
 
 def explain(connection: Any, node: s.Explain, portal: Portal) -> Steps:
+    import json
+
     from query_planner import explain as planner_explain
 
     if not isinstance(node.statement, (Query, Insert, Update, Delete)):
@@ -285,11 +287,11 @@ def explain(connection: Any, node: s.Explain, portal: Portal) -> Steps:
             if event is PAUSE:
                 yield event
     if form == "json":
-        yield [(planner_explain.json(statement.prepared),)]
+        yield [(json.dumps(planner_explain.json(statement.prepared), indent=2),)]
     elif form == "text":
-        text = planner_explain.text(
+        lines = planner_explain.text(
             statement.prepared, costs=_on(node.options.get("costs", True)))
-        yield [(line,) for line in text.splitlines()]
+        yield [(line,) for line in lines]
     else:
         raise not_supported(f"EXPLAIN format {form}")
     portal.tag = "EXPLAIN"

@@ -321,10 +321,6 @@ def accumulator(x: e.Aggregate) -> Accumulator:
         return Fold(_none, _string, lambda s: None if s is None else join(s), code, False)
     if name == "array_agg":
         return Fold(_none, _append, lambda s: None if s is None else tuple(s), code, False)
-    if name in ("json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg"):
-        from minidb.execution.kernels import json as json_functions
-
-        return json_functions.aggregate(name, types, code)
     if name in ("percentile_cont", "percentile_disc"):
         return Fold(_none, _collect, _percentile(name == "percentile_cont"), code, False)
     if name == "mode":
@@ -356,7 +352,7 @@ def _over(name: str, type_: Type, result: Type, code: str) -> Accumulator | None
         return Fold(_none, lambda s, v: v if s is None else op(s, v), _same, code)
     if name.startswith(("stddev", "var")):
         exact = code == "O"
-        step = _moments
+        step: Any = _moments
         if exact and arg != "O":
             step = lambda s, v: _moments(s, Decimal(v))  # noqa: E731
         return Fold(_none, step,

@@ -1,8 +1,8 @@
 """Conversions between types.
 
-`compile_cast` gives a function from vector to vector for one pair of types, or None where the values
-stay as they are.  Machine numbers convert by numpy; everything else value by value.  A conversion to
-a string is the type's output, one from a string its input.
+`compile_cast` gives a function from vector to vector for one pair of types, or None where the
+values stay as they are.  Machine numbers convert by numpy; everything else value by value.  A
+conversion to a string is the type's output, one from a string its input.
 """
 
 from __future__ import annotations
@@ -98,9 +98,7 @@ def one_cast(source: Type, target: Type, typmod: int, explicit: bool) -> OneCast
     direct = _DIRECT.get((a, b))
     if direct is not None:
         limit = _typmod(target, typmod, explicit)
-        if limit is None:
-            return direct
-        return lambda v, context: limit(direct(v, context), context)
+        return direct if limit is None else _then(direct, limit)
     if b in _STRINGS:
         return _to_string(source, target, typmod, explicit)
     if a in _STRINGS:
@@ -134,6 +132,10 @@ def one_cast(source: Type, target: Type, typmod: int, explicit: bool) -> OneCast
     if source.element is not None or target.element is not None:
         return None
     raise DatabaseError("42846", f"cannot cast type {source.title} to {target.title}")
+
+
+def _then(first: OneCast, second: OneCast) -> OneCast:
+    return lambda v, context: second(first(v, context), context)
 
 
 def _checked(v: int, name: str) -> int:

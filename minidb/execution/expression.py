@@ -404,7 +404,7 @@ def _any_array(x: e.AnyArray) -> Compiled:
                 one = compare(vec, constant(item, code))
                 result = Vec(*_kleene(is_all, result.data, result.nulls, one.data, one.nulls))
             return result
-        out = []
+        out: list[Any] = []
         values = vec.full(batch.n)
         for i, value in enumerate(arrays.values(batch.n)):
             if value is None:

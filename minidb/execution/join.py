@@ -31,22 +31,22 @@ class _Join:
         self.select = compile_condition(node.condition)
         self.mark = node.columns[-1].id if node.kind == "mark" else -1
 
-    def paired(self, left: Batch, right: Batch, l: np.ndarray, r: np.ndarray) -> Batch:
-        columns = {id_: vec.take(l) for id_, vec in left.columns.items()}
+    def paired(self, left: Batch, right: Batch, at_left: np.ndarray, at_right: np.ndarray) -> Batch:
+        columns = {id_: vec.take(at_left) for id_, vec in left.columns.items()}
         for id_, vec in right.columns.items():
-            columns[id_] = vec.take(r)
-        return Batch(len(l), columns)
+            columns[id_] = vec.take(at_right)
+        return Batch(len(at_left), columns)
 
-    def checked(self, left: Batch, right: Batch, l: np.ndarray, r: np.ndarray,
+    def checked(self, left: Batch, right: Batch, at_left: np.ndarray, at_right: np.ndarray,
                 context: Any) -> tuple[np.ndarray, np.ndarray, Batch | None]:
         """The pairs that satisfy the join's condition, and them as a batch if it was made."""
-        if self.select is None or len(l) == 0:
-            return l, r, None
-        batch = self.paired(left, right, l, r)
+        if self.select is None or len(at_left) == 0:
+            return at_left, at_right, None
+        batch = self.paired(left, right, at_left, at_right)
         rows = self.select(batch, context)
         if rows is None:
-            return l, r, batch
-        return l[rows], r[rows], batch.take(rows) if len(rows) else None
+            return at_left, at_right, batch
+        return at_left[rows], at_right[rows], batch.take(rows) if len(rows) else None
 
     def with_nulls(self, left: Batch, rows: np.ndarray) -> Batch:
         """Left rows without a partner."""
@@ -67,13 +67,13 @@ class _Join:
     def marked(self, left: Batch, hit: np.ndarray, unknown: np.ndarray | None = None) -> Batch:
         return Batch(left.n, {**left.columns, self.mark: Vec(hit, unknown)})
 
-    def emit(self, left: Batch, right: Batch, l: np.ndarray, r: np.ndarray,
+    def emit(self, left: Batch, right: Batch, at_left: np.ndarray, at_right: np.ndarray,
              batch: Batch | None, matched: np.ndarray | None) -> Batches:
         """The output of one left batch, given its matching pairs."""
         kind = self.kind
         if kind in ("semi", "anti", "mark"):
             hit = np.zeros(left.n, bool)
-            hit[l] = True
+            hit[at_left] = True
             if kind == "mark":
                 yield self.marked(left, hit)
                 return
@@ -81,13 +81,13 @@ class _Join:
             if len(rows):
                 yield left if len(rows) == left.n else left.take(rows)
             return
-        if len(l):
-            yield batch if batch is not None else self.paired(left, right, l, r)
+        if len(at_left):
+            yield batch if batch is not None else self.paired(left, right, at_left, at_right)
             if matched is not None:
-                matched[r] = True
+                matched[at_right] = True
         if kind in ("left", "full"):
             hit = np.zeros(left.n, bool)
-            hit[l] = True
+            hit[at_left] = True
             rows = np.flatnonzero(~hit)
             if len(rows):
                 yield self.with_nulls(left, rows)
@@ -147,24 +147,24 @@ class HashJoin(_Join):
                 yield batch
                 continue
             keys, nulls = self._keys(self.left_keys, batch, context, 0)
-            l, r = table.probe(keys, nulls, batch.n)
-            l, r, pairs = self.checked(batch, right, l, r, context)
+            at_left, at_right = table.probe(keys, nulls, batch.n)
+            at_left, at_right, pairs = self.checked(batch, right, at_left, at_right, context)
             if self.kind == "anti null":
                 if not right_has_null:
                     hit = np.zeros(batch.n, bool) if nulls is None else nulls.copy()
-                    hit[l] = True
+                    hit[at_left] = True
                     rows = np.flatnonzero(~hit)
                     if len(rows):
                         yield batch.take(rows)
             elif self.kind == "mark":
                 hit = np.zeros(batch.n, bool)
-                hit[l] = True
+                hit[at_left] = True
                 unknown = nulls
                 if right_has_null:
                     unknown = ~hit
                 yield self.marked(batch, hit, None if unknown is None else unknown & ~hit)
             else:
-                yield from self.emit(batch, right, l, r, pairs, matched)
+                yield from self.emit(batch, right, at_left, at_right, pairs, matched)
             yield PAUSE
         if matched is not None:
             rest = self.unmatched_right(right, matched)
@@ -215,10 +215,10 @@ class NestedLoop(_Join):
             step = max(1, _BLOCK // size)
             for start in range(0, batch.n, step):
                 block = batch if batch.n <= step else batch.slice(start, start + step)
-                l = np.repeat(np.arange(block.n), size)
-                r = np.tile(np.arange(size), block.n)
-                l, r, pairs = self.checked(block, right, l, r, context)
-                yield from self.emit(block, right, l, r, pairs, None)
+                at_left = np.repeat(np.arange(block.n), size)
+                at_right = np.tile(np.arange(size), block.n)
+                at_left, at_right, pairs = self.checked(block, right, at_left, at_right, context)
+                yield from self.emit(block, right, at_left, at_right, pairs, None)
                 yield PAUSE
 
     def _rerun(self, context: Any) -> Batches:
@@ -230,7 +230,7 @@ class NestedLoop(_Join):
             columns = [batch.columns[id_].values(batch.n) if id_ in batch.columns
                        else context.outer[id_].values(batch.n) for id_, _ in self.params]
             saved = context.enter()
-            l_parts, r_parts, rights = [], [], []
+            left_parts, right_parts, rights = [], [], []
             total = 0
             for i, values in enumerate(zip(*columns, strict=True)):
                 for (id_, code), value in zip(self.params, values, strict=True):
@@ -240,16 +240,16 @@ class NestedLoop(_Join):
                     if isinstance(part, Pause):
                         continue
                     rights.append(part)
-                    l_parts.append(np.full(part.n, i))
-                    r_parts.append(np.arange(total, total + part.n))
+                    left_parts.append(np.full(part.n, i))
+                    right_parts.append(np.arange(total, total + part.n))
                     total += part.n
             context.leave(saved)
             right = gather(rights, self.right_codes)
             if right is None:
                 right = Batch(0, {})
-                l = r = np.empty(0, np.int64)
+                at_left = at_right = np.empty(0, np.int64)
             else:
-                l, r = np.concatenate(l_parts), np.concatenate(r_parts)
-            l, r, pairs = self.checked(batch, right, l, r, context)
-            yield from self.emit(batch, right, l, r, pairs, None)
+                at_left, at_right = np.concatenate(left_parts), np.concatenate(right_parts)
+            at_left, at_right, pairs = self.checked(batch, right, at_left, at_right, context)
+            yield from self.emit(batch, right, at_left, at_right, pairs, None)
             yield PAUSE

@@ -1,7 +1,7 @@
 """The table from plan node to operator, and the small operators.
 
-An operator is made from its node and its children, and `batches(context)` runs it.  `Root` turns the
-topmost one's batches into rows.
+An operator is made from its node and its children, and `batches(context)` runs it.  `Root` turns
+the topmost one's batches into rows.
 """
 
 from __future__ import annotations

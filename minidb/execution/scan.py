@@ -113,7 +113,7 @@ class IndexScan:
         one = Batch(1, {})
         head = [key(one, context).value() for key in self.keys]
         if self.many is None:
-            tails = [()]
+            tails: list[tuple] = [()]
         elif isinstance(self.many, list):
             tails = [(item(one, context).value(),) for item in self.many]
         else:

@@ -67,8 +67,8 @@ class Vec:
             nulls = self.nulls
             if len(nulls) != len(data):
                 both = self.full(max(len(nulls), len(data)))
+                assert both.nulls is not None
                 data, nulls = both.data.tolist(), both.nulls
-                assert nulls is not None
             for i in np.flatnonzero(nulls).tolist():
                 data[i] = None
         return data if len(data) == n else data * n

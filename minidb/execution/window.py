@@ -8,6 +8,7 @@ which is a range of row positions found for each row.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,7 @@ class WindowAgg:
         new_part = self._changes([x(whole, context).values(n) for x in self.partition], n)
         new_peer = np.union1d(new_part, self._changes(order, n))
         bounds = [0, *new_part.tolist(), n]
-        parts = [Partition(a, b, new_peer) for a, b in zip(bounds, bounds[1:], strict=False)]
+        parts = [Partition(a, b, new_peer) for a, b in pairwise(bounds)]
         columns = dict(whole.columns)
         for id_, call, args, where in self.calls:
             columns[id_] = self._call(call, args, where, whole, parts, order, context)
@@ -257,7 +258,7 @@ def _without(pieces: list[tuple[int, int]], exclude: str, i: int,
 def _pick(name: str, frames: list[list[tuple[int, int]]], args: list[list[Any]],
           part: Partition) -> list[Any]:
     values = args[0][part.start:part.stop]
-    out = []
+    out: list[Any] = []
     for i, pieces in enumerate(frames):
         if not pieces:
             out.append(None)
@@ -280,7 +281,7 @@ def _folded(call: e.WindowCall, frames: list[list[tuple[int, int]]], vecs: list[
     x = e.Aggregate(function=call.function, args=call.args, distinct=False, order_by=(),
                     filter=None, direct=(), type=call.type)
     growing = all(len(f) == 1 and f[0][0] == 0 for f in frames) and all(
-        a[0][1] <= b[0][1] for a, b in zip(frames, frames[1:], strict=False))
+        a[0][1] <= b[0][1] for a, b in pairwise(frames))
     out: list[Any] = []
 
     def feed(into: Any, start: int, stop: int) -> None:

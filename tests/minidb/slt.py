@@ -1,8 +1,8 @@
 """A reader of sqllogictest files: records, skip rules, expected results.
 
 Format (sqlite.org/sqllogictest): records between blank lines; `statement ok|error`, `query TYPES
-[SORT] [LABEL]`, `skipif DB`, `onlyif DB`, `halt`, `hash-threshold N`.  A result is one value a line, or
-"N values hashing to MD5".
+[SORT] [LABEL]`, `skipif DB`, `onlyif DB`, `halt`, `hash-threshold N`.  A result is one value a
+line, or "N values hashing to MD5".
 """
 
 from __future__ import annotations

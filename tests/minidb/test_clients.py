@@ -88,7 +88,8 @@ def test_psycopg_sends_and_gets_values_in_text_and_binary(url):
     values = (5, 2**40, "text with ' and \\", decimal.Decimal("-12345.6789"), 1.5, True, None,
               dt.date(2020, 2, 29), dt.datetime(2020, 1, 2, 3, 4, 5, 678),
               dt.time(1, 2, 3), uuid.uuid4(), b"\x00\xff", [1, 2, None])
-    types = "int int8 text numeric float8 bool text date timestamp time uuid bytea int[]".split()
+    types = ["int", "int8", "text", "numeric", "float8", "bool", "text", "date", "timestamp",
+             "time", "uuid", "bytea", "int[]"]
     sql = "select " + ", ".join(f"%s::{type_}" for type_ in types)
     with psycopg.connect(url) as connection:
         for binary in (False, True):

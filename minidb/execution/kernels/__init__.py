@@ -1,9 +1,9 @@
 """What functions and operators do.
 
 A *kernel* works on whole vectors and is found by name and argument types; a *scalar* works on one
-row's Python values and is found by name and types, or by name alone.  Both are strict (NULL in, NULL
-out) unless a scalar says otherwise.  Signatures are query_planner's business: a call that got here
-has arguments of exactly the types it resolved to.
+row's Python values and is found by name and types, or by name alone.  Both are strict (NULL in,
+NULL out) unless a scalar says otherwise.  Signatures are query_planner's business: a call that got
+here has arguments of exactly the types it resolved to.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _load() -> None:
 
 
 def kernel_of(call: Any, types: Any = None) -> Kernel | None:
-    """The vector kernel of a Call, or of a Function at these argument types; None if it has none."""
+    """The vector kernel of a Call, or of a Function at these types; None if it has none."""
     if types is None:
         function, types = call.function, tuple(arg.type for arg in call.args)
     else:

@@ -188,11 +188,12 @@ for _a in ("float4", "float8"):
             KERNELS[_op, _a, _b] = _float(_function, _code)
         KERNELS["/", _a, _b] = _divide_float(_code)
 
-for _op, _function in (
-    ("+", numeric.CONTEXT.add), ("-", numeric.CONTEXT.subtract), ("*", numeric.multiply),
-    ("/", numeric.divide), ("%", numeric.modulo), ("mod", numeric.modulo),
-):  # fmt: skip
-    KERNELS[_op, "numeric", "numeric"] = _exact(_function)
+_EXACT: dict[str, Callable[[Any, Any], Any]] = {
+    "+": numeric.CONTEXT.add, "-": numeric.CONTEXT.subtract, "*": numeric.multiply,
+    "/": numeric.divide, "%": numeric.modulo, "mod": numeric.modulo,
+}  # fmt: skip
+for _op, _exactly in _EXACT.items():
+    KERNELS[_op, "numeric", "numeric"] = _exact(_exactly)
 
 
 def _negate(name: str) -> Callable[[Vec], Vec]:

@@ -1,7 +1,7 @@
 """Functions of dates, times, timestamps and intervals.
 
-Days and microseconds count from 2000-01-01; an interval is (months, days, microseconds).  Local time
-of a timestamptz is that of the session's zone.
+Days and microseconds count from 2000-01-01; an interval is (months, days, microseconds).  Local
+time of a timestamptz is that of the session's zone.
 """
 
 from __future__ import annotations
@@ -421,9 +421,11 @@ scalar("isfinite", types="date")(lambda d: d not in (0x7FFFFFFF, -0x80000000))
 scalar("isfinite", types="timestamp")(lambda t: abs(t) < 2**63 - 1)
 scalar("isfinite", types="timestamptz")(lambda t: abs(t) < 2**63 - 1)
 
-_MONTHS = ("January February March April May June July August September October November "
-           "December").split()
-_DAYS = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split()
+_MONTHS = [
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+]  # fmt: skip
+_DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
 _TEMPLATE = re.compile(
     r'"[^"]*"|YYYY|YYY|YY|HH24|HH12|HH|MI|SSSS|SS|MS|US|AM|PM|am|pm|MONTH|Month|month|MON|Mon|mon|MM|'
     r"DAY|Day|day|DY|Dy|dy|DDD|DD|D|Q|WW|IW|CC|J|FM|TH|th")

@@ -24,12 +24,13 @@ def _domain(function: Callable[..., float]) -> Callable[..., float]:
     return checked
 
 
-for _name, _function in {
+_FLOATS: dict[str, Callable[..., float]] = {
     "sin": math.sin, "cos": math.cos, "tan": math.tan, "asin": math.asin, "acos": math.acos,
     "atan": math.atan, "atan2": math.atan2, "sinh": math.sinh, "cosh": math.cosh,
     "tanh": math.tanh, "degrees": math.degrees, "radians": math.radians, "exp": math.exp,
     "cbrt": lambda x: math.copysign(abs(x) ** (1 / 3), x), "cot": lambda x: 1 / math.tan(x),
-}.items():  # fmt: skip
+}  # fmt: skip
+for _name, _function in _FLOATS.items():
     scalar(_name)(_domain(_function))
 
 scalar("pi")(lambda: math.pi)

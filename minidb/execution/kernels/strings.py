@@ -11,9 +11,6 @@ from typing import Any
 from minidb.execution.kernels.registry import SCALARS, Scalar, scalar
 from minidb.sqlstate import DatabaseError
 
-
-
-
 scalar("lower")(str.lower)
 scalar("upper")(str.upper)
 scalar("length", "char_length", "character_length")(len)
