@@ -46,8 +46,9 @@ extensions = [
     for path in sources
 ]
 
-setup(
-    ext_modules=cythonize(
+def modules():
+    """The extension modules, translated to C."""
+    return cythonize(
         [*extensions, Extension(SHARED, [str(shared)], extra_compile_args=flags)],
         nthreads=JOBS,
         shared_utility_qualified_name=SHARED,
@@ -60,6 +61,11 @@ setup(
             "embedsignature": True,
             "binding": True,
         },
-    ),
+    )
+
+
+setup(
+    # `make` installs the metadata first and compiles in place afterwards, once.
+    ext_modules=[] if os.environ.get("BEDROCK_METADATA_ONLY") else modules(),
     options={"build_ext": {"parallel": JOBS, "inplace": True}},
 )

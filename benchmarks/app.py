@@ -1,4 +1,8 @@
-"""How soon a server is there: as a process (exec to ready) and in a test (`bedrock.run`)."""
+"""How soon a server is there: as a process (exec to ready) and in a test (`bedrock.run`).
+
+The first row is what an interpreter that only imports its event loop takes on this machine: what a
+server needs beyond that is its own.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,8 @@ ROUNDS = 9
 
 def run(bench: Bench) -> None:
     """The start-up figures of every component that is installed."""
+    bench.figure("python -c 'import uvloop'", statistics.median(
+        interpreter_ms() for _ in range(ROUNDS)), "ms")
     for found in components().values():
         milliseconds = statistics.median(exec_to_ready_ms(found) for _ in range(ROUNDS))
         bench.figure(f"{found.name}: exec to ready", milliseconds, "ms", at_most=150)
@@ -27,6 +33,13 @@ def run(bench: Bench) -> None:
         bedrock.run(found.name).stop()  # imports
         milliseconds = statistics.median(run_ms(found.name) for _ in range(ROUNDS))
         bench.figure(f"{found.name}: bedrock.run", milliseconds, "ms", at_most=5)
+
+
+def interpreter_ms() -> float:
+    """Python and its event loop, from exec to exit, in milliseconds."""
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import uvloop"], check=True)
+    return (time.perf_counter() - begun) * 1e3
 
 
 def exec_to_ready_ms(found: Component) -> float:

@@ -18,7 +18,7 @@ _HOMES = {
     "Server": "hdfs_sim.server",
 }
 
-__all__ = ["Client", "DataNode", "Namesystem", "Server"]  # noqa: F822
+__all__ = ["Client", "DataNode", "Namesystem", "Server"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""A client of a cluster: what WebHDFS on a DataNode, the shell and the benchmarks read and write by.
+"""A client of a cluster: what WebHDFS on a DataNode and the shell read and write by.
 
     client = await Client.connect(world, ("127.0.0.1", 8020), user="ada")
     async for data in client.read("/a", offset=0): ...
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from bedrock.codec.errors import Malformed
@@ -55,7 +56,7 @@ class BlockReader(Session):
         done = 0
         try:
             if not self._answered:
-                if len(data) < 1 or len(data) - 1 < data[0] and data[0] < 0x80:
+                if len(data) < 1 or (len(data) - 1 < data[0] and data[0] < 0x80):
                     return 0
                 answer, done = SCHEMA["BlockOpResponse"].decode_delimited(data)
                 self._answered = True
@@ -174,7 +175,7 @@ class Client:
             try:
                 assert self.world.net is not None
                 reader = await self.world.net.connect(
-                    lambda op=op: BlockReader(op), (node["id"]["ipAddr"], node["id"]["xferPort"]),
+                    partial(BlockReader, op), (node["id"]["ipAddr"], node["id"]["xferPort"]),
                     timeout_s=5.0)
                 async for data in reader:
                     data = data[skip:skip + length]

@@ -209,7 +209,7 @@ class ClientProtocol:
         if flag and not flag & (XATTR_REPLACE if exists else XATTR_CREATE):
             raise HdfsError(f"XAttr: {key[1]} {'already exists' if exists else 'does not exist'}. "
                             "The flag does not allow that.")
-        if not exists and len(xattrs) >= XATTRS_MAX or len(value) > XATTR_BYTES_MAX:
+        if (not exists and len(xattrs) >= XATTRS_MAX) or len(value) > XATTR_BYTES_MAX:
             raise HdfsError("too many extended attributes, or too large a one")
         self._set_xattrs(node, {**xattrs, key: value})
 
@@ -333,7 +333,7 @@ class ClientProtocol:
             block = self.namesystem.blocks.get(located["b"]["blockId"])
             for info in located["locs"]:
                 node = self.namenode.nodes.by_uuid.get(info["id"]["datanodeUuid"])
-                if block is not None and node in block.locations:
+                if block is not None and node is not None and node in block.locations:
                     blocks.mark_corrupt(node, block)
 
     # ------------------------------------------------------------------ the cluster

@@ -41,6 +41,7 @@ class DatanodeProtocol:
         ip = registration["datanodeID"]["ipAddr"]
         node = self.namenode.nodes.register(
             registration["datanodeID"], caller.host if ip in ("", "0.0.0.0") else ip)  # noqa: S104
+        node.session = caller
         node.rack = _rack_of(registration) or DEFAULT_RACK
         return {"registration": registration}
 
@@ -59,6 +60,7 @@ class DatanodeProtocol:
             return {"cmds": [{"cmdType": wire.REGISTER_COMMAND, "registerCmd": {}}],
                     "haStatus": status}
         self.namenode.nodes.heard(node)
+        node.session = caller
         for report in request["reports"]:
             node.capacity = report["capacity"]
             node.used = report["dfsUsed"]

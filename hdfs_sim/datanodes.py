@@ -35,6 +35,7 @@ class Datanode:
         self.capacity = self.used = self.remaining = 0
         self.xceivers = 0
         self.alive = False
+        self.session: Any = None  # of its last heartbeat
         self.heard_ns = 0
         self.heard_ms = 0
         self.has_reported = False
@@ -45,6 +46,11 @@ class Datanode:
 
     def __repr__(self) -> str:
         return f"<Datanode {self.ip}:{self.xfer_port}>"
+
+    @property
+    def suspect(self) -> bool:
+        """Its connection is gone, though it is not silent for long: better write elsewhere."""
+        return self.session is not None and self.session.link.closed
 
     def take_transfers(self) -> list[tuple[Block, list[Datanode]]]:
         """What to copy, removed."""

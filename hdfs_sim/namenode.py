@@ -23,7 +23,6 @@ from hdfs_sim.errors import InSafeMode
 from hdfs_sim.leases import Leases
 from hdfs_sim.namesystem import Namesystem
 from hdfs_sim.placement import Placement
-from hdfs_sim.tree import Block
 from hdfs_sim.writing import Writing
 
 log = logging.getLogger("hdfs_sim.namenode")
@@ -38,18 +37,16 @@ class NameNode:
         self.identity = identity.namenode(world)
         self.pool = self.identity["blockpoolID"]
         self.superuser = config.superuser or _current_user()
-        self.namesystem = Namesystem(world, superuser=self.superuser, on_removed=self._removed)
+        self.namesystem = Namesystem(world, superuser=self.superuser)
         self.nodes = Datanodes(world.clock, config.dead_after_s)
         placement = Placement(world.rand)
         self.blocks = BlockManager(
             self.namesystem.blocks, self.nodes, placement, world.clock,
             datanodes_expected=config.datanodes if self.namesystem.blocks else 0)
+        self.namesystem.on_removed = self.blocks.removed
         self.leases = Leases(world.clock, config.soft_lease_s, config.hard_lease_s)
         self.writing = Writing(
             world, self.namesystem, self.leases, self.blocks, self.nodes, placement)
-
-    def _removed(self, blocks: list[Block]) -> None:
-        self.blocks.removed(blocks)
 
     def need_writable(self, what: str) -> None:
         """InSafeMode unless the namespace may change now."""

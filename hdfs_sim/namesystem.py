@@ -40,7 +40,7 @@ SUPERGROUP = "supergroup"
 class Namesystem:
     """A namespace on `world.disk`, embeddable without any server.
 
-    on_removed   called with the blocks that no file holds any more
+    on_removed   called with the blocks that no file holds any more; set it after opening
     checkpoint_edits   edits after which `checkpoint_due` says so
     """
 
@@ -49,11 +49,10 @@ class Namesystem:
         world: World,
         *,
         superuser: str = "hdfs",
-        on_removed: Callable[[list[Block]], None] = lambda blocks: None,
         checkpoint_edits: int = 1_000_000,
     ):
         self.world = world
-        self.on_removed = on_removed
+        self.on_removed: Callable[[list[Block]], None] = lambda blocks: None
         self.checkpoint_edits = checkpoint_edits
         self.tree = Tree(Directory(ROOT_ID, "", 0o755, superuser, SUPERGROUP, 0))
         self.blocks: dict[int, Block] = {}

@@ -36,6 +36,7 @@ class Placement:
         candidates = [
             node for node in live
             if node not in existing and node not in excluded and node.remaining >= size
+            and not node.suspect
         ]
         self.rand.shuffle(candidates)
         racks = {node.rack for node in live}

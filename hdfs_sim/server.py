@@ -14,19 +14,21 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bedrock.net import Server as Listening
 from bedrock.net.http import HttpSession
 from bedrock.world import World
 from hdfs_sim.client_protocol import ClientProtocol
 from hdfs_sim.config import DatanodeConfig, HdfsConfig
-from hdfs_sim.datanode import DataNode
 from hdfs_sim.datanode_protocol import DatanodeProtocol
 from hdfs_sim.messages import CLIENT, DATANODE
 from hdfs_sim.namenode import NameNode
 from hdfs_sim.rpc_session import RpcSession, Service
 from hdfs_sim.webhdfs import namenode_router
+
+if TYPE_CHECKING:
+    from hdfs_sim.datanode import DataNode
 
 log = logging.getLogger("hdfs_sim")
 
@@ -81,9 +83,12 @@ class Server:
         while not self.ready and clock.now_ns() < deadline:
             await clock.sleep(0.01)
         if not self.ready:
-            log.warning("not all DataNodes have come; safe mode: %s", self.namenode.blocks.safe_mode)
+            log.warning("not all DataNodes have come; safe mode: %s",
+                        self.namenode.blocks.safe_mode)
 
     async def _start_within(self, number: int) -> None:
+        from hdfs_sim.datanode import DataNode  # a NameNode alone has no need of it
+
         node = DataNode(
             self.world.at(f"datanode{number}"),
             DatanodeConfig(
@@ -127,7 +132,7 @@ class Server:
         values = {
             "inodes": len(namesystem.tree.by_id), "blocks": len(namesystem.blocks),
             "live_datanodes": len(self.namenode.nodes.live()),
-            **{name: value for name, value in self.namenode.blocks.stats().items()}}
+            **self.namenode.blocks.stats()}
         for name, value in values.items():
             yield GaugeMetricFamily(
                 f"bedrock_hdfs_{name}", name.replace("_", " "), value=value)

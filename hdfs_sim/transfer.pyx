@@ -154,6 +154,7 @@ cdef class Xceiver(Session):
     # Receiving
     cdef Downstream mirror
     cdef bint mirror_lost
+    cdef list blame                # statuses of the nodes behind us once `mirror_lost`
     cdef object acks               # deque of Ack
     cdef list syncs                # Acks whose data is to be synced after this turn
     cdef int stage
@@ -262,6 +263,7 @@ cdef class Xceiver(Session):
         if self.replica.writer is not None:
             (<Xceiver>self.replica.writer).replaced()
         self.replica.writer = self
+        self.blame = [ERROR]
         self.mirror_lost = self.failed = self.ended = False
         self.state = WORKING
         if self.stage == wire.CLOSE_RECOVERY:
@@ -299,7 +301,14 @@ cdef class Xceiver(Session):
         elif bad:
             if mirror is not None:
                 mirror.link.abort("pipeline not set up")
-            self.answer(ERROR, firstBadLink=bad, message=f"{bad} failed")
+            # A client that does not look at the answer (hdfs-native) sends packets all the same;
+            # the ack of the first one names the node that failed.
+            names = [f"{t['id']['ipAddr']}:{t['id']['xferPort']}" for t in request["targets"]]
+            self.blame = [OK] * (names.index(bad) if bad in names else 0) + [ERROR]
+            self.mirror_lost = True
+            self.state = RECEIVING
+            self.link.write(SCHEMA["BlockOpResponse"].encode_delimited(
+                {"status": ERROR, "firstBadLink": bad, "message": f"{bad} failed"}))
         else:
             self.mirror = mirror
             self.state = RECEIVING
@@ -321,7 +330,7 @@ cdef class Xceiver(Session):
         ack.seqno = k.seqno
         ack.last = k.last
         if self.mirror_lost:
-            ack.beyond = [ERROR]
+            ack.beyond = self.blame
         elif self.mirror is None:
             ack.beyond = []
         self.acks.append(ack)

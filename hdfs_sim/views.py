@@ -75,7 +75,7 @@ def readable_nodes(block: Block, client: str) -> list[Datanode]:
     nodes = [node for node in block.locations if node.alive]
     if not block.complete:
         nodes += [n for n in block.pipeline if n.alive and n not in nodes]
-    return sorted(nodes, key=lambda node: node.ip != client)
+    return sorted(nodes, key=lambda node: (node.suspect, node.ip != client))
 
 
 def located_blocks(
@@ -88,7 +88,7 @@ def located_blocks(
     for block in file.blocks:
         is_last = block is file.blocks[-1]
         overlaps = start + block.length > offset and start < offset + length
-        if overlaps and block.length or is_last:
+        if (overlaps and block.length) or is_last:
             nodes = readable_nodes(block, client)
             located = located_block(pool, block, start, nodes,
                                     corrupt=not nodes and bool(block.corrupt))

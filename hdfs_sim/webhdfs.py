@@ -118,12 +118,17 @@ def _acl(answer: dict[str, Any]) -> Any:
     status = answer["result"]
     entries = [
         f"{ACL_SCOPES[e['scope']]}{ACL_TYPES[e['type']]}:{e['name'] or ''}:"
-        f"{''.join(c if e['permissions'] & bit else '-' for c, bit in zip('rwx', (4, 2, 1)))}"
+        + letters(e["permissions"])
         for e in status["entries"]]
     return {"AclStatus": {
         "entries": entries, "owner": status["owner"], "group": status["group"],
         "permission": format(status["permission"]["perm"], "o"),
         "stickyBit": status["sticky"]}}
+
+
+def letters(permissions: int) -> str:
+    """rwx of three bits."""
+    return "".join(c if permissions & bit else "-" for c, bit in (("r", 4), ("w", 2), ("x", 1)))
 
 
 def _stats(answer: dict[str, Any]) -> Any:
@@ -296,7 +301,7 @@ class WebHdfs:
         return self._redirect(path, query, self._any())
 
     def _any(self) -> Datanode:
-        live = self.namenode.nodes.live()
+        live = [node for node in self.namenode.nodes.live() if not node.suspect]
         if not live:
             raise HdfsError("Failed to find datanode, suggest to check cluster health.")
         return self.namenode.world.rand.choice(live)

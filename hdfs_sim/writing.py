@@ -272,11 +272,11 @@ class Writing:
         """Bring a file to an end whose writer is gone; True if it is closed already."""
         assert file.client is not None
         last = file.blocks[-1] if file.blocks else None
-        if last is not None and not last.complete and not last.pipeline and not last.locations:
+        if (last is not None and not last.complete and last.length == 0
+                and not last.pipeline and not last.locations):
             # It was allocated, but nothing is known to be anywhere.
-            if last.length == 0:
-                self.namesystem.abandon_block(file, last)
-                last = None
+            self.namesystem.abandon_block(file, last)
+            last = None
         if last is None or last.complete:
             self._close(file)
             return True

@@ -7,13 +7,14 @@
 5. A log reaches its recovery point.
 
 What lies behind the recovery point and is no batch is what an interrupted write leaves: a restart
-cuts it off, so it is harmless.  So is a missing index: it is made anew.
+cuts it off, so it is harmless.  So is whatever is wrong with the indexes of a segment that reaches
+beyond the recovery point: they are made anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bedrock.codec.errors import Malformed
 from bedrock.storage.errors import Damaged, Finding
@@ -49,7 +50,7 @@ def check(disk: Disk) -> Iterator[Finding]:
 
 def _check_partition(disk: Disk, logs: list[str], recovery_point: int) -> Iterator[Finding]:
     expected: int | None = None
-    for name in logs:
+    for number, name in enumerate(logs):
         base = int(name.rpartition("/")[2][: -len(LOG)])
         if expected is not None and base != expected:
             yield Finding(name, 0, f"begins at offset {base}, the one before ends at {expected}")
@@ -70,20 +71,20 @@ def _check_partition(disk: Disk, logs: list[str], recovery_point: int) -> Iterat
             yield Finding(name, scanner.position, scanner.why, expected >= recovery_point)
             if expected >= recovery_point:
                 return
-        yield from _check_index(disk, name[: -len(LOG)] + OFFSETS, base, 8, _inverse(offsets))
-        yield from _check_index(disk, name[: -len(LOG)] + TIMES, base, 12, times)
+        trusted = number + 1 < len(logs) and expected <= recovery_point
+        positions = {last: position for position, last in offsets.items()}
+        for suffix, width, truth in ((OFFSETS, 8, positions), (TIMES, 12, times)):
+            index = name[: -len(LOG)] + suffix
+            for offset, why in _check_index(disk, index, base, width, truth):
+                yield Finding(index, offset, why, not trusted)
     if expected is not None and expected < recovery_point:
         why = f"ends at offset {expected}, {recovery_point} was durable"
         yield Finding(logs[-1], size, why)
 
 
-def _inverse(offsets: dict[int, int]) -> dict[int, int]:
-    return {last: position for position, last in offsets.items()}
-
-
 def _check_index(
-    disk: Disk, name: str, base: int, width: int, truth: dict[int, Any]
-) -> Iterator[Finding]:
+    disk: Disk, name: str, base: int, width: int, truth: dict[int, int]
+) -> Iterator[tuple[int, str]]:
     """Compare an index with the batches: offset -> position, or offset -> timestamp."""
     index = Index(base, width)
     try:
@@ -91,10 +92,9 @@ def _check_index(
     except FileNotFoundError:
         return
     except Malformed as exc:
-        yield Finding(name, 0, str(exc), True)
+        yield 0, str(exc)
         return
     for number, (key, value) in enumerate(index):
         offset, claim = (key, value) if width == 8 else (value, key)
         if truth.get(offset) != claim:
-            why = f"offset {offset} is at {truth.get(offset)}, not {claim}"
-            yield Finding(name, number * width, why)
+            yield number * width, f"offset {offset} is at {truth.get(offset)}, not {claim}"

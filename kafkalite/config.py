@@ -64,7 +64,7 @@ BROKER_OPTIONS: dict[str, tuple[ConfigType, Callable[[KafkaConfig], Any]]] = {
     "group.max.session.timeout.ms": (ConfigType.INT, lambda c: c.group_max_session_timeout_ms),
 }
 
-COMPONENT = Component(  # noqa: S604 - `shell` names a class
+COMPONENT = Component(
     name="kafkalite",
     speaks="the Kafka protocol",
     config=KafkaConfig,

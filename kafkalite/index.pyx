@@ -88,7 +88,7 @@ cdef class Index:
             yield self.entries[i].key, self.entries[i].value
 
     def save(self, disk, name: str) -> None:
-        """Write the entries that the file does not have yet."""
+        """Write the entries that the file does not have yet; a first time, all or nothing."""
         cdef Py_ssize_t i
         cdef char* p
         cdef Buf out = Buf()
@@ -103,10 +103,11 @@ cdef class Index:
                 set64(p, self.entries[i].key)
                 set32(p + 8, <int32_t>(self.entries[i].value - self.base))
             out.n += self.width
-        with disk.open(name, "rw") as file:
-            if self.saved == 0:
-                file.truncate(0)
-            file.write_at(self.saved * self.width, bytes(out))
+        if self.saved == 0:
+            disk.replace(name, bytes(out))
+        else:
+            with disk.open(name, "rw") as file:
+                file.write_at(self.saved * self.width, bytes(out))
         self.saved = self.n
 
     def load(self, const unsigned char[::1] data not None) -> None:

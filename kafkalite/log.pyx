@@ -107,7 +107,6 @@ cdef class Log:
             self.segments.append(segment)
             if i + 1 < len(bases) and bases[i + 1] <= recovery_point:
                 segment.load(size)
-                segment.synced = True
                 if segment.next_offset > bases[i + 1]:
                     raise Damaged(segment.file_name, size,
                                   f"holds offsets of the segment at {bases[i + 1]}")

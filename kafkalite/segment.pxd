@@ -29,7 +29,8 @@ cdef class Segment:
     cdef readonly int64_t max_timestamp
     cdef readonly int64_t created_ms
     cdef readonly File file
-    cdef public bint synced            # nothing was written since the last sync
+    cdef readonly bint synced          # nothing was written since the last sync
+    cdef readonly bint sealed          # it will not change any more
 
     cdef int64_t allocated
     cdef int64_t unindexed             # bytes since the last index entry
@@ -40,5 +41,6 @@ cdef class Segment:
     cdef int reserve(self, int64_t n) except -1
     cdef int note(self, const Header* h, int64_t base_offset) except -1
     cdef int header_at(self, int64_t position, Header* h) except -1
+    cdef int check_header(self, const char* p, int64_t n, int64_t position, Header* h) except -1
     cdef int64_t locate(self, int64_t offset) except -1
     cdef int64_t cut(self, int64_t start, int64_t max_bytes, int64_t limit) except -1

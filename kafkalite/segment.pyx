@@ -7,7 +7,7 @@
 The last segment of a log is the active one; the others are sealed and never change.
 
 Invariants:
-1. Batches lie back to back from position 0 and their offsets grow.
+1. Batches lie back to back from position 0, and their offsets are dense from `base` on.
 2. `size` bytes of the file's room were taken before a batch of them was accepted (`reserve`), so a
    full disk is met before anything is promised.
 """
@@ -25,6 +25,7 @@ LOG, OFFSETS, TIMES, SNAPSHOT = ".log", ".index", ".timeindex", ".snapshot"
 
 cdef enum:
     SCAN_BYTES = 1 << 20               # read at once by a scanner
+    WINDOW_BYTES = 6 << 10             # read at once to find a batch: an index interval and more
     ROOM_MIN = 64 << 10                # taken ahead of need: doubled from here ...
     ROOM_MAX = 16 << 20                # ... to here
 
@@ -155,8 +156,8 @@ cdef class Segment:
         cdef Header h
         cdef Scanner scanner = Scanner(self.file, 0, size)
         while scanner.next(&h) is not NULL:
-            if h.base_offset < self.next_offset:
-                return f"offset {h.base_offset} after {self.next_offset - 1}"
+            if h.base_offset != self.next_offset:
+                return f"offset {h.base_offset} where {self.next_offset} should be"
             self.note(&h, h.base_offset)
             if producers is not None and h.producer_id >= 0 and not h.attributes & CONTROL_BIT:
                 producers.update(&h, h.base_offset)
@@ -186,6 +187,7 @@ cdef class Segment:
             if scanner.why is not None:
                 raise Malformed(scanner.why)
             self.size = size
+            self.sealed = self.synced = True
         except (FileNotFoundError, Malformed):
             self.rebuild(size)
 
@@ -203,11 +205,12 @@ cdef class Segment:
 
     def save_indexes(self) -> None:
         """Write the indexes; on a full disk they stay in memory, and are made anew on a start."""
-        try:
-            self.offsets.save(self.disk, self.name + OFFSETS)
-            self.times.save(self.disk, self.name + TIMES)
-        except DiskFull:
-            pass
+        for index, suffix in ((self.offsets, OFFSETS), (self.times, TIMES)):
+            try:
+                index.save(self.disk, self.name + suffix)
+            except DiskFull:
+                if self.disk.exists(self.name + suffix):
+                    self.disk.remove(self.name + suffix)
 
     def seal(self) -> None:
         """No batch will be added: complete the indexes and give back the room not used."""
@@ -215,6 +218,8 @@ cdef class Segment:
         self.save_indexes()
         self.file.truncate(self.size)
         self.allocated = self.size
+        self.sealed = True
+        self.synced = False
 
     def cut_at(self, int64_t size) -> None:
         """Drop what follows the first `size` bytes of the file."""
@@ -222,10 +227,15 @@ cdef class Segment:
         self.synced = False
 
     def sync(self) -> None:
-        """Make the batches durable."""
-        if not self.synced:
-            self.file.sync()
-            self.synced = True
+        """Make the batches durable, and the indexes of a sealed segment: they will be trusted."""
+        if self.synced:
+            return
+        self.file.sync()
+        for suffix in (OFFSETS, TIMES) if self.sealed else ():
+            if self.disk.exists(self.name + suffix):
+                with self.disk.open(self.name + suffix, "rw") as file:
+                    file.sync()
+        self.synced = True
 
     def remove(self) -> None:
         """Delete the files.  Replies that are still being sent keep the open one."""
@@ -236,9 +246,13 @@ cdef class Segment:
     cdef int header_at(self, int64_t position, Header* h) except -1:
         """Read the header of the batch at `position`; Damaged if there is none."""
         cdef char[HEADER] raw
-        if self.file.read_into(raw, HEADER, position) < HEADER:
+        return self.check_header(raw, self.file.read_into(raw, HEADER, position), position, h)
+
+    cdef int check_header(self, const char* p, int64_t n, int64_t position, Header* h) except -1:
+        """The header in the n bytes at p, which were read from `position`."""
+        if n < HEADER:
             raise Damaged(self.file_name, position, "no batch where one was")
-        read_header(raw, h)
+        read_header(p, h)
         if h.total < HEADER or h.total > self.size - position:
             raise Damaged(self.file_name, position, f"a batch of {h.total} bytes")
         return 0
@@ -246,10 +260,15 @@ cdef class Segment:
     cdef int64_t locate(self, int64_t offset) except -1:
         """Position of the batch that holds `offset`, or of the first one beyond it."""
         cdef Header h
+        cdef char[WINDOW_BYTES] window
+        cdef int64_t start = 0, got = 0
         cdef Py_ssize_t i = self.offsets.at_or_below(offset)
         cdef int64_t position = self.offsets.entries[i].value if i >= 0 else 0
         while position < self.size:
-            self.header_at(position, &h)
+            if position + HEADER > start + got:
+                start = position
+                got = self.file.read_into(window, WINDOW_BYTES, start)
+            self.check_header(window + (position - start), start + got - position, position, &h)
             if h.base_offset + h.last_delta >= offset:
                 break
             position += h.total

@@ -393,7 +393,8 @@ cdef class Replay:
         """Behind an annotation that is not ours (or is a torn one of ours)."""
         data = self.file.read_at(at, 1024)
         i = data.find(b"\n")
-        if data.startswith(b"#bedrock ") or i < 0:
+        # A zero byte: the beginning of one of ours reached the disk, and its end did.
+        if data.startswith(b"#bedrock ") or i < 0 or b"\0" in data[:i]:
             self.why = "annotation not readable"
             return -1
         return at + i + 1

@@ -5,10 +5,9 @@ import hmac
 from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport IN_MULTI, REPLY_OFF, REPLY_SKIP, SUBSCRIBED, UNAUTHENTICATED, Client, \
-    Store, define
+from kvstore.engine cimport IN_MULTI, REPLY_OFF, REPLY_SKIP, SUBSCRIBED, Client, define
 from kvstore.engine import command
-from kvstore.resp cimport Args, is_word, put_array, put_bulk, put_ok
+from kvstore.resp cimport Args, put_array, put_bulk, put_ok
 from kvstore.resp import ReplyError, Simple, Verbatim
 from kvstore.strings cimport int_of
 from kvstore.version import REDIS_VERSION

@@ -54,6 +54,7 @@ cdef class Client:
     cdef readonly uint64_t id
     cdef public bytes name
     cdef Command command               # being run
+    cdef bint pushed                   # it answered with pushes, which CLIENT REPLY leaves alone
     cdef Buf reply                     # of the Python handler being run
     cdef public list queue             # of (Command, Args) between MULTI and EXEC, or None
     cdef public bint spoiled           # a queued command was refused

@@ -21,6 +21,7 @@ from cpython.object cimport PyObject
 
 from kvstore.commands import ROWS
 from kvstore.hashtable cimport seed_hash
+from kvstore.keyspace cimport EVENT_GENERIC, EVENT_LIST, as_arg
 from kvstore.resp cimport is_word, put_error, put_object, put_request
 from kvstore.resp import ReplyError, decode
 
@@ -174,8 +175,21 @@ cdef class Client:
             self.gate &= ~SUBSCRIBED
 
     def reply_with(self, data: bytes) -> None:
-        """A Python handler's reply as bytes, when it is more than one value."""
+        """Confirmations of a subscription: more than one, and pushes, not replies."""
         self.reply.write(data)
+        self.pushed = True
+
+    def store_list(self, key: bytes, elements: list[bytes]) -> None:
+        """Keep elements as a list at a key; nothing is kept of none (SORT STORE)."""
+        from kvstore.lists import List
+
+        cdef Arg arg = as_arg(key)
+        if elements:
+            self.db.set(&arg, List.of(elements), False)
+            self.db.changed(&arg, EVENT_LIST, "sortstore")
+        elif self.db.find(&arg) is not None:
+            self.db.delete(&arg)
+            self.db.changed(&arg, EVENT_GENERIC, "del")
 
     def push(self, data: bytes) -> None:
         """Send something that is not the reply to a request."""
@@ -328,7 +342,7 @@ cdef class Store:
         if c.gate & IN_MULTI and not command.flags & UNQUEUED:
             if command.flags & NO_MULTI:
                 return self.refuse(c, command, out, ReplyError(
-                    f"ERR {command.row.name.upper()} is not allowed in transactions"))
+                    "ERR Command not allowed inside a transaction"))
             if command.subcommands is not None and a.n > 1:
                 try:
                     self.check_subcommand(command, a)
@@ -336,13 +350,11 @@ cdef class Store:
                     return self.refuse(c, command, out, error)
             c.queue.append((command, a.copy()))
             return out.put(b"+QUEUED\r\n", 9)
-        if c.gate & REPLY_SKIP:
-            c.gate &= ~REPLY_SKIP
-            self.call(c, command, a, out)
-            out.n = mark
-            return 0
+        cdef bint skip = c.gate & REPLY_SKIP
+        c.gate &= ~REPLY_SKIP
+        c.pushed = False
         self.call(c, command, a, out)
-        if c.gate & REPLY_OFF:
+        if (skip or c.gate & REPLY_OFF) and not c.pushed:
             out.n = mark
         return 0
 

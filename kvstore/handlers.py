@@ -6,8 +6,8 @@ Importing a module binds its handlers to their rows; the engine does so when a s
 from importlib import import_module
 
 MODULES = (
-    "strings", "lists", "hashes", "sets", "zsets", "zset_ranges", "zset_algebra", "keys", "multi",
-    "connection", "pubsub", "info", "introspection", "admin",
+    "strings", "bits", "lcs", "lists", "hashes", "sets", "zsets", "zset_ranges", "zset_algebra",
+    "keys", "sorting", "multi", "connection", "pubsub", "info", "introspection", "admin",
 )
 
 

@@ -5,6 +5,8 @@ Small ones are packed in one run of memory and keep the order of insertion ("lis
 table and stays one ("hashtable").
 """
 
+from sys import getsizeof
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t
@@ -13,7 +15,7 @@ from bedrock.net.buf cimport Buf
 from bedrock.world.rand cimport Rand
 from kvstore.engine cimport Client, define
 from kvstore.hashtable cimport Slot
-from kvstore.keyspace cimport EVENT_HASH, HASH
+from kvstore.keyspace cimport EVENT_HASH, HASH, as_arg
 from kvstore.resp cimport Args, format_int, format_long_double, is_word, parse_int, \
     parse_long_double, put_array, put_bulk, put_bytes, put_int, put_map, put_nil, put_ok
 from kvstore.resp import ReplyError
@@ -43,6 +45,19 @@ cdef class Hash(Value):
         while self.next(&at, &field, &value):
             copy.set(&field, &value, INT64_MAX, INT64_MAX)
         return copy
+
+    def field(self, name: bytes) -> bytes | None:
+        """The value of a field, None without it."""
+        cdef Arg arg = as_arg(name)
+        cdef Arg value
+        return PyBytes_FromStringAndSize(value.p, value.n) if self.get(&arg, &value) else None
+
+    @property
+    def memory(self) -> int:
+        """Bytes it takes."""
+        if self.small is not None:
+            return self.small.cap
+        return self.big.memory + sum([getsizeof(f) + getsizeof(v) for f, v in all_pairs(self)])
 
     cdef bint get(self, const Arg* field, Arg* value) noexcept:
         cdef Py_ssize_t at
@@ -322,12 +337,12 @@ cdef tuple random_pair(Hash value, Rand rand):
 
 
 cdef int hrandfield(Client c, Args a, Buf out) except -1:
+    cdef Py_ssize_t _i
     cdef Hash value
     cdef Rand rand = c.store.keyspace.rand
     cdef int64_t count
     cdef bint with_values = a.n == 4 and is_word(&a.v[3], "withvalues")
     cdef list chosen
-    cdef int64_t i
     if a.n > 4 or (a.n == 4 and not with_values):
         raise ReplyError("ERR syntax error")
     if a.n == 2:
@@ -345,7 +360,7 @@ cdef int hrandfield(Client c, Args a, Buf out) except -1:
         # With repetition: exactly as many as asked for, written as they are drawn.
         put_array(out, -count * (2 if with_values and c.resp == 2 else 1))
         chosen = all_pairs(value) if value.big is None else None
-        for i in range(-count):
+        for _i in range(-count):
             pair = chosen[<Py_ssize_t>rand.below(len(chosen))] if chosen is not None \
                 else random_pair(value, rand)
             put_pair(c, pair, with_values, out)

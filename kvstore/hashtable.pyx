@@ -110,6 +110,11 @@ cdef class HashTable:
     def __len__(self) -> int:
         return self.used
 
+    @property
+    def memory(self) -> int:
+        """Bytes of the table itself, keys and values not counted."""
+        return self.end * sizeof(Slot)
+
     cdef Slot* find_hash(self, uint64_t h, const char* p, Py_ssize_t n) noexcept:
         cdef Slot* slot
         if self.used == 0:
@@ -242,10 +247,11 @@ cdef class HashTable:
 
     cdef Slot* any(self, Rand rand) noexcept:
         """A random slot in use (uniform up to the lengths of gaps); NULL when empty."""
-        cdef size_t tries, at
+        cdef Py_ssize_t _tries
+        cdef size_t at
         if self.used == 0:
             return NULL
-        for tries in range(64):
+        for _tries in range(64):
             at = rand.next() % self.end
             if self.slots[at].key is not NULL:
                 return &self.slots[at]

@@ -91,7 +91,7 @@ def memory(store: Any) -> dict[str, Any]:
 def persistence(store: Any) -> dict[str, Any]:
     """The append-only file."""
     aof = store.aof
-    facts = {
+    facts: dict[str, Any] = {
         "loading": int(store.keyspace.loading),
         "aof_enabled": int(aof is not None),
         "aof_rewrite_in_progress": 0,

@@ -44,7 +44,7 @@ def show_spec(spec: KeySpec) -> dict[bytes, Any]:
     if spec.keyword:
         begin = {b"keyword": spec.keyword.encode(), b"startfrom": spec.start}
     else:
-        begin = {b"index": spec.index}
+        begin = {b"index": spec.begin}
     if spec.count_at >= 0:
         find = {b"keynumidx": spec.count_at, b"firstkey": spec.first, b"keystep": spec.step}
     else:

@@ -16,7 +16,7 @@ Invariants:
 3. Nothing expires while the log is replayed: the log says when keys died.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, \
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, \
     PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
@@ -135,16 +135,17 @@ cdef class Keyspace:
 
         budget: rounds at most, so that a turn stays short.  Returns the keys removed.
         """
+        cdef Py_ssize_t _i
         cdef Database db
         cdef Slot* slot
         cdef Slot* dead
         cdef int64_t at
-        cdef int i, gone, total = 0
+        cdef int gone, total = 0
         for db in self.databases:
             while budget > 0 and db.expires.used:
                 budget -= 1
                 gone = 0
-                for i in range(min(<size_t>SAMPLE, db.expires.used)):
+                for _i in range(min(<size_t>SAMPLE, db.expires.used)):
                     slot = db.expires.any(self.rand)
                     if slot is NULL:
                         break

@@ -16,12 +16,12 @@ from kvstore.commands import ROWS, Row
 class KeySpec(NamedTuple):
     """One specification.
 
-    index or keyword  where to begin: a word's number, or behind a word found from `start` on
+    begin or keyword  where to begin: a word's number, or behind a word found from `start` on
     last, step, limit a range of keys; or, with `count_at` >= 0, a number of keys
     flags             RO, RW, OW, RM and what is done: ACCESS, UPDATE, INSERT, DELETE
     """
 
-    index: int
+    begin: int
     keyword: str
     start: int
     last: int
@@ -34,8 +34,9 @@ class KeySpec(NamedTuple):
 
 @cache
 def key_specs(row: Row) -> tuple[KeySpec, ...]:
-    """The specifications of a row."""
-    return tuple(_parse(text.split()) for text in row.keys.split(";") if text.strip())
+    """The specifications of a row; `?:?` (anywhere: SORT's patterns) is none."""
+    texts = [text for text in row.keys.split(";") if text.strip() and "?" not in text]
+    return tuple(_parse(text.split()) for text in texts)
 
 
 def _parse(words: list[str]) -> KeySpec:
@@ -58,7 +59,7 @@ def _parse(words: list[str]) -> KeySpec:
 def keys_of(name: str, words: list[bytes]) -> Iterator[tuple[bytes, tuple[str, ...]]]:
     """(key, flags) of each key in a request, its name included in words."""
     for spec in key_specs(ROWS[name]):
-        begin = spec.index
+        begin = spec.begin
         if spec.keyword:
             upper = [word.upper() for word in words]
             if spec.keyword.encode() not in upper[spec.start :]:
@@ -80,9 +81,9 @@ def keys_of(name: str, words: list[bytes]) -> Iterator[tuple[bytes, tuple[str, .
 
 def legacy_range(row: Row) -> tuple[int, int, int]:
     """(first, last, step) as COMMAND showed keys before there were specifications."""
-    specs = [spec for spec in key_specs(row) if spec.index > 0 and spec.count_at < 0]
+    specs = [spec for spec in key_specs(row) if spec.begin > 0 and spec.count_at < 0]
     if not specs:
         return 0, 0, 0
-    first = min(spec.index for spec in specs)
-    lasts = [spec.last if spec.last < 0 else spec.index + spec.last for spec in specs]
+    first = min(spec.begin for spec in specs)
+    lasts = [spec.last if spec.last < 0 else spec.begin + spec.last for spec in specs]
     return first, (-1 if min(lasts) < 0 else max(lasts)), specs[0].step

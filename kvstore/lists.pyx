@@ -8,6 +8,8 @@ removing in the middle moves the shorter side.  OBJECT ENCODING answers "quickli
 7.0 has for every list.
 """
 
+from sys import getsizeof
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdint cimport int64_t
@@ -48,6 +50,25 @@ cdef class List(Value):
         for i in range(self.n):
             copy.push(self.at(i), False)
         return copy
+
+    def elements(self) -> list[bytes]:
+        """All elements from left to right."""
+        return [self.at(i) for i in range(self.n)]
+
+    @staticmethod
+    def of(elements) -> List:
+        """A list of bytes objects."""
+        cdef List value = List()
+        for element in elements:
+            value.push(element, False)
+        return value
+
+    @property
+    def memory(self) -> int:
+        """Bytes it takes."""
+        cdef Py_ssize_t i
+        return self.cap * sizeof(PyObject*) + sum(
+            [getsizeof(self.at(i)) for i in range(self.n)])
 
     cdef bytes at(self, Py_ssize_t i):
         return <bytes>self.ring[(self.head + i) & (self.cap - 1)]
@@ -178,10 +199,10 @@ cdef int after_pop(Client c, const Arg* key, List value, bint left) except -1:
 cdef int pop_many(Client c, const Arg* key, List value, int64_t count, bint left,
                   Buf out) except -1:
     """Up to count elements as an array."""
-    cdef int64_t i
+    cdef Py_ssize_t _i
     count = min(count, value.n)
     put_array(out, count)
-    for i in range(count):
+    for _i in range(count):
         put_bytes(out, value.pop(left))
     return after_pop(c, key, value, left)
 
@@ -253,8 +274,9 @@ cdef int lrange(Client c, Args a, Buf out) except -1:
 
 
 cdef int lpos(Client c, Args a, Buf out) except -1:
+    cdef Py_ssize_t _k
     cdef int64_t rank = 1, count = -1, maxlen = 0, found = 0
-    cdef Py_ssize_t i, k, step
+    cdef Py_ssize_t i, step
     cdef List value
     cdef list places = []
     for i in range(3, a.n, 2):
@@ -280,7 +302,7 @@ cdef int lpos(Client c, Args a, Buf out) except -1:
     if value is not None:
         step = 1 if rank > 0 else -1
         i = 0 if rank > 0 else value.n - 1
-        for k in range(min(value.n, maxlen) if maxlen else value.n):
+        for _k in range(min(value.n, maxlen) if maxlen else value.n):
             if value.equals(i, &a.v[2]):
                 found += 1
                 if found >= rank * step:
@@ -358,18 +380,19 @@ cdef int lrem(Client c, Args a, Buf out) except -1:
 
 
 cdef int ltrim(Client c, Args a, Buf out) except -1:
+    cdef Py_ssize_t _i
     cdef int64_t start = int_of(&a.v[2])
     cdef int64_t stop = int_of(&a.v[3])
-    cdef int64_t i, behind
+    cdef int64_t behind
     cdef List value = <List>c.db.find_kind(&a.v[1], LIST)
     if value is None:
         return put_ok(out)
     if not clamp_range(&start, &stop, value.n):
         start, stop = value.n, value.n - 1
     behind = value.n - 1 - stop
-    for i in range(start):
+    for _i in range(start):
         value.pop(True)
-    for i in range(behind):
+    for _i in range(behind):
         value.pop(False)
     c.db.changed(&a.v[1], EVENT_LIST, "ltrim")
     c.db.drop_if_empty(&a.v[1], value)

@@ -78,21 +78,22 @@ cdef class Packed:
 
     cdef int erase(self, Py_ssize_t at, Py_ssize_t entries) except -1:
         cdef Arg entry
-        cdef Py_ssize_t i, end = at
-        for i in range(entries):
+        cdef Py_ssize_t _i, end = at
+        for _i in range(entries):
             end = self.read(end, &entry)
         self.splice(at, end - at, 0)
         self.count -= entries
         return 0
 
     cdef Py_ssize_t find(self, const Arg* wanted, Py_ssize_t step) noexcept:
+        cdef Py_ssize_t _i
         cdef Arg entry
-        cdef Py_ssize_t at = 0, here, i
+        cdef Py_ssize_t at = 0, here
         while at < self.n:
             here = at
             at = self.read(at, &entry)
             if entry.n == wanted.n and memcmp(entry.p, wanted.p, entry.n) == 0:
                 return here
-            for i in range(step - 1):
+            for _i in range(step - 1):
                 at = self.read(at, &entry)
         return -1

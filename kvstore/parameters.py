@@ -1,7 +1,8 @@
 """Parameters: what CONFIG GET and CONFIG SET know, under the names Redis has for them.
 
-A parameter is listed here only if something obeys it, or if it states a fact about this server
-(clients read `save` and `databases` before they start).
+A parameter is listed here only if something obeys it, if it states a fact about this server
+(clients read `save` and `databases` before they start), or if it tunes a representation that has no
+such knob here and clients set it unasked (`list-compress-depth`, `list-max-listpack-size`).
 """
 
 from __future__ import annotations
@@ -61,6 +62,13 @@ def show_events(bits: int) -> str:
     return letters
 
 
+def parse_save(text: str) -> str:
+    """When to save an RDB file: never is all there is."""
+    if text.strip('"'):
+        raise ValueError("this server keeps its data in the append-only file only")
+    return ""
+
+
 def parse_sync(text: str) -> str:
     """When the append-only file is synced."""
     if text.lower() not in ("always", "everysec", "no"):
@@ -80,6 +88,7 @@ INTEGER = Kind(parse_integer, str)
 MEMORY = Kind(parse_memory, str)
 TEXT = Kind(str, str)
 EVENTS = Kind(parse_events, show_events)
+SAVE = Kind(parse_save, str)
 SYNC = Kind(parse_sync, str)
 
 
@@ -111,6 +120,7 @@ TABLE = [
     ),
     Parameter("hash-max-listpack-value", INTEGER, 64, alias="hash-max-ziplist-value"),
     Parameter("hz", INTEGER, 10, low=1, high=500),
+    Parameter("list-compress-depth", INTEGER, 0),
     Parameter("list-max-listpack-size", INTEGER, -2, low=-5, alias="list-max-ziplist-size"),
     Parameter("maxclients", INTEGER, 10_000, low=1, fixed=True),
     Parameter("maxmemory", MEMORY, 0, fixed=True),
@@ -118,7 +128,7 @@ TABLE = [
     Parameter("port", INTEGER, 0, fixed=True),
     Parameter("proto-max-bulk-len", MEMORY, 512 << 20, low=1 << 20),
     Parameter("requirepass", TEXT, ""),
-    Parameter("save", TEXT, "", fixed=True),
+    Parameter("save", SAVE, ""),
     Parameter("set-max-intset-entries", INTEGER, 512),
     Parameter("slowlog-log-slower-than", INTEGER, 10_000, low=-1),
     Parameter("slowlog-max-len", INTEGER, 128),

@@ -28,6 +28,9 @@ KINDS = {
 }
 
 
+NOTHING: list[Any] = [None]  # what unsubscribing from nothing is confirmed with
+
+
 class PubSub:
     """Who listens to what.
 
@@ -102,7 +105,7 @@ class PubSub:
         table = getattr(self, kind)
         mine = getattr(client, kind) or {}
         reply = b""
-        for name in names or list(mine) or [None]:
+        for name in names or [*mine] or NOTHING:
             if name in mine:
                 del mine[name]
                 del table[name][client]

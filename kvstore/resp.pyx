@@ -60,7 +60,6 @@ cdef class Args:
     @staticmethod
     def of(*words) -> Args:
         """Args that own their bytes, from str, bytes, int or float."""
-        cdef Buf buf = Buf()
         cdef list parts = [encoded(word) for word in words]
         cdef Args args = Args()
         cdef size_t at = 0
@@ -287,8 +286,8 @@ def is_hex(text: bytes) -> bool:
 cdef bint is_word(const Arg* arg, const char* word) noexcept:
     cdef Py_ssize_t i
     for i in range(arg.n):
-        # Letters differ by one bit; digits and - have it set already.
-        if (arg.p[i] | 0x20) != word[i] or word[i] == 0:
+        if (arg.p[i] | 0x20 if c'A' <= arg.p[i] <= c'Z' else arg.p[i]) != word[i] \
+                or word[i] == 0:
             return False
     return word[arg.n] == 0
 
@@ -331,9 +330,9 @@ cdef bint parse_int(const char* p, Py_ssize_t n, int64_t* value) noexcept:
 
 
 cdef bint parse_double(const char* p, Py_ssize_t n, double* value) noexcept:
-    cdef char[128] text
+    cdef char[1024] text
     cdef char* end
-    if n <= 0 or n >= 128 or p[0] in b" \t\n\r\v\f":
+    if n <= 0 or n >= 1024 or p[0] in b" \t\n\r\v\f":
         return False
     memcpy(text, p, n)
     text[n] = 0

@@ -4,13 +4,15 @@ A set is one hash table.  While all members are numbers and no more than `set-ma
 OBJECT ENCODING calls it "intset" and it is listed in numeric order; then "hashtable", for good.
 """
 
+from sys import getsizeof
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport INT64_MAX, uint64_t
 
 from bedrock.net.buf cimport Buf
 from bedrock.world.rand cimport Rand
 from kvstore.engine cimport Client, define
-from kvstore.hashtable cimport Slot, hash_of
+from kvstore.hashtable cimport hash_of
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_SET, SET, as_arg
 from kvstore.resp cimport Args, is_word, parse_int, put_array, put_bytes, put_int, put_nil, put_set
 from kvstore.resp import ReplyError
@@ -36,6 +38,15 @@ cdef class Set(Value):
             copy.table.add_bytes(member)
         copy.integers = self.integers
         return copy
+
+    def elements(self) -> list[bytes]:
+        """All members."""
+        return self.members()
+
+    @property
+    def memory(self) -> int:
+        """Bytes it takes."""
+        return self.table.memory + sum([getsizeof(m) for m in self.members()])
 
     cdef bint add(self, const Arg* member, int64_t max_integers) except -1:
         """True if the member is new."""
@@ -115,8 +126,8 @@ cdef int smove(Client c, Args a, Buf out) except -1:
     if target is None:
         target = Set()
         c.db.set(&a.v[2], target, False)
-    add_member(c, target, &a.v[3])
-    c.db.changed(&a.v[2], EVENT_SET, "sadd")
+    if add_member(c, target, &a.v[3]):
+        c.db.changed(&a.v[2], EVENT_SET, "sadd")
     return put_int(out, 1)
 
 
@@ -208,9 +219,10 @@ cdef int spop(Client c, Args a, Buf out) except -1:
 
 
 cdef int srandmember(Client c, Args a, Buf out) except -1:
+    cdef Py_ssize_t _i
     cdef Rand rand = c.store.keyspace.rand
     cdef Set value
-    cdef int64_t count, i
+    cdef int64_t count
     cdef list chosen
     if a.n > 3:
         raise ReplyError("ERR syntax error")
@@ -228,7 +240,7 @@ cdef int srandmember(Client c, Args a, Buf out) except -1:
     if count < 0:
         # With repetition, written as they are drawn.
         put_array(out, -count)
-        for i in range(-count):
+        for _i in range(-count):
             put_bytes(out, <bytes>value.table.any(rand).key)
         return 0
     chosen = value.members()

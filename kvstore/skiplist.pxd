@@ -28,6 +28,7 @@ cdef class SkipList:
     cdef Py_ssize_t rank(self, double score, const Arg* member) noexcept     # of one that is there
     cdef Node* at(self, Py_ssize_t rank) noexcept
     # How many elements come before (score, member); with `after`, before or at it.
+    # score NaN compares members only, for sets whose scores are all equal.
     # member NULL stands for "lower than any member" (or, with `after`, "higher than any").
     cdef Py_ssize_t count_below(self, double score, const Arg* member, bint after) noexcept
 

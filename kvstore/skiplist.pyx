@@ -152,6 +152,9 @@ cdef class SkipList:
                     break
                 if member is NULL:
                     order = (next.score > score) - (next.score < score)
+                elif score != score:
+                    order = compare(PyBytes_AS_STRING(<object>next.member),
+                                    PyBytes_GET_SIZE(<object>next.member), member.p, member.n)
                 else:
                     order = order_of(next, score, member.p, member.n)
                 if order > 0 or (order == 0 and not after):

@@ -1,5 +1,6 @@
 from libc.stdint cimport int64_t
 
+from kvstore.engine cimport Client
 from kvstore.resp cimport Arg
 
 # The bytes of a string value, good while the value lives; False when the value is None.
@@ -14,3 +15,5 @@ cdef double double_of(const Arg* arg) except? -1
 cdef int64_t deadline_of(const Arg* arg, int64_t unit_ms, int64_t base_ms, str name) except? -1
 # start and stop of a range, negative ones counted from the end, cut to [0, n); False if empty.
 cdef bint clamp_range(int64_t* start, int64_t* stop, int64_t n) noexcept
+# The value as a bytearray of at least `size` bytes (new ones are 0), stored at the key.
+cdef bytearray grow(Client c, const Arg* key, object value, Py_ssize_t size)

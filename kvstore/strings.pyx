@@ -14,10 +14,10 @@ from libc.string cimport memcpy, memset
 
 from bedrock.net.buf cimport Buf
 from kvstore.engine cimport Client, define
-from kvstore.keyspace cimport EVENT_GENERIC, EVENT_STRING, Database
+from kvstore.keyspace cimport EVENT_GENERIC, EVENT_STRING
 from kvstore.keyspace import WrongType
 from kvstore.resp cimport Args, format_int, format_long_double, is_word, parse_double, parse_int, \
-    parse_long_double, put_array, put_bulk, put_bytes, put_int, put_nil, put_ok, put_request
+    parse_long_double, put_array, put_bulk, put_bytes, put_int, put_nil, put_ok
 from kvstore.resp import ReplyError
 
 cdef enum:
@@ -176,7 +176,6 @@ cdef int store_timed(Client c, const Arg* key, const Arg* text, int64_t at_ms) e
 cdef int set_(Client c, Args a, Buf out) except -1:
     cdef Options options
     cdef object old = None
-    cdef Arg text
     if a.n == 3:
         store_text(c, &a.v[1], &a.v[2], False)
         return put_ok(out)
@@ -318,7 +317,6 @@ cdef int getrange(Client c, Args a, Buf out) except -1:
 
 
 cdef bytearray grow(Client c, const Arg* key, object value, Py_ssize_t size):
-    """The value as a bytearray of at least `size` bytes, stored at the key."""
     cdef Arg text
     cdef bytearray grown
     cdef Py_ssize_t had

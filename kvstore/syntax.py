@@ -13,8 +13,9 @@ from typing import Any
 
 WORD = re.compile(r"\[|\]|<|>|\||\.\.\.|[^\s\[\]<>|]+")
 INTEGERS = {
-    "count", "cursor", "db", "destination-db", "increment", "decrement", "index", "limit", "numkeys",
-    "offset", "seconds", "milliseconds", "start", "stop", "end", "timeout", "port", "rank",
+    "count", "cursor", "db", "destination-db", "increment", "decrement", "index", "limit",
+    "numkeys", "offset", "seconds", "milliseconds", "start", "stop", "end", "timeout", "port",
+    "rank",
 }  # fmt: skip
 
 

@@ -3,13 +3,12 @@
     ZUNION 2 a b WEIGHTS 1 2 AGGREGATE MAX       score = max(1 * score in a, 2 * score in b)
 """
 
-from cpython.object cimport PyObject
 from libc.math cimport isnan
 from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
 from kvstore.engine cimport Client, define
-from kvstore.keyspace cimport SET, ZSET, Value, as_arg, kind_of
+from kvstore.keyspace cimport SET, ZSET, as_arg, kind_of
 from kvstore.keyspace import WrongType
 from kvstore.resp cimport Arg, Args, is_word, parse_double, parse_int, put_int
 from kvstore.resp import ReplyError
@@ -169,10 +168,12 @@ cdef int zintercard(Client c, Args a, Buf out) except -1:
     cdef int64_t n, limit = 0
     cdef Py_ssize_t i
     cdef list inputs = []
-    if not parse_int(a.v[1].p, a.v[1].n, &n) or n <= 0:
-        raise ReplyError("ERR numkeys should be greater than 0")
+    if not parse_int(a.v[1].p, a.v[1].n, &n):
+        raise ReplyError("ERR value is not an integer or out of range")
+    if n <= 0:
+        raise ReplyError("ERR at least 1 input key is needed for 'zintercard' command")
     if n > a.n - 2:
-        raise ReplyError("ERR Number of keys can't be greater than number of args")
+        raise ReplyError("ERR syntax error")
     if n + 2 < a.n:
         if n + 4 != a.n or not is_word(&a.v[n + 2], "limit"):
             raise ReplyError("ERR syntax error")

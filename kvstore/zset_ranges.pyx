@@ -7,7 +7,7 @@ list), so there is one way to read, count, store and remove a range.
     name    [a  (a   -      +               only of use when all scores are equal
 """
 
-from cpython.object cimport PyObject
+from libc.math cimport NAN
 from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
@@ -70,7 +70,7 @@ cdef int name_bound(const Arg* word, Bound* bound) except -1:
 cdef Py_ssize_t below_name(SkipList order, const Bound* bound, bint after) noexcept:
     if bound.beyond:
         return 0 if bound.beyond < 0 else order.n
-    return order.count_below(order.head.lanes[0].next.score, &bound.name, after)
+    return order.count_below(NAN, &bound.name, after)
 
 
 cdef int check_bounds(const Range* range_, Bound* low, Bound* high) except -1:
@@ -122,13 +122,13 @@ cdef Span resolve(ZSet value, const Range* range_) except *:
 
 
 cdef int put_span(Client c, ZSet value, Span span, const Range* range_, Buf out) except -1:
+    cdef Py_ssize_t _i
     cdef Node* node
-    cdef Py_ssize_t i
     if span.n <= 0:
         return put_array(out, 0)
     put_pairs_header(c, span.n, range_.with_scores, out)
     node = value.order.at(span.first + span.n - 1 if range_.reverse else span.first)
-    for i in range(span.n):
+    for _i in range(span.n):
         put_pair(c, <bytes>node.member, node.score, range_.with_scores, out)
         node = node.before if range_.reverse else node.lanes[0].next
     return 0
@@ -220,12 +220,12 @@ cdef int zrevrangebylex(Client c, Args a, Buf out) except -1:
 
 
 cdef int zrangestore(Client c, Args a, Buf out) except -1:
+    cdef Py_ssize_t _i
     cdef Range range_ = plain_range(a, 3, RANK, False)
     cdef ZSet value, kept
     cdef Span span
     cdef Node* node
     cdef Arg member
-    cdef Py_ssize_t i
     parse_options(a, 5, &range_, True, False)
     swap_bounds(&range_)
     value = <ZSet>c.db.find_kind(&a.v[2], ZSET)
@@ -233,7 +233,7 @@ cdef int zrangestore(Client c, Args a, Buf out) except -1:
     kept = new_zset(c.store.keyspace.rand)
     if span.n > 0:
         node = value.order.at(span.first)
-        for i in range(span.n):
+        for _i in range(span.n):
             member = as_arg(<bytes>node.member)
             put_member(c, kept, &member, node.score)
             node = node.lanes[0].next
@@ -254,6 +254,7 @@ cdef int zcount(Client c, Args a, Buf out) except -1:
 
 
 cdef int zlexcount(Client c, Args a, Buf out) except -1:
+    cdef Py_ssize_t _i
     return count_range(c, a, NAME, out)
 
 
@@ -265,14 +266,13 @@ cdef int remove_range(Client c, Args a, By by, str name, Buf out) except -1:
     cdef Node* node
     cdef Arg member
     cdef list doomed = []
-    cdef Py_ssize_t i
     check_bounds(&range_, &low, &high)
     value = <ZSet>c.db.find_kind(&a.v[1], ZSET)
     span = resolve(value, &range_)
     if span.n <= 0:
         return put_int(out, 0)
     node = value.order.at(span.first)
-    for i in range(span.n):
+    for _i in range(span.n):
         doomed.append(<object>node.member)
         node = node.lanes[0].next
     for one in doomed:

@@ -9,8 +9,9 @@ OBJECT ENCODING says "listpack" up to `zset-max-listpack-entries` members of at 
 The commands for ranges are in `zset_ranges.pyx`, those that combine sets in `zset_algebra.pyx`.
 """
 
+from sys import getsizeof
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
 from libc.math cimport isnan
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 
@@ -18,6 +19,7 @@ from kvstore.blocking cimport Waiter, timeout_of
 from kvstore.engine cimport define
 from kvstore.hashtable cimport Slot, hash_of
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_ZSET, ZSET, as_arg
+from kvstore.skiplist cimport Lane
 from kvstore.resp cimport Args, format_double, is_word, parse_int, put_array, put_bulk, put_bytes, \
     put_double, put_int, put_nil, put_nil_array
 from kvstore.resp import ReplyError
@@ -49,6 +51,21 @@ cdef class ZSet(Value):
             node = node.lanes[0].next
         copy.small = self.small
         return copy
+
+    def elements(self) -> list[bytes]:
+        """All members, lowest score first."""
+        cdef Node* node = self.order.head.lanes[0].next
+        found = []
+        while node is not NULL:
+            found.append(<object>node.member)
+            node = node.lanes[0].next
+        return found
+
+    @property
+    def memory(self) -> int:
+        """Bytes it takes, with a mean of 1 1/3 lanes a node."""
+        return self.table.memory + self.order.n * (sizeof(Node) + sizeof(Lane) // 3) \
+            + sum([getsizeof(m) for m in self.elements()])
 
     cdef bint score_of(self, const Arg* member, double* score) noexcept:
         cdef Slot* slot = self.table.find(member.p, member.n)
@@ -284,21 +301,18 @@ cdef int zrevrank(Client c, Args a, Buf out) except -1:
 cdef int zscan(Client c, Args a, Buf out) except -1:
     cdef ScanOptions options
     cdef ZSet value
-    cdef list found = [], items = []
+    cdef list found, items = []
     cdef uint64_t cursor = 0
     cdef char[40] text
     cdef double score
     cdef Arg member
-    cdef Node* node
     scan_options(a, 2, &options, False)
     value = <ZSet>c.db.read_kind(&a.v[1], ZSET)
     if value is not None:
         if value.small:
-            node = value.order.head.lanes[0].next
-            while node is not NULL:
-                found.append(<object>node.member)
-                node = node.lanes[0].next
+            found = value.elements()
         else:
+            found = []
             cursor = value.table.scan(options.cursor, options.count, found)
         for name in found:
             if wanted(&options, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name)):
@@ -314,9 +328,10 @@ cdef int put_random(Client c, ZSet value, bint with_scores, Buf out) except -1:
 
 
 cdef int zrandmember(Client c, Args a, Buf out) except -1:
+    cdef Py_ssize_t _i
     cdef bint with_scores = a.n == 4 and is_word(&a.v[3], "withscores")
     cdef ZSet value
-    cdef int64_t count, i
+    cdef int64_t count
     cdef list chosen = []
     cdef Node* node
     if a.n > 4 or (a.n == 4 and not with_scores):
@@ -333,7 +348,7 @@ cdef int zrandmember(Client c, Args a, Buf out) except -1:
     if count < 0:
         # With repetition, written as they are drawn.
         put_pairs_header(c, -count, with_scores, out)
-        for i in range(-count):
+        for _i in range(-count):
             put_random(c, value, with_scores, out)
         return 0
     node = value.order.head.lanes[0].next
@@ -354,12 +369,12 @@ cdef int zrandmember(Client c, Args a, Buf out) except -1:
 cdef int take_out(Client c, const Arg* key, ZSet value, int64_t count, bint highest, int form,
                   Buf out) except -1:
     """Pop members.  form: 0 flat, 1 as the protocol pairs them, 2 always in pairs."""
+    cdef Py_ssize_t _i
     cdef Node* node
     cdef bytes member
     cdef Arg word
     cdef double score
-    cdef int64_t i
-    for i in range(count):
+    for _i in range(count):
         node = value.order.tail if highest else value.order.head.lanes[0].next
         member = <bytes>node.member
         score = node.score

@@ -194,7 +194,7 @@ class CatalogView:
     def literal(self, text: str, type: Type, typmod: int) -> Any:
         if type.name[:3] == "reg" or type.name == "oid" and not text.strip().isdigit():
             return self.object_oid(type.name, text)
-        from query_planner.literals import parse
+        from minidb.textinput import parse
 
         return parse(text, type, typmod)
 

@@ -233,7 +233,7 @@ cdef class PgSession(Session):
             return DatabaseError("54001", "stack depth limit exceeded")
         if isinstance(exc, MemoryError):
             return DatabaseError("53200", "out of memory")
-        self.server.log.error("statement failed", exc_info=exc)
+        self.server.log.exception("statement failed", exc)
         return DatabaseError("XX000", f"internal error: {type(exc).__name__}: {exc}")
 
     # -- start and authentication ---------------------------------------------------------------
@@ -479,15 +479,15 @@ cdef class PgSession(Session):
                         continue
                     break
             except StopIteration:
-                self.link.write(self.out)
+                self.link.send(self.out.p, self.out.n)
                 return
             if isinstance(event, CopyIn):
                 self.suspended = generator
                 self.copy = event
                 messages.copy_response(self.out, b"G", event.binary, event.columns)
-                self.link.write(self.out)
+                self.link.send(self.out.p, self.out.n)
                 return
-            self.link.write(self.out)
+            self.link.send(self.out.p, self.out.n)
 
     async def pause(self, event):
         if event is PAUSE:

@@ -3,6 +3,8 @@
 Parameters come from the query or a form; answers are `{"status": ..., "data": ...}`, errors
 carry Prometheus' errorType.  Left out: rules, alerts and scraping, whose lists are empty;
 remote-read; deletion.
+
+The query engine is imported by the first query: a server is ready without it.
 """
 
 from __future__ import annotations
@@ -17,14 +19,12 @@ from bedrock.codec.errors import Malformed, TooLarge
 from bedrock.net.http import Request, Response, Route
 from bedrock.world import DiskFull
 from tsdb.head import TooManySeries
+from tsdb.labels import is_label_name
 from tsdb.matchers import Matcher
-from tsdb.promql import json_out
-from tsdb.promql.engine import Result, instant_query, range_query
-from tsdb.promql.errors import BadQuery, QueryError
+from tsdb.promql.errors import BadQuery, ParseError, QueryError
+from tsdb.promql.json_out import json_labels
 from tsdb.promql.lexer import parse_duration
 from tsdb.promql.numbers import parse_float
-from tsdb.promql.parser import parse_selector
-from tsdb.promql.vector import Vector, Windows
 from tsdb.remote_write import BadRequest
 from tsdb.store import Store
 
@@ -104,6 +104,8 @@ class Form:
 
     def selectors(self, required: bool = False) -> list[list[Matcher]]:
         """The `match[]` parameters."""
+        from tsdb.promql.parser import parse_selector
+
         texts = self.fields.get("match[]", [])
         if required and not texts:
             raise ApiError("bad_data", "no match[] parameter provided")
@@ -127,35 +129,6 @@ def _rfc3339(name: str, text: str) -> float:
     raise ApiError(
         "bad_data", f'invalid parameter "{name}": cannot parse "{text}" to a valid timestamp'
     )
-
-
-# ---- queries -------------------------------------------------------------------------------
-
-
-def result_json(result: Result) -> bytes:
-    """`{"resultType": ..., "result": ...}`"""
-    value = result.value
-    if isinstance(value, Vector):
-        import numpy as np
-
-        body = json_out.rows_json(
-            value.labels,
-            result.times,
-            np.ascontiguousarray(value.values),
-            np.ascontiguousarray(value.present).view(np.uint8),
-            result.type == "matrix",
-        )
-    elif isinstance(value, Windows):
-        body = json_out.columns_json(value.columns)
-    elif isinstance(value, str):
-        body = b"[%s,%s]" % (_seconds(int(result.times[0])), json.dumps(value).encode())
-    else:
-        body = json_out.sample_json(int(result.times[0]), float(value[0]))
-    return b'{"resultType":"%s","result":%s}' % (result.type.encode(), body)
-
-
-def _seconds(t_ms: int) -> bytes:
-    return json_out.sample_json(t_ms, 0.0)[1:].partition(b",")[0]
 
 
 class Api:
@@ -222,11 +195,16 @@ class Api:
         """An instant query."""
         form = Form(request)
         self.queries += 1
-        time_ms = form.time_ms("time", self._now_ms())
+        try:
+            time_ms = form.time_ms("time", self._now_ms())
+        except ApiError as exc:
+            # Prometheus says it twice here, and only here.
+            why = str(exc).replace('"time": ', "\"time\": Invalid time value for 'time': ", 1)
+            raise ApiError("bad_data", why) from exc
         lookback_ms = form.duration_ms("lookback_delta", self.lookback_ms)
-        return success(
-            result_json(instant_query(self.store, form.get("query"), time_ms, lookback_ms))
-        )
+        from tsdb.promql import answer
+
+        return success(answer.instant(self.store, form.get("query"), time_ms, lookback_ms))
 
     def query_range(self, request: Request) -> Response:
         """A range query."""
@@ -261,10 +239,10 @@ class Api:
                 "Try decreasing the query resolution (?step=XX)",
             )
         lookback_ms = form.duration_ms("lookback_delta", self.lookback_ms)
+        from tsdb.promql import answer
+
         return success(
-            result_json(
-                range_query(self.store, form.get("query"), start, end, step, lookback_ms)
-            )
+            answer.over(self.store, form.get("query"), start, end, step, lookback_ms)
         )
 
     # ---- what there is ---------------------------------------------------------------------
@@ -278,8 +256,6 @@ class Api:
         """Values of one label."""
         form = Form(request)
         name = request.params["name"]
-        from tsdb.labels import is_label_name
-
         if not is_label_name(name):
             raise ApiError("bad_data", f'invalid label name: "{name}"')
         return success(_json(self.store.label_values(name, form.selectors(), *form.span())))
@@ -288,7 +264,7 @@ class Api:
         """Label sets of the series that match."""
         form = Form(request)
         found = self.store.series(form.selectors(required=True), *form.span())
-        return success(b"[" + b",".join(map(json_out.json_labels, found)) + b"]")
+        return success(b"[" + b",".join(map(json_labels, found)) + b"]")
 
     # ---- status ----------------------------------------------------------------------------
 
@@ -367,8 +343,10 @@ def answering(handler: Callable[[Request], Response]) -> Callable[[Request], Res
             return handler(request)
         except ApiError as exc:
             return failure(exc.kind, str(exc))
-        except BadQuery as exc:
+        except ParseError as exc:
             return failure("bad_data", f'invalid parameter "query": {exc}')
+        except BadQuery as exc:
+            return failure("bad_data", str(exc))
         except QueryError as exc:
             return failure("execution", str(exc))
 

@@ -1,6 +1,6 @@
 """Who may ask: one password, in any of the ways Prometheus' and InfluxDB's clients give it.
 
-    Authorization: Basic base64(user:password) | Bearer password | Token password | Token user:password
+    Authorization: Basic base64(user:password) | Bearer password | Token [user:]password
     ?u=user&p=password                                             (InfluxDB 1)
 """
 
@@ -25,11 +25,11 @@ class GuardedRouter(Router):
         self.password = password.encode()
 
     def find(self, request: Request) -> Route:
-        if self.password and request.path not in OPEN:
-            if not hmac.compare_digest(given_password(request), self.password):
-                raise HttpError(
-                    401, "unauthorized", headers={"WWW-Authenticate": 'Basic realm="tsdb"'}
-                )
+        asked = self.password and request.path not in OPEN
+        if asked and not hmac.compare_digest(given_password(request), self.password):
+            raise HttpError(
+                401, "unauthorized", headers={"WWW-Authenticate": 'Basic realm="tsdb"'}
+            )
         return super().find(request)
 
     def on_error(self, request: Request, error: HttpError) -> Response:

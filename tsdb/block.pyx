@@ -22,7 +22,6 @@ Invariants:
 """
 
 import msgpack
-import numpy as np
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -33,7 +32,6 @@ from cpython.bytes cimport PyBytes_AS_STRING
 
 from bedrock.codec.crc32c cimport crc32c_of
 from bedrock.codec.varint cimport get_uvarint, get_varint, put_uvarint, put_varint
-from bedrock.world.disk cimport File
 from tsdb.columns cimport Columns
 from tsdb.gorilla cimport CHUNK_SLACK, chunk_bound, chunk_encode
 from tsdb.labels cimport labels_of_key
@@ -48,7 +46,7 @@ cdef enum:
     FOOT = 52
     CHUNK_SAMPLES = 1024           # samples of a full chunk
     SPILL = 1 << 20                # bytes of chunks gathered before they are written
-    INDEX_MAX = 1 << 31            # bytes of an unpacked table or postings
+    INDEX_MAX = 1 << 30            # bytes of an unpacked table or postings
 
 
 cdef uint32_t crc(bytes data):
@@ -87,7 +85,7 @@ cdef class BlockWriter:
         out = <uint8_t*>malloc(chunk_bound(CHUNK_SAMPLES))
         if out == NULL:
             raise MemoryError
-        table += varint(-(-(end - at) // CHUNK_SAMPLES))
+        table += varint((end - at + CHUNK_SAMPLES - 1) // CHUNK_SAMPLES)
         self.first = min(self.first, columns.t[at])
         self.last = max(self.last, columns.t[end - 1])
         self.samples += end - at
@@ -206,6 +204,8 @@ cdef class Block:
         cdef uint32_t check
         if self.keys is not None:
             return
+        import numpy as np  # here, because a server must be ready before numpy is loaded
+
         try:
             table = decompress("zstd", self.part(0), INDEX_MAX)
         except Malformed as exc:

@@ -9,8 +9,6 @@ Invariants, after `end_series`:
 2. All its samples lie in the range asked for.
 """
 
-import numpy as np
-
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove
@@ -193,6 +191,8 @@ cdef class Columns:
         """(timestamps, values) of series `index`, as copies."""
         if not 0 <= index < len(self.labels):
             raise IndexError(index)
+        import numpy as np
+
         cdef Py_ssize_t first = self.starts[index], n = self.starts[index + 1] - first
         t = np.empty(n, np.int64)
         v = np.empty(n, np.float64)

@@ -32,8 +32,6 @@ Invariants:
 Left out: a per-chunk checksum (the block and the log have theirs), general compressors.
 """
 
-import numpy as np
-
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -424,6 +422,8 @@ def encode(const int64_t[::1] t not None, const double[::1] v not None) -> bytes
 
 def decode(const unsigned char[::1] chunk not None) -> tuple:
     """(timestamps, values) of a chunk; ValueError if it is damaged."""
+    import numpy as np  # here, because a server must be ready before numpy is loaded
+
     cdef Py_ssize_t n = -1, size = chunk.shape[0]
     cdef int64_t[::1] t
     cdef double[::1] v

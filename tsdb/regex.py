@@ -27,7 +27,7 @@ def compile_regex(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(_python_syntax(pattern))
     except (re.error, RecursionError, OverflowError) as exc:
-        raise BadRegex(f"error parsing regexp: {exc}: `{pattern}`") from exc
+        raise BadRegex(f"error parsing regexp: {exc}: `^(?:{pattern})$`") from exc
 
 
 def _python_syntax(pattern: str) -> str:

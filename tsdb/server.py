@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict
+from importlib import import_module
 from typing import Any
 
 from bedrock.app.config import ConfigError
@@ -17,6 +19,13 @@ from tsdb.config import TsdbConfig
 from tsdb.influx import Influx
 from tsdb.promql.lexer import parse_duration
 from tsdb.store import Store
+
+WARM_NS = 300_000_000  # after the start: the first clients are being greeted until then
+
+
+def _warm() -> None:
+    """Load the query engine (and numpy) beside the work, so that no query has to wait for it."""
+    asyncio.get_running_loop().run_in_executor(None, import_module, "tsdb.promql.answer")
 
 
 class Server:
@@ -62,6 +71,8 @@ class Server:
             self.ports[option] = listener.port
         self._maintain_later()
         self.ready = True
+        clock = self.world.clock
+        clock.call_at(clock.now_ns() + WARM_NS, _warm)
 
     async def drain(self, grace_s: float) -> None:
         """Finish what was begun, refuse what is new."""

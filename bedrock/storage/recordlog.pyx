@@ -38,7 +38,7 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from bedrock.storage.segment cimport (
     RECORD_HEAD, SEGMENT_HEAD, SegmentReader, record_size, seal, segment_head,
@@ -96,12 +96,17 @@ cdef class RecordLog:
 
     # -- appending
 
-    def append(self, const unsigned char[::1] data not None) -> int:
-        """Append a record and return its position; durable after the next `flush`.
+    def append(self, data) -> int:
+        """Append a record (any bytes-like object) and return its position.
 
-        DiskFull: no room, nothing changed.  DiskFailed: the log is finished.
+        Durable after the next `flush`.  DiskFull: no room, nothing changed.  DiskFailed: the log
+        is finished.
         """
-        return self.put(<const char*>&data[0] if data.shape[0] else NULL, data.shape[0])
+        cdef const unsigned char[::1] view
+        if type(data) is bytes:
+            return self.put(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        view = memoryview(data)
+        return self.put(<const char*>&view[0] if view.shape[0] else NULL, view.shape[0])
 
     cdef int64_t put(self, const char* p, size_t n) except -1:
         cdef size_t size = record_size(n)

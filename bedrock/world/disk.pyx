@@ -196,6 +196,35 @@ def check_name(name: str) -> str:
     return name
 
 
+def make_directory(path: str) -> None:
+    """Make a directory and those above it that are missing, each of them durably."""
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    make_directory(parent)
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(*exc.args, path) from exc
+        raise
+    sync_directory(parent)
+
+
+def sync_directory(path: str) -> None:
+    """Make a directory's own entries durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    except OSError as exc:
+        raise DiskFailed(exc.errno, f"sync: {exc.strerror}", path) from exc
+    finally:
+        os.close(fd)
+
+
 cdef class OsFile(File):
     def __init__(self, name: str, int fd):
         self.name = name
@@ -270,7 +299,7 @@ cdef class OsDisk(Disk):
 
     def __init__(self, root: str):
         self.root = os.path.abspath(root)
-        os.makedirs(self.root, exist_ok=True)
+        make_directory(self.root)
 
     def path(self, name: str = "") -> str:
         return os.path.join(self.root, check_name(name)) if name else self.root
@@ -285,7 +314,7 @@ cdef class OsDisk(Disk):
         try:
             return OsFile(name, os.open(path, flags, 0o644))
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            make_directory(os.path.dirname(path))
             return OsFile(name, os.open(path, flags, 0o644))
         except OSError as exc:
             if exc.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -316,22 +345,11 @@ cdef class OsDisk(Disk):
         return os.path.isfile(self.path(name))
 
     def sync_dir(self) -> None:
-        fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        except OSError as exc:
-            raise DiskFailed(exc.errno, f"sync: {exc.strerror}", self.root) from exc
-        finally:
-            os.close(fd)
+        sync_directory(self.root)
 
     def free_bytes(self) -> int:
         stat = os.statvfs(self.root)
         return stat.f_bavail * stat.f_frsize
 
     def sub(self, directory: str) -> Disk:
-        path = self.path(directory)
-        if not os.path.isdir(path):
-            parent = OsDisk(os.path.dirname(path))
-            os.mkdir(path)
-            parent.sync_dir()
-        return OsDisk(path)
+        return OsDisk(self.path(directory))

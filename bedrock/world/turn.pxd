@@ -1,5 +1,6 @@
 cdef class Turn:
     cdef readonly bint pending     # a hook waits: replies must not leave before `flush`
+    cdef readonly bint broken      # a hook failed: nothing may be sent any more
     cdef bint inside               # a driver is between the start and the end of a turn
     cdef list hooks
     cdef object wake               # called when work is deferred outside a turn

@@ -21,6 +21,7 @@ cdef class Turn:
         self.hooks = []
         self.pending = False
         self.inside = False
+        self.broken = False
         self.wake = None
         self.failed = None
 
@@ -40,6 +41,8 @@ cdef class Turn:
     cdef int flush(self) except -1:
         """Run what was deferred, also what those hooks defer in turn."""
         cdef list hooks
+        if self.broken:
+            return 0
         while self.hooks:
             hooks = self.hooks
             self.hooks = []
@@ -50,6 +53,7 @@ cdef class Turn:
                     # `pending` stays set, so that no driver sends what is queued.
                     if self.failed is None:
                         raise
+                    self.broken = True
                     self.failed(exc)
                     return 0
         self.pending = False

@@ -312,6 +312,14 @@ def test_a_misdirected_write_is_never_read_as_ours(medium):
         assert got == written[: len(got)]
 
 
+def test_any_bytes_like_object_is_taken_and_nothing_else(medium):
+    log = make(medium, [b"a", bytearray(b"b"), memoryview(b"c"), memoryview(b"")])
+    assert payloads(log) == [b"a", b"b", b"c", b""]
+    for wrong in (None, 3, "text"):
+        with pytest.raises(TypeError):
+            log.append(wrong)
+
+
 def test_counters_tell_what_was_written(medium):
     log = make(medium, [b"12345678", b""])
     assert (log.records, log.bytes, log.syncs) == (2, 24 + 16, 1)

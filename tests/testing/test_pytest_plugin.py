@@ -26,9 +26,7 @@ def test_client_and_url_are_of_the_same_server(kvstore, kvstore_url):
     assert redis.Redis.from_url(kvstore_url).get("a") == b"1"
 
 
-def test_minidb_is_a_psycopg_connection(request):
-    pytest.importorskip("minidb.config")
-    minidb = request.getfixturevalue("minidb")
+def test_minidb_is_a_psycopg_connection(minidb):
     minidb.execute("create table t (a int)")
     minidb.execute("insert into t values (1), (2)")
     assert minidb.execute("select sum(a) from t").fetchone() == (3,)
@@ -59,7 +57,6 @@ def test_chat_is_a_line_of_irc(chat):
 
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_a_session_server_and_a_url_for_every_component(name, request):
-    pytest.importorskip(f"{name}.config")
     server = request.getfixturevalue(f"{name}_server")
     assert accepts(server.host, server.port)
     assert "127.0.0.1:" in request.getfixturevalue(f"{name}_url")

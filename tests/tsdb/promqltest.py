@@ -26,10 +26,14 @@ from tsdb.promql.vector import Vector
 
 STALE = np.array([0x7FF0000000000002], np.uint64).view(np.float64)[0]
 
+SERIES = re.compile(
+    r"""\s*((?:[a-zA-Z_:][\w:]*)?\s*(?:\{(?:[^"'}]|"[^"]*"|'[^']*')*\})?)(.*)$"""
+)
+
 
 def series_of(text: str) -> tuple[Labels, str]:
     """`name{a="b"} rest` as labels and rest."""
-    match = re.match(r"\s*((?:[a-zA-Z_:][\w:]*)?\s*(?:\{(?:[^\"'}]|\"[^\"]*\"|'[^']*')*\})?)(.*)$", text)
+    match = SERIES.match(text)
     assert match, text
     head = match[1].strip()
     if head.replace(" ", "") == "{}":

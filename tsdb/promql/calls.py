@@ -295,7 +295,7 @@ def _holt_winters(
 
 
 RANGE_CALLS: dict[str, Callable[..., Vector]] = {
-    **{name: _over for name in OVER_TIME},
+    **dict.fromkeys(OVER_TIME, _over),
     "holt_winters": _holt_winters,
     "predict_linear": _over,
     "quantile_over_time": _quantile_over_time,

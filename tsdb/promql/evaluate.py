@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -196,8 +196,8 @@ def _absent(name: str, arg: ast.Expr, value: Value, context: Context) -> Vector:
         else:
             pinned.pop(matcher.name, None)
         seen.add(matcher.name)
-    missing = ~present.any(axis=0)
-    return Vector([labels_of(pinned)], np.ones((1, context.steps)), missing[None, :])
+    missing = np.asarray(~present.any(axis=0, keepdims=True))
+    return Vector([labels_of(pinned)], np.ones((1, context.steps)), missing)
 
 
 def _windows_present(windows: Windows, context: Context) -> tuple[np.ndarray, np.ndarray]:
@@ -213,7 +213,7 @@ def _windows_present(windows: Windows, context: Context) -> tuple[np.ndarray, np
     )
 
 
-_EVALUATE = {
+_EVALUATE: dict[type, Any] = {
     ast.Number: _number,
     ast.String: _string,
     ast.Paren: _paren,

@@ -26,15 +26,19 @@ def _table(*functions: Function) -> dict[str, Function]:
 
 
 MATH = (
-    "abs ceil exp floor ln log10 log2 sgn sqrt deg rad "
-    "acos acosh asin asinh atan atanh cos cosh sin sinh tan tanh"
-).split()
-CALENDAR = "day_of_month day_of_week day_of_year days_in_month hour minute month year".split()
+    *("abs", "ceil", "exp", "floor", "ln", "log10", "log2", "sgn", "sqrt", "deg", "rad"),
+    *("acos", "acosh", "asin", "asinh", "atan", "atanh"),
+    *("cos", "cosh", "sin", "sinh", "tan", "tanh"),
+)
+CALENDAR = (
+    *("day_of_month", "day_of_week", "day_of_year", "days_in_month"),
+    *("hour", "minute", "month", "year"),
+)
 OVER_TIME = (
-    "avg_over_time changes count_over_time delta deriv idelta increase irate last_over_time "
-    "max_over_time min_over_time present_over_time rate resets stddev_over_time "
-    "stdvar_over_time sum_over_time"
-).split()
+    *("avg_over_time", "changes", "count_over_time", "delta", "deriv", "idelta", "increase"),
+    *("irate", "last_over_time", "max_over_time", "min_over_time", "present_over_time", "rate"),
+    *("resets", "stddev_over_time", "stdvar_over_time", "sum_over_time"),
+)
 
 FUNCTIONS = _table(
     *(Function(name, (V,)) for name in MATH),

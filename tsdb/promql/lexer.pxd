@@ -1,5 +1,5 @@
 cdef class Token:
-    cdef readonly str kind         # NUMBER STRING DURATION NAME METRIC END, or the word or sign
+    cdef readonly str kind         # NUMBER STRING DURATION NAME METRIC END ERROR, or the word or sign
     cdef readonly str text         # as written; for STRING the unescaped value
     cdef readonly Py_ssize_t start
     cdef readonly Py_ssize_t end
@@ -8,10 +8,14 @@ cdef class Token:
 cdef class Lexer:
     cdef str text
     cdef Py_ssize_t at, n
-    cdef Py_ssize_t brackets       # inside [ ]: only durations, `:` and names
+    cdef Py_ssize_t parens, brackets, braces       # open ones
     cdef list tokens
 
     cdef list run(self)
+    cdef bint step(self) except -1
+    cdef count(self, Py_UCS4 c)
+    cdef sign_in_braces(self, Py_ssize_t start, Py_UCS4 c)
+    cdef str quoted(self, Py_ssize_t at)
     cdef Token add(self, str kind, str text, Py_ssize_t start)
     cdef fail(self, str why, Py_ssize_t at)
     cdef skip(self)

@@ -3,9 +3,10 @@
 Token kinds are NUMBER, STRING, DURATION, NAME, METRIC (a name with a colon), END, or the keyword
 (in lower case) or sign itself.  Keywords are not reserved: the parser takes them as names where a
 name must stand.
-"""
 
-from tsdb.promql.errors import ParseError
+Where the text makes no token, the last one is of kind ERROR, with the reason as its text: what is
+wrong before it is to be reported first.
+"""
 
 cdef frozenset AGGREGATORS = frozenset((
     "avg", "bottomk", "count", "count_values", "group", "max", "min", "quantile", "stddev",
@@ -22,6 +23,15 @@ cdef dict UNIT_MS = {
 cdef dict ESCAPES = {
     "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
 cdef object DURATION_MAX = 9223372036854 + 1
+cdef list UNIT_ORDER = ["y", "w", "d", "h", "m", "s", "ms"]
+
+
+class BadToken(Exception):
+    """The text from `at` on is no token."""
+
+    def __init__(self, why: str, at: int):
+        super().__init__(why)
+        self.at = at
 
 
 cdef inline bint is_letter(Py_UCS4 c) noexcept:
@@ -62,21 +72,21 @@ cdef class Token:
 
 
 def tokenize(str text) -> list:
-    """All tokens, the last one of kind END; ParseError where the text makes none."""
+    """All tokens, the last one of kind END or ERROR."""
     return Lexer(text).run()
 
 
 def parse_duration(str text) -> int:
     """Milliseconds of `1h30m`; ValueError if it is no duration, or zero."""
     cdef Lexer lexer = Lexer(text)
-    if not text or not is_digit(text[0]) or not lexer.duration(0) or lexer.at != len(text):
+    if not text or not lexer.duration(0) or lexer.at != len(text):
         raise ValueError(f'not a valid duration string: "{text}"')
     return duration_ms(text)
 
 
 def duration_ms(str text) -> int:
     """Milliseconds of a DURATION token's text."""
-    cdef Py_ssize_t i = 0, first
+    cdef Py_ssize_t i = 0, first, rank, before = -1
     total = 0
     while i < len(text):
         first = i
@@ -86,6 +96,10 @@ def duration_ms(str text) -> int:
         first = i
         while i < len(text) and not is_digit(text[i]):
             i += 1
+        rank = UNIT_ORDER.index(text[first:i])
+        if rank <= before:
+            raise ValueError(f'not a valid duration string: "{text}"')
+        before = rank
         total += count * UNIT_MS[text[first:i]]
     if total >= DURATION_MAX:
         raise ValueError("duration out of range")
@@ -99,38 +113,87 @@ cdef class Lexer:
         self.tokens = []
 
     cdef list run(self):
+        try:
+            while self.step():
+                pass
+            if self.braces:
+                raise BadToken("unexpected end of input inside braces", self.n)
+            if self.parens:
+                raise BadToken("unclosed left parenthesis", self.n)
+            if self.brackets:
+                raise BadToken("unclosed left bracket", self.n)
+            self.add("END", "", self.n)
+        except BadToken as exc:
+            self.add("ERROR", str(exc), exc.at)
+        return self.tokens
+
+    cdef bint step(self) except -1:
+        """Read one token; False at the end."""
         cdef Py_UCS4 c
         cdef Py_ssize_t start
-        while True:
-            self.skip()
-            start = self.at
-            if start >= self.n:
-                break
-            c = self.text[start]
-            if is_letter(c) or (c == c":" and not self.brackets):
-                self.word(start)
-            elif is_digit(c) or (c == c"." and start + 1 < self.n
-                                 and is_digit(self.text[start + 1])):
-                self.number(start)
-            elif c in ("\"", "'", "`"):
-                self.string(start, c)
-            elif self.text[start:start + 2] in SIGNS:
-                self.at += 2
-                self.add(self.text[start:start + 2], self.text[start:start + 2], start)
-            elif self.text[start:start + 1] in SIGNS:
-                self.at += 1
-                if c == c"[":
-                    self.brackets += 1
-                elif c == c"]":
-                    self.brackets = max(0, self.brackets - 1)
-                self.add(self.text[start], self.text[start], start)
-            elif c == c"!":
-                self.fail("unexpected character after '!': " + (
-                    f"'{self.text[start + 1]}'" if start + 1 < self.n else "end of input"), start)
-            else:
-                self.fail(f"unexpected character: '{self.text[start]}'", start)
-        self.add("END", "", self.n)
-        return self.tokens
+        self.skip()
+        start = self.at
+        if start >= self.n:
+            return False
+        c = self.text[start]
+        if is_letter(c) or (c == c":" and not self.brackets and not self.braces):
+            self.word(start)
+        elif not self.braces and (is_digit(c) or (
+                c == c"." and start + 1 < self.n and is_digit(self.text[start + 1]))):
+            self.number(start)
+        elif c in ("\"", "'", "`"):
+            self.string(start, c)
+        elif self.braces:
+            self.sign_in_braces(start, c)
+        elif start + 1 < self.n and self.text[start:start + 2] in SIGNS:
+            self.at += 2
+            self.add(self.text[start:self.at], self.text[start:self.at], start)
+        elif self.text[start:start + 1] in SIGNS:
+            self.at += 1
+            self.count(c)
+            self.add(self.text[start], self.text[start], start)
+        elif c == c"!":
+            self.fail("unexpected character after '!': " + self.quoted(start + 1), start)
+        else:
+            self.fail(f"unexpected character: {self.quoted(start)}", start)
+        return True
+
+    cdef count(self, Py_UCS4 c):
+        """Keep account of what is open."""
+        if c == c"(":
+            self.parens += 1
+        elif c == c")":
+            self.parens -= 1
+            if self.parens < 0:
+                self.fail("unexpected right parenthesis ')'", self.at)
+        elif c == c"[":
+            if self.brackets:
+                self.fail("unexpected left bracket '['", self.at)
+            self.brackets += 1
+        elif c == c"]":
+            if not self.brackets:
+                self.fail("unexpected right bracket ']'", self.at)
+            self.brackets -= 1
+        elif c == c"{":
+            self.braces += 1
+        elif c == c"}":
+            self.fail("unexpected right brace '}'", self.at)
+
+    cdef sign_in_braces(self, Py_ssize_t start, Py_UCS4 c):
+        """One of `, } = != =~ !~`."""
+        cdef str two = self.text[start:start + 2]
+        self.at += 2 if two in ("!=", "=~", "!~") else 1
+        if c == c"!" and self.at == start + 1:
+            self.fail("unexpected character after '!' inside braces: " + self.quoted(start + 1),
+                      start)
+        if c not in ",}=!":
+            self.fail(f"unexpected character inside braces: {self.quoted(start)}", start)
+        if c == c"}":
+            self.braces -= 1
+        self.add(self.text[start:self.at], self.text[start:self.at], start)
+
+    cdef str quoted(self, Py_ssize_t at):
+        return f"'{self.text[at]}'" if at < self.n else "end of input"
 
     cdef Token add(self, str kind, str text, Py_ssize_t start):
         cdef Token token = Token(kind, text, start, self.at)
@@ -138,7 +201,7 @@ cdef class Lexer:
         return token
 
     cdef fail(self, str why, Py_ssize_t at):
-        raise ParseError(why, self.text, at)
+        raise BadToken(why, at)
 
     cdef skip(self):
         """Pass over blanks and comments."""
@@ -202,24 +265,19 @@ cdef class Lexer:
         self.add("NUMBER", self.text[start:self.at], start)
 
     cdef bint duration(self, Py_ssize_t start) except -1:
-        """Whether digits and units, the largest unit first, stand here; `at` is after them."""
-        cdef list order = ["y", "w", "d", "h", "m", "s", "ms"]
-        cdef Py_ssize_t rank = -1, digits
+        """Whether digits and units stand here, in any order; `at` is after them."""
         cdef str unit
         self.at = start
         while self.at < self.n and is_digit(self.text[self.at]):
-            digits = self.at
             while self.at < self.n and is_digit(self.text[self.at]):
                 self.at += 1
             unit = self.text[self.at:self.at + 2]
             if unit != "ms":
                 unit = unit[:1]
-            if unit not in UNIT_MS or order.index(unit) <= rank:
-                self.at = digits
+            if unit not in UNIT_MS:
                 return False
-            rank = order.index(unit)
             self.at += len(unit)
-        return rank >= 0 and not (
+        return self.at > start and not (
             self.at < self.n and (is_letter(self.text[self.at]) or is_digit(self.text[self.at])))
 
     cdef string(self, Py_ssize_t start, Py_UCS4 quote):
@@ -266,7 +324,7 @@ cdef class Lexer:
             return self.code_point(4, 16)
         if c == c"U":
             return self.code_point(8, 16)
-        self.fail(f"unknown escape sequence U+{<int>c:04X} '{c}'", self.at - 1)
+        self.fail(f"unknown escape sequence U+{<int>c:04X} '{c}'", start)
 
     cdef Py_UCS4 code_point(self, Py_ssize_t digits, int base) except? 0:
         cdef str text = self.text[self.at:self.at + digits]

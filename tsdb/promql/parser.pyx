@@ -13,7 +13,7 @@ from tsdb.promql.lexer cimport Token
 
 from tsdb.matchers import Matcher
 from tsdb.promql import ast
-from tsdb.promql.ast import MATRIX, SCALAR, STRING, VECTOR
+from tsdb.promql.ast import SCALAR, VECTOR
 from tsdb.promql.errors import ParseError
 from tsdb.promql.functions import AGGREGATIONS, FUNCTIONS
 from tsdb.promql.lexer import duration_ms, tokenize
@@ -72,6 +72,8 @@ cdef class Parser:
         raise ParseError(why, self.query, pos)
 
     cdef unexpected(self, Token token, str context, str expected):
+        if token.kind == "ERROR":
+            self.fail(token.text, token.start)
         why = f"unexpected {token.describe()}"
         if context:
             why += f" in {context}"
@@ -103,7 +105,7 @@ cdef class Parser:
             if strength <= binding:
                 break
             self.at += 1
-            as_bool, matching = self.modifiers(token.kind)
+            as_bool, matching = self.modifiers(token)
             right = self.expression(strength - 1 if token.kind == "^" else strength)
             left = self.check_binary(
                 ast.Binary(token.kind, left, right, matching, as_bool, pos=left.pos), token)
@@ -128,7 +130,7 @@ cdef class Parser:
         cdef Token token = self.take()
         cdef str kind = token.kind
         if kind == "NUMBER":
-            return ast.Number(number_of(token.text), pos=token.start)
+            return ast.Number(self.number(token), pos=token.start)
         if kind == "STRING":
             return ast.String(token.text, pos=token.start)
         if kind == "(":
@@ -144,6 +146,13 @@ cdef class Parser:
         if kind in ("NAME", "METRIC") or is_word(kind):
             return self.selector(token.text, token)
         self.unexpected(token, "", "")
+
+    cdef double number(self, Token token) except? -1:
+        try:
+            return number_of(token.text)
+        except ValueError:
+            self.fail("error parsing number: strconv.ParseFloat: "
+                      f'parsing "{token.text}": invalid syntax', token.start)
 
     cdef postfix(self, expr):
         """Range, subquery, offset and @ behind an operand."""
@@ -174,11 +183,11 @@ cdef class Parser:
             return ast.Subquery(expr, range_ms, step_ms, pos=expr.pos)
         self.expect("]", "range selector")
         if not isinstance(expr, ast.Selector):
-            self.fail("ranges only allowed for vector selectors", expr.pos)
+            self.fail("ranges only allowed for vector selectors", token.start)
         if expr.has_offset:
-            self.fail("no offset modifiers allowed before range", expr.pos)
+            self.fail("no offset modifiers allowed before range", token.start)
         if expr.at is not None:
-            self.fail("no @ modifiers allowed before range", expr.pos)
+            self.fail("no @ modifiers allowed before range", token.start)
         return ast.Range(expr, range_ms, pos=expr.pos)
 
     cdef duration(self, str context):
@@ -225,7 +234,7 @@ cdef class Parser:
                 what = self.take()
             if what.kind != "NUMBER":
                 self.unexpected(what, "@", "timestamp")
-            seconds = sign * number_of(what.text)
+            seconds = sign * self.number(what)
             if not -(2.0 ** 63) < seconds * 1000 < 2.0 ** 63:
                 self.fail(f"timestamp out of bounds for @ modifier: {seconds:f}", what.start)
             moment = int(math.floor(seconds * 1000 + 0.5))
@@ -284,7 +293,9 @@ cdef class Parser:
         """Names in parentheses."""
         cdef list names = []
         cdef Token token
-        self.expect("(", "grouping opts")
+        if self.peek().kind != "(":
+            self.unexpected(self.peek(), "grouping opts", '"("')
+        self.at += 1
         while self.peek().kind != ")":
             token = self.take()
             if token.kind != "NAME" and not is_word(token.kind):
@@ -368,15 +379,17 @@ cdef class Parser:
 
     # ---- binary operators --------------------------------------------------------------
 
-    cdef tuple modifiers(self, str op):
+    cdef tuple modifiers(self, Token operator):
         """`bool`, `on/ignoring (...)` and `group_left/right (...)` behind an operator."""
+        cdef str op = operator.kind
         as_bool = False
         matching = ast.Matching()
         cdef Token token = self.peek()
         if token.kind == "bool":
             self.at += 1
             if op not in COMPARISONS:
-                self.fail("bool modifier can only be used on comparison operators", token.start)
+                self.fail("bool modifier can only be used on comparison operators",
+                          operator.start)
             as_bool = True
             token = self.peek()
         if token.kind in ("on", "ignoring"):
@@ -395,7 +408,7 @@ cdef class Parser:
                 for name in matching.extra:
                     if matching.on and name in matching.labels:
                         self.fail(f'label "{name}" must not occur in ON and GROUP clause at once',
-                                  token.start)
+                                  operator.start)
         return as_bool, matching
 
     cdef check_binary(self, expr, Token op):
@@ -409,7 +422,7 @@ cdef class Parser:
         if SCALAR in (left, right):
             if op.kind in SETS:
                 self.fail(f'set operator "{op.text}" not allowed in binary scalar expression',
-                          op.start)
+                          expr.pos)
             if expr.matching.given and (expr.matching.labels or expr.matching.many):
                 self.fail("vector matching only allowed between instant vectors", op.start)
         return expr

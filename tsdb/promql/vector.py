@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,7 @@ class Vector:
             rows_of.setdefault(labels, []).append(i)
         if len(rows_of) == len(self.labels):
             return self
-        merged = []
+        merged: list[Any] = []
         flags = np.ascontiguousarray(self.present).view(np.uint8)
         for labels, rows in rows_of.items():
             single_present(flags, rows)

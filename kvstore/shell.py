@@ -1,0 +1,133 @@
+"""The shell's grammar: completion and hints from the command table, replies as a person reads them.
+
+`peek KEY` shows whatever is at a key by the command that fits its type.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from bedrock.app.shell import Candidate, Grammar
+from kvstore.commands import ROWS
+from kvstore.resp import Push, ReplyError, Simple, Verbatim, decode, request, split_words
+
+PEEK: dict[str, tuple[str, ...]] = {
+    "string": ("GET",),
+    "list": ("LRANGE", "0", "19"),
+    "set": ("SRANDMEMBER", "20"),
+    "zset": ("ZRANGE", "0", "19", "WITHSCORES"),
+    "hash": ("HGETALL",),
+}
+
+
+def render(value: Any, indent: str = "") -> str:
+    """A reply in the manner of redis-cli."""
+    if value is None:
+        return "(nil)"
+    if isinstance(value, ReplyError):
+        return f"(error) {value}"
+    if isinstance(value, bool):
+        return "(true)" if value else "(false)"
+    if isinstance(value, int):
+        return f"(integer) {value}"
+    if isinstance(value, float):
+        return f"(double) {value:.17g}"
+    if isinstance(value, (Simple, Verbatim)):
+        return str(value)
+    if isinstance(value, bytes):
+        text = value.decode("utf-8", "backslashreplace")
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    if isinstance(value, dict):
+        lines = [f"{render(k)} => {render(v, indent + '  ')}" for k, v in value.items()]
+        return ("\n" + indent).join(lines) or "(empty hash)"
+    width = len(str(len(value)))
+    pad = indent + " " * (width + 2)
+    lines = [f"{i:>{width}}) {render(item, pad)}" for i, item in enumerate(value, 1)]
+    return ("\n" + indent).join(lines) or "(empty array)"
+
+
+class KvstoreGrammar(Grammar):
+    """One connection in RESP3."""
+
+    async def open(self) -> str:
+        self.buffer = b""
+        self.db = 0
+        self.reader, self.writer = await asyncio.open_connection(self.host, self.port)
+        hello = ["HELLO", "3"]
+        password = self.config.password()
+        reply = await self.ask(*hello, *(["AUTH", "default", password] if password else []))
+        if isinstance(reply, ReplyError):
+            raise OSError(str(reply))
+        return f"{reply[b'server'].decode()} {reply[b'version'].decode()}"
+
+    async def close(self) -> None:
+        self.writer.close()
+
+    @property
+    def prompt(self) -> str:
+        return f"{self.host}:{self.port}[{self.db}]> " if self.db else f"{self.host}:{self.port}> "
+
+    async def ask(self, *words: Any) -> Any:
+        """One request, one reply; pushes that come between are left out."""
+        self.writer.write(request(*words))
+        while True:
+            value, used = decode(self.buffer) if self.buffer else (None, -1)
+            if used >= 0:
+                self.buffer = self.buffer[used:]
+                if not isinstance(value, Push):
+                    return value
+                continue
+            data = await self.reader.read(1 << 16)
+            if not data:
+                raise EOFError("the server closed the connection")
+            self.buffer += data
+
+    def row(self, text: str) -> tuple[Any, int]:
+        """(row of the command being typed, words of its name), (None, 0) if there is none."""
+        words = text.lower().split()
+        if len(words) > 1 and "|".join(words[:2]) in ROWS:
+            return ROWS["|".join(words[:2])], 2
+        return (ROWS.get(words[0]), 1) if words else (None, 0)
+
+    def complete(self, text: str) -> Iterable[Candidate]:
+        typed = text.lower().lstrip()
+        for name, row in ROWS.items():
+            words = name.replace("|", " ")
+            if words.startswith(typed) and words != typed:
+                yield Candidate(words.upper(), row.doc, len(typed))
+
+    def hint(self, text: str) -> str:
+        row, used = self.row(text)
+        if row is None or not row.syntax:
+            return ""
+        given = len(text.split()) - used
+        rest = row.syntax.split(" ")[given:]
+        return ("" if text.endswith(" ") else " ") + " ".join(rest) if rest else ""
+
+    async def execute(self, line: str) -> str:
+        words = split_words(line.encode())
+        if words is None:
+            return "(error) unbalanced quotes"
+        if not words:
+            return ""
+        if words[0].lower() in (b"exit", b"quit"):
+            raise EOFError
+        if words[0].lower() == b"peek" and len(words) == 2:
+            return await self.peek(words[1])
+        reply = await self.ask(*words)
+        if words[0].lower() == b"select" and reply == "OK":
+            self.db = int(words[1])
+        return render(reply)
+
+    async def peek(self, key: bytes) -> str:
+        """Type, time to live and (the beginning of) the value of a key."""
+        kind = str(await self.ask("TYPE", key))
+        if kind not in PEEK:
+            return "(nothing there)"
+        ttl = await self.ask("TTL", key)
+        name, *rest = PEEK[kind]
+        value = await self.ask(name, key, *rest)
+        lives = f", {ttl} s to live" if ttl >= 0 else ""
+        return f"{kind}{lives}\n{render(value)}"

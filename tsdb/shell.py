@@ -1,0 +1,147 @@
+"""`tsdb shell`: PromQL at a prompt, and lines to write.
+
+    rate(requests_total[5m])        an instant query, as a table
+    write cpu,host=a usage=42       a line of line protocol
+    labels | values NAME | series SELECTOR
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from bedrock.app.shell import Candidate, Grammar
+from tsdb.promql.functions import AGGREGATIONS, FUNCTIONS
+
+COMMANDS = {
+    "labels": "names of all labels",
+    "series": "SELECTOR: label sets of the series it finds",
+    "values": "NAME: values of a label",
+    "write": "LINE: store a line of line protocol",
+}
+ANSWER_MAX = 64 << 20
+
+
+class Shell(Grammar):
+    """Talks to a server through its HTTP API."""
+
+    def __init__(self, host: str, port: int, config: Any):
+        super().__init__(host, port, config)
+        self.metrics: list[str] = []
+
+    async def open(self) -> str:
+        info = await self._ask("status/buildinfo")
+        self.metrics = await self._ask("label/__name__/values")
+        return f"tsdb, API of Prometheus {info['version']}: {len(self.metrics)} metrics"
+
+    def complete(self, text: str) -> Iterable[Candidate]:
+        match = re.search(r"[a-zA-Z_:][\w:]*$", text)
+        word = match[0] if match else ""
+        if not word:
+            return
+        if word == text:
+            for name, doc in COMMANDS.items():
+                if name.startswith(word):
+                    yield Candidate(name, doc, back=len(word))
+        for name in sorted(FUNCTIONS.keys() | AGGREGATIONS.keys()):
+            if name.startswith(word):
+                yield Candidate(name + "(", signature(name), back=len(word))
+        for name in self.metrics:
+            if name.startswith(word):
+                yield Candidate(name, "metric", back=len(word))
+
+    def hint(self, text: str) -> str:
+        match = re.search(r"([a-z_0-9]+)\($", text)
+        return f"   {signature(match[1])}" if match else ""
+
+    async def execute(self, line: str) -> str:
+        command, _, rest = line.strip().partition(" ")
+        try:
+            if command == "write":
+                await self._request("POST", "/write", rest.encode())
+                return "written"
+            if command == "labels":
+                return "\n".join(await self._ask("labels"))
+            if command == "values":
+                return "\n".join(await self._ask(f"label/{rest.strip()}/values"))
+            if command == "series":
+                found = await self._ask("series", {"match[]": rest})
+                return "\n".join(map(metric_text, found))
+            return table(await self._ask("query", {"query": line}))
+        except ApiFailure as exc:
+            return f"error: {exc}"
+
+    async def _ask(self, path: str, params: dict[str, str] | None = None) -> Any:
+        body = await self._request("GET", f"/api/v1/{path}?{urlencode(params or {})}")
+        return json.loads(body)["data"]
+
+    async def _request(self, method: str, target: str, body: bytes = b"") -> bytes:
+        """One request on a connection of its own."""
+        reader, writer = await asyncio.open_connection(self.host, self.port, limit=ANSWER_MAX)
+        head = f"{method} {target} HTTP/1.0\r\nHost: {self.host}\r\nContent-Length: {len(body)}\r\n"
+        if password := self.config.password():
+            word = base64.b64encode(b":" + password.encode()).decode()
+            head += f"Authorization: Basic {word}\r\n"
+        writer.write(head.encode() + b"\r\n" + body)
+        answer = await reader.read(-1)
+        writer.close()
+        head_text, _, content = answer.partition(b"\r\n\r\n")
+        status = int(head_text.split(b" ", 2)[1]) if b" " in head_text else 0
+        if not 200 <= status < 300:
+            raise ApiFailure(_reason(content, status))
+        return content
+
+
+class ApiFailure(Exception):
+    """The server said no; the message says why."""
+
+
+def _reason(content: bytes, status: int) -> str:
+    try:
+        return json.loads(content)["error"]
+    except (ValueError, KeyError):
+        return content.decode(errors="replace").strip() or f"status {status}"
+
+
+def signature(name: str) -> str:
+    """What a function or aggregation takes."""
+    if name in AGGREGATIONS:
+        first = f"{AGGREGATIONS[name]}, " if AGGREGATIONS[name] else ""
+        return f"({first}instant vector) by|without (labels)"
+    if name in FUNCTIONS:
+        return f"({', '.join(FUNCTIONS[name].args)}) -> {FUNCTIONS[name].returns}"
+    return ""
+
+
+def metric_text(metric: dict[str, str]) -> str:
+    """Labels as PromQL writes them."""
+    inner = ", ".join(f"{n}={json.dumps(v)}" for n, v in metric.items() if n != "__name__")
+    name = metric.get("__name__", "")
+    return f"{name}{{{inner}}}" if inner or not name else name
+
+
+def table(data: dict[str, Any]) -> str:
+    """A query's result as aligned lines."""
+    kind, result = data["resultType"], data["result"]
+    if kind in ("scalar", "string"):
+        return str(result[1])
+    rows = [
+        (metric_text(row["metric"]), value, t)
+        for row in result
+        for t, value in row.get("values", [row.get("value")])
+    ]
+    if not rows:
+        return "(empty)"
+    width = max(len(name) for name, _, _ in rows)
+    value_width = max(len(value) for _, value, _ in rows)
+    return "\n".join(
+        f"{name:<{width}}  {value:>{value_width}}"
+        + (f"  {datetime.fromtimestamp(t, UTC):%H:%M:%S}" if kind == "matrix" else "")
+        for name, value, t in rows
+    )
