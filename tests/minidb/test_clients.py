@@ -201,7 +201,7 @@ async def test_a_cancel_request_stops_a_statement(url):
     connection = await asyncpg.connect(url)
     with pytest.raises(asyncio.TimeoutError):
         await connection.fetch(
-            "select count(*) from generate_series(1,3000) a, generate_series(1,3000) b "
+            "select count(*) from generate_series(1,30000) a, generate_series(1,30000) b "
             "where a <> b", timeout=0.3)
     assert await connection.fetchval("select 1") == 1
     await connection.close()
