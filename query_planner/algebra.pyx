@@ -8,7 +8,7 @@ Also here: the walks that rules are made of.
 """
 
 from query_planner import physical as ph
-from query_planner.expr cimport Column, Expr, Subquery, children, columns_of, substitute
+from query_planner.expr cimport Column, Expr, Subquery, children, substitute
 
 Plan = ph.Plan
 

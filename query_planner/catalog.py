@@ -24,7 +24,7 @@ class Column:
 
     default    SQL text of the DEFAULT expression, or of the expression GENERATED ALWAYS AS (...)
     generated  "" or "s" (stored)
-    identity   "" | "a" (GENERATED ALWAYS AS IDENTITY) | "d" (BY DEFAULT); `default` holds the nextval
+    identity   "" | "a" (GENERATED ALWAYS AS IDENTITY) | "d" (BY DEFAULT); `default` has the nextval
     """
 
     number: int

@@ -1,6 +1,7 @@
 """A directory of CSV files as a catalog: what `query-planner explain --db DIR` plans against.
 
-Each `name.csv` (first line: column names) is a table.  Types come from `schema.sql` in the directory
+Each `name.csv` (first line: column names) is a table.  Types come from `schema.sql` in the
+directory
 (its CREATE TABLE and CREATE INDEX statements) or else from the values: integer, bigint, numeric,
 double precision, boolean, date, timestamp, text.  Every column is analyzed over an
 even sample of its rows.  Names are folded to lower case, as SQL does.
@@ -21,7 +22,15 @@ from query_planner.errors import SqlError
 from query_planner.parser import parse
 from query_planner.stats import analyze
 from query_planner.types import (
-    BOOL, DATE, FLOAT8, INT4, INT8, NUMERIC, TEXT, TIMESTAMP, Type,
+    BOOL,
+    DATE,
+    FLOAT8,
+    INT4,
+    INT8,
+    NUMERIC,
+    TEXT,
+    TIMESTAMP,
+    Type,
 )  # fmt: skip
 
 _GUESSES = (INT4, INT8, NUMERIC, FLOAT8, DATE, TIMESTAMP)
@@ -52,7 +61,8 @@ class CsvCatalog:
 
     def create_table(self, node: st.CreateTable) -> None:
         """A table as schema.sql defines it."""
-        columns, indexes = [], []
+        columns: list[Column] = []
+        indexes: list[Index] = []
         constraints = [e for e in node.elements if isinstance(e, st.Constraint)]
         for element in node.elements:
             if isinstance(element, st.ColumnDef):
@@ -135,7 +145,8 @@ class CsvCatalog:
 
 
 def _sample(rows: Iterator[list[str]]) -> tuple[list[list[str]], int]:
-    """Every k-th row, k doubling so that at most 2 _SAMPLE rows are kept; and how many there were."""
+    """Every k-th row, k doubling so that at most 2 _SAMPLE rows are kept; and how many there
+    were."""
     kept: list[list[str]] = []
     step = 1
     total = 0

@@ -1,6 +1,7 @@
 """The one exception of the SQL front end: what PostgreSQL would put into an ErrorResponse.
 
-`sqlstate` is the five-character code, `position` the 1-based character in the statement text (0 when
+`sqlstate` is the five-character code, `position` the 1-based character in the statement text (0
+when
 there is none).  Codes used here, each with the class of mistake it stands for, are in `CODES`.
 """
 

@@ -1,6 +1,7 @@
 """How many rows: selectivities of conditions and numbers of distinct values.
 
-Over the statistics that ANALYZE leaves (stats package), by PostgreSQL's formulas: most common values
+Over the statistics that ANALYZE leaves (stats package), by PostgreSQL's formulas: most common
+values
 are looked up, the rest is spread evenly (equality) or read off an equi-depth histogram (ranges);
 two tables join on a = b with 1 / max(distinct(a), distinct(b)) of their pairs, most common values
 matched value by value where both sides have them.  Conditions are taken as independent, except that
@@ -17,7 +18,20 @@ from typing import Any
 
 from query_planner.catalog import ColumnStats
 from query_planner.expr import (
-    And, AnyArray, Array, Call, Cast, Column, Const, Expr, InList, IsBool, IsNull, Not, Or, Subquery,
+    And,
+    AnyArray,
+    Array,
+    Call,
+    Cast,
+    Column,
+    Const,
+    Expr,
+    InList,
+    IsBool,
+    IsNull,
+    Not,
+    Or,
+    Subquery,
 )  # fmt: skip
 from query_planner.rules import Context
 
@@ -147,9 +161,8 @@ class Estimator:
         if len(e.args) != 2:
             return OTHER
         left, right = e.args
-        if type(right) is Column and type(left) is not Column:
-            if name in _FLIPPED:
-                left, right, name = right, left, _FLIPPED[name]
+        if type(right) is Column and type(left) is not Column and name in _FLIPPED:
+            left, right, name = right, left, _FLIPPED[name]
         if name == "=":
             return self._equal(left, right)
         if name == "<>":
@@ -223,7 +236,7 @@ def _below(stats: ColumnStats, value: Any, inclusive: bool) -> float:
     common = 0.0
     for known, fraction in stats.common:
         common += fraction
-        if known < value or inclusive and known == value:
+        if known < value or (inclusive and known == value):
             found += fraction
     rest = max(0.0, 1 - common - stats.null_fraction)
     bounds = stats.bounds

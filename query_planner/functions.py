@@ -1,7 +1,9 @@
 """Functions and operators, and how a call finds the one it means.
 
-`Function` is one signature.  `lookup(name)` and `operators(op)` give the candidates; `resolve` picks
-among them by PostgreSQL's rules (manual chapters 10.2 and 10.3): exact match, else those reachable by
+`Function` is one signature.  `lookup(name)` and `operators(op)` give the candidates; `resolve`
+picks
+among them by PostgreSQL's rules (manual chapters 10.2 and 10.3): exact match, else those reachable
+by
 implicit conversion, preferring exact positions, then preferred types, then for literals of unknown
 type the string category or the type of the other arguments.
 
@@ -15,7 +17,12 @@ from typing import Any
 
 from query_planner import signatures
 from query_planner.types import (
-    ANY, TEXT, TYPES, UNKNOWN, Type, base_type,
+    ANY,
+    TEXT,
+    TYPES,
+    UNKNOWN,
+    Type,
+    base_type,
     can_cast,
 )  # fmt: skip
 
@@ -70,7 +77,7 @@ class Function:
         self.arg_names: tuple[str, ...] = signatures.ARGUMENT_NAMES.get(name, ())
         self.polymorphic = (
             any(a.name in _POLYMORPHIC for a in self.args) or result.name in _POLYMORPHIC
-            or variadic is not None and variadic.name in _POLYMORPHIC
+            or (variadic is not None and variadic.name in _POLYMORPHIC)
         )
         self.key = key or f"{name}({','.join(a.name for a in self.args)})"
 
@@ -250,7 +257,7 @@ def _spread(function: Function, count: int) -> tuple[Type, ...] | None:
     return None
 
 
-def resolve(candidates: Sequence[Function], given: Sequence[Type]) -> Function | None | str:
+def resolve(candidates: Sequence[Function], given: Sequence[Type]) -> Function | str | None:
     """The candidate a call with these argument types means; None if none, "ambiguous" if many."""
     count = len(given)
     fitting: list[tuple[Function, tuple[Type, ...]]] = []
@@ -279,7 +286,7 @@ def resolve(candidates: Sequence[Function], given: Sequence[Type]) -> Function |
     if len(fitting) > 1:
         # Most exact or preferred, where a conversion is needed.
         fitting = _best(fitting, lambda args: sum(
-            g is not UNKNOWN and (a is g or a.preferred and a.category == g.category)
+            g is not UNKNOWN and (a is g or (a.preferred and a.category == g.category))
             for a, g in zip(args, plain, strict=True)))
     if len(fitting) > 1 and UNKNOWN in plain:
         fitting = _by_category(fitting, plain)
@@ -339,9 +346,7 @@ def _consistent(declared: Sequence[Type], given: Sequence[Type]) -> bool:
             continue
         if element is None or element is found:
             element = found
-        elif "compatible" not in name:
-            return False
-        elif not (can_cast(found, element) or can_cast(element, found)):  # type: ignore[arg-type]
+        elif "compatible" not in name or not (can_cast(found, element) or can_cast(element, found)):
             return False
     return True
 
@@ -422,9 +427,7 @@ def common_type(given: Sequence[Type]) -> Type | None:
         elif chosen is not plain:
             if chosen.category != plain.category:
                 return None
-            if not chosen.preferred and can_cast(chosen, plain) and not can_cast(plain, chosen):
-                chosen = plain
-            elif not can_cast(plain, chosen) and can_cast(chosen, plain):
+            if can_cast(chosen, plain) and not can_cast(plain, chosen):
                 chosen = plain
     return chosen or TEXT
 

@@ -1,8 +1,8 @@
 """Text to values and back for the everyday types, in the representation of types.py.
 
 What PostgreSQL's input and output functions do, for the types a catalog without an executor of its
-own meets: the CSV directories of the command line, the tests, and constants shown by EXPLAIN.  Dates
-and times are ISO (other DateStyles and interval styles are the executor's business).
+own meets: the CSV directories of the command line, the tests, and constants shown by EXPLAIN.
+Dates and times are ISO (other DateStyles and interval styles are the executor's business).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _DAY_ZERO = dt.date(2000, 1, 1).toordinal()
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 _RANGES = {"int2": 1 << 15, "int4": 1 << 31, "int8": 1 << 63}
-_TRUE = frozenset("t true y yes on 1 tr tru ye".split())
-_FALSE = frozenset("f false n no off 0 fa fal fals of".split())
+_TRUE = frozenset(("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"))
+_FALSE = frozenset(("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0"))
 _UNITS = {
     "microsecond": 1, "millisecond": 1000, "second": _SECOND, "sec": _SECOND, "s": _SECOND,
     "minute": 60 * _SECOND, "min": 60 * _SECOND, "m": 60 * _SECOND, "hour": 3600 * _SECOND,
@@ -98,7 +98,8 @@ def _interval(text: str, type_: Type) -> tuple[int, int, int]:
     clock = re.search(r"([+-]?)(\d+):(\d+)(?::(\d+(?:\.\d+)?))?", rest)
     if clock:
         sign = -1 if clock[1] == "-" else 1
-        micros += sign * ((int(clock[2]) * 60 + int(clock[3])) * 60 + float(clock[4] or 0)) * _SECOND
+        seconds = (int(clock[2]) * 60 + int(clock[3])) * 60 + float(clock[4] or 0)
+        micros += sign * seconds * _SECOND
         rest = rest.replace(clock[0], " ")
     backwards = rest.endswith("ago")
     words = re.findall(r"([+-]?\d+(?:\.\d+)?)\s*([a-z]*)", rest.removesuffix("ago"))

@@ -7,7 +7,8 @@ An executor turns each node class into one of its operators.  Every node has
     startup   estimated cost to the first row           cost   to the last, in PostgreSQL's units
     id        pre-order number within the plan, for actuals of EXPLAIN ANALYZE
 
-Expressions refer to columns by `Column.id`: those of a node's children, or of a node further up that
+Expressions refer to columns by `Column.id`: those of a node's children, or of a node further up
+that
 hands them down as parameters (see NestedLoop and expr.Subquery).  Compile by mapping id -> place.
 
 Invariants
@@ -47,6 +48,12 @@ class Plan:
         self.cost = 0.0
         self.width = 0
         self.id = 0
+
+    if TYPE_CHECKING:
+        # The fields of a subclass are what its `fields` names.
+        def __getattr__(self, name: str) -> Any: ...
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     def children(self) -> tuple[Plan, ...]:
         """Input nodes, left to right."""
@@ -101,7 +108,8 @@ class IndexScan(Plan):
 
     keys      one Expr per leading index column that is compared by =; constants, parameters
               or columns of an enclosing NestedLoop
-    many      None, or an Expr of array type or a tuple of Exprs: the index column after `keys` is IN these
+    many      None, or an Expr of array type or a tuple of Exprs: the index column after `keys` is
+    IN these
     low, high (Expr, inclusive) or None: range on the index column after `keys`
     backward  walk from the end
     filter    what remains to be checked on each row; the rest as in Scan
@@ -130,7 +138,8 @@ class FunctionScan(Plan):
 
 
 class CteScan(Plan):
-    """The rows of CTE number `cte`.  `sources` gives, for each of `columns`, its place in that output."""
+    """The rows of CTE number `cte`.  `sources` gives, for each of `columns`, its place in that
+    output."""
 
     __slots__ = ("alias", "cte", "sources")
     fields = ("cte", "alias", "sources")
@@ -253,7 +262,8 @@ class Limit(Plan):
 
 
 class Distinct(Plan):
-    """Without `on`: one of each set of equal rows, hashed.  With `on` (Exprs): the first row of each
+    """Without `on`: one of each set of equal rows, hashed.  With `on` (Exprs): the first row of
+    each
     group of an input that is sorted by them."""
 
     __slots__ = ("child", "on")
@@ -374,7 +384,8 @@ class Prepared:
 
     root        the topmost node
     kind        "select" | "insert" | "update" | "delete"
-    outputs     (name, Type, typmod, relation oid or 0, attribute number or 0) of each result column;
+    outputs     (name, Type, typmod, relation oid or 0, attribute number or 0) of each result
+    column;
                 empty for a data-modifying statement without RETURNING
     parameters  Types of $1, $2, ...
     relations   every Relation the plan depends on (views included): lock and invalidate by these

@@ -85,7 +85,7 @@ def _number(root: ph.Plan) -> bool:
         node = stack.pop()
         node.id = counter
         counter += 1
-        volatile = volatile or any([is_volatile(e) for e in expressions(node)])
+        volatile = volatile or any(is_volatile(e) for e in expressions(node))
         inner = [query.plan for query in subqueries_of(node)]
         stack.extend(reversed([*node.children(), *inner]))
     return volatile

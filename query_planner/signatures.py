@@ -1,8 +1,10 @@
+# ruff: noqa: E501 - one signature a line
 """The built-in functions, aggregates, window functions and operators, as PostgreSQL declares them.
 
 One signature a line: `name(arguments) result flags`.  `a|b` in an argument stands for one signature
 each; `=` as result is the type of the first argument; `*type` is a variadic argument.  Flags:
-`s` stable, `v` volatile (else immutable); `n` called even when an argument is null; `r` returns a set.
+`s` stable, `v` volatile (else immutable); `n` called even when an argument is null; `r` returns a
+set.
 """
 
 FUNCTIONS = """

@@ -8,7 +8,8 @@ Values of constants, statistics and parameters, wherever this package or its use
 
     bool            True/False           date                   int, days since 2000-01-01
     int2 int4 int8  int                  time                   int, microseconds since midnight
-    oid and reg*    int                  timestamp timestamptz  int, microseconds since 2000-01-01 UTC
+    oid and reg*    int                  timestamp timestamptz  int, microseconds since 2000-01-01
+    UTC
     float4 float8   float                interval               (months, days, microseconds)
     numeric         decimal.Decimal      timetz                 (microseconds, seconds west of UTC)
     text and kin    str                  uuid                   bytes of length 16
@@ -35,7 +36,8 @@ class Type:
     category   pg_type.typcategory: B N S D T A U P X V I E C R
     preferred  wins when an overload is ambiguous within its category
     length     bytes of a fixed-width value, -1 variable, -2 C string
-    kind       pg_type.typtype: b base, p pseudo, e enum, c composite, d domain, r range, m multirange
+    kind       pg_type.typtype: b base, p pseudo, e enum, c composite, d domain, r range, m
+    multirange
     element    the element type of an array (or of int2vector/oidvector), else None
     array      the type of arrays of this, else None
     base       the base type of a domain, else None
@@ -168,18 +170,18 @@ for _name, _oid in zip(_words[::2], _words[1::2], strict=True):
     _register(Type(int(_oid), _name, category="P", length=-1, kind="p"))
 _register(TYPES["record"].array_of(2287))
 
-for _name, _oid, _array, _element in (
+for _name, _vector, _vectors, _element in (
     ("int2vector", 22, 1006, "int2"), ("oidvector", 30, 1013, "oid"),
 ):  # fmt: skip
-    _type = _register(Type(_oid, _name, category="A", element=TYPES[_element]))
-    _register(_type.array_of(_array))
+    _type = _register(Type(_vector, _name, category="A", element=TYPES[_element]))
+    _register(_type.array_of(_vectors))
 
-for _name, _oid, _array, _multi in (
+for _name, _range, _ranges, _multi in (
     ("int4range", 3904, 3905, 4451), ("numrange", 3906, 3907, 4532),
     ("tsrange", 3908, 3909, 4533), ("tstzrange", 3910, 3911, 4534),
     ("daterange", 3912, 3913, 4535), ("int8range", 3926, 3927, 4536),
 ):  # fmt: skip
-    _register(_register(Type(_oid, _name, category="R", kind="r")).array_of(_array))
+    _register(_register(Type(_range, _name, category="R", kind="r")).array_of(_ranges))
     _register(Type(_multi, _name.replace("range", "multirange"), category="R", kind="m"))
 
 BOOL, BYTEA, INT2, INT4, INT8 = (TYPES[n] for n in ("bool", "bytea", "int2", "int4", "int8"))

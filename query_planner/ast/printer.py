@@ -1,6 +1,7 @@
 """Syntax trees of expressions and queries back to SQL text.
 
-`parse(sql_text(node))` gives an equal tree.  Operators are parenthesised throughout, so the text does
+`parse(sql_text(node))` gives an equal tree.  Operators are parenthesised throughout, so the text
+does
 not depend on precedence; names are quoted where they must be.
 """
 
@@ -16,7 +17,7 @@ from query_planner.parser.keywords import KEYWORDS, NEEDS_AS
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*\Z")
 _LIKES = {"like": "LIKE", "ilike": "ILIKE", "similar": "SIMILAR TO"}
 # Functions that are written as words, so their names must not be quoted in a call.
-_SPELLED = frozenset("coalesce greatest least nullif grouping left right normalize".split())
+_SPELLED = frozenset("coalesce greatest least nullif grouping left right normalize".split())  # noqa: SIM905
 
 
 def sql_text(node: Any) -> str:
@@ -146,7 +147,7 @@ def _case(e: n.Case) -> str:
 
 def _type(e: n.TypeName) -> str:
     name = _path(e.name)
-    if e.name == ("bit",) or e.name == ("bpchar",) and not e.typmods:
+    if e.name == ("bit",) or (e.name == ("bpchar",) and not e.typmods):
         name = f'"{e.name[0]}"'
     if e.name == ("char",):
         name = '"char"'
@@ -409,14 +410,14 @@ def _insert(e: n.Insert) -> str:
 
 def _update(e: n.Update) -> str:
     from_ = f" FROM {_list(e.from_)}" if e.from_ else ""
-    return (f"{_with(e.with_)}UPDATE {sql_text(e.table)} SET {_assignments(e.assignments)}"
-            f"{from_}{_where(e)}{_returning(e.returning)}")
+    head = f"{_with(e.with_)}UPDATE {sql_text(e.table)}"
+    return f"{head} SET {_assignments(e.assignments)}{from_}{_where(e)}{_returning(e.returning)}"
 
 
 def _delete(e: n.Delete) -> str:
     using = f" USING {_list(e.using)}" if e.using else ""
-    return (f"{_with(e.with_)}DELETE FROM {sql_text(e.table)}{using}{_where(e)}"
-            f"{_returning(e.returning)}")
+    head = f"{_with(e.with_)}DELETE FROM {sql_text(e.table)}"  # noqa: S608 - printing is its job
+    return f"{head}{using}{_where(e)}{_returning(e.returning)}"
 
 
 _ATOMS = frozenset((

@@ -1,6 +1,7 @@
 """Statements that are not queries: definitions, transactions, settings, cursors, maintenance.
 
-The planner only parses them; whoever owns the catalog carries them out.  Names of objects are tuples
+The planner only parses them; whoever owns the catalog carries them out.  Names of objects are
+tuples
 of parts (("public", "t")); `query` fields hold query nodes, expressions are nodes of `nodes.pyx`.
 """
 
@@ -108,7 +109,8 @@ class Alter(Statement):
     "database", "role", ...; actions are (verb, arguments ...) tuples:
 
     ("add column", ColumnDef, if_not_exists)   ("drop column", name, if_exists, cascade)
-    ("alter type", column, TypeName, using)    ("set default", column, expr) ("drop default", column)
+    ("alter type", column, TypeName, using)    ("set default", column, expr)
+    ("drop default", column)
     ("set not null", column) ("drop not null", column)  ("drop identity", column, if_exists)
     ("add identity", column, Constraint)       ("drop expression", column, if_exists)
     ("set statistics", column, n)              ("set storage", column, word)
@@ -419,7 +421,8 @@ class Declare(Statement):
 
 @dataclass(slots=True)
 class Fetch(Statement):
-    """FETCH or MOVE; direction "forward" | "backward" | "absolute" | "relative"; count None = ALL."""
+    """FETCH or MOVE; direction "forward" | "backward" | "absolute" | "relative"; count None =
+    ALL."""
 
     cursor: str
     direction: str

@@ -8,16 +8,14 @@ from query_planner.ast cimport nodes as n
 from query_planner.binder.conversions cimport constant
 from query_planner.binder.scope cimport Scope
 from query_planner.expr cimport (
-    Aggregate, Array, Call, Case, Cast, Coalesce, Column, Const, Expr, Grouping, MinMax, Row,
-    WindowCall, key_of,
+    Aggregate, Array, Call, Case, Coalesce, Column, Expr, MinMax, WindowCall, key_of,
 )
 
 from query_planner.binder.conversions import Conversions, error
 from query_planner.functions import Function, concrete, lookup, own_operator, resolve
 from query_planner.physical import SortKey
 from query_planner.types import (
-    ANY, BOOL, EXPLICIT, INT4, INT8, INTERVAL, NAME, RECORD, SYNONYMS, TEXT, TIMESTAMPTZ, TYPES,
-    UNKNOWN, base_type, title,
+    ANY, EXPLICIT, INT4, INT8, INTERVAL, SYNONYMS, TEXT, TYPES, UNKNOWN, title,
 )
 
 cdef object _UNKNOWN = UNKNOWN

@@ -24,6 +24,9 @@ from query_planner.types import ASSIGNMENT, UNKNOWN, title
 class ChangeBinder(QueryBinder):
     """Binds data-modifying statements."""
 
+    level: Any
+    params: Any
+
     def change(self, node: Any, outer: Any) -> Any:
         """Any data-modifying statement; a Bound whose columns are those of RETURNING."""
         if type(node) is ast.Insert:
@@ -85,7 +88,7 @@ class ChangeBinder(QueryBinder):
         column = relation.columns[place]
         scope = Scope(None, [item] if item is not None else [])
         saved, self.level = self.level, None
-        e = self.bind(parse_expression(column.default), scope)
+        e = self.bind(parse_expression(column.default or "NULL"), scope)
         self.level = saved
         return self.stored(e, relation, place, -1)
 
@@ -197,7 +200,7 @@ class ChangeBinder(QueryBinder):
     def refuse_generated(self, node: Any, relation: Relation, place: int) -> None:
         """A generated column takes only DEFAULT, as does GENERATED ALWAYS AS IDENTITY."""
         column = relation.columns[place]
-        if column.generated or column.identity == "a" and node.overriding is None:
+        if column.generated or (column.identity == "a" and node.overriding is None):
             what = "a generated column" if column.generated else \
                 "an identity column defined as GENERATED ALWAYS"
             raise error("428C9", f'cannot insert a non-DEFAULT value into column "{column.name}"',
@@ -241,7 +244,7 @@ class ChangeBinder(QueryBinder):
             else:
                 texts.add(_plain(key))
         for index in relation.indexes:
-            if not index.unique or index.predicate is not None and clause.keys_where is None:
+            if not index.unique or (index.predicate is not None and clause.keys_where is None):
                 continue
             own = {_plain(parse_expression(text)) for text in index.expressions}
             if {n for n in index.columns if n} == numbers and own == texts:

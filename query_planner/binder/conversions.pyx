@@ -6,14 +6,13 @@ take the type of their first use.
 
 from decimal import Decimal
 
-from query_planner import ast
 from query_planner.ast.nodes cimport Literal, Node, TypeName
 from query_planner.errors import SqlError
-from query_planner.expr cimport Array, Cast, Column, Const, Expr, Param, Row
+from query_planner.expr cimport Array, Cast, Const, Expr, Param, Row
 
 from query_planner.functions import common_type
 from query_planner.types import (
-    ASSIGNMENT, BOOL, EXPLICIT, FLOAT4, FLOAT8, IMPLICIT, INT2, INT4, INT8, INTERVAL, NUMERIC, OID,
+    ASSIGNMENT, BOOL, EXPLICIT, FLOAT4, FLOAT8, IMPLICIT, INT2, INT4, INT8, NUMERIC, OID,
     RECORD, SYNONYMS, TEXT, TYPES, UNKNOWN, base_type, can_cast, encode_typmod, title,
 )
 
@@ -128,7 +127,6 @@ class Conversions:
 
     def coerce(self, Expr e, type_, int typmod=-1, str context="i", Py_ssize_t pos=-1):
         """e as `type_`, or None where the context does not allow the conversion."""
-        cdef Cast cast
         cdef object source = e.type
         if source is type_:
             if typmod < 0 or typmod == e.typmod:

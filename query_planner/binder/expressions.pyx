@@ -11,7 +11,7 @@ from query_planner.ast cimport nodes as n
 from query_planner.binder.conversions cimport constant
 from query_planner.binder.scope cimport Item, Scope
 from query_planner.expr cimport (
-    And, AnyArray, Array, Call, Case, Cast, Coalesce, Column, Const, Expr, Field, InList, IsBool,
+    And, AnyArray, Array, Call, Case, Cast, Column, Const, Expr, Field, InList, IsBool,
     IsDistinct, IsNull, Not, Or, Param, Row, Subquery, Subscript,
 )
 
@@ -20,7 +20,7 @@ from query_planner.binder.calls import CallBinder
 from query_planner.binder.conversions import error
 from query_planner.functions import Function, concrete, equality, operators, prefix_operators, resolve
 from query_planner.types import (
-    BOOL, EXPLICIT, IMPLICIT, INT4, INT8, JSONB, NUMERIC, RECORD, TEXT, TYPES, UNKNOWN, base_type,
+    BOOL, EXPLICIT, INT4, INT8, JSONB, NUMERIC, RECORD, TEXT, TYPES, UNKNOWN, base_type,
     title,
 )
 

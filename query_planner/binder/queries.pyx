@@ -13,10 +13,9 @@ that are neither.
 
 from query_planner.ast cimport nodes as n
 from query_planner.binder.calls import Level
-from query_planner.binder.conversions cimport constant
 from query_planner.binder.scope cimport Item, Scope
 from query_planner.expr cimport (
-    Aggregate, Call, Cast, Coalesce, Column, Const, Expr, Grouping, Param, Row, Subquery, children,
+    Coalesce, Column, Const, Expr, Grouping, Param, Subquery, children,
     conjuncts, key_of, with_children,
 )
 
@@ -27,7 +26,7 @@ from query_planner.binder.conversions import error
 from query_planner.binder.expressions import ExpressionBinder
 from query_planner.functions import common_type, equality
 from query_planner.types import (
-    ASSIGNMENT, BOOL, IMPLICIT, INT4, INT8, RECORD, TEXT, UNKNOWN, base_type, title,
+    ASSIGNMENT, IMPLICIT, INT4, INT8, RECORD, TEXT, UNKNOWN, title,
 )
 
 cdef object _UNKNOWN = UNKNOWN
@@ -154,7 +153,7 @@ class QueryBinder(ExpressionBinder):
             scope.ctes[cte.name] = entry
             ctes.append(entry)
         # A query used once runs in place, unless it must run exactly as written.
-        for index, entry in enumerate(ctes):
+        for entry in ctes:
             if entry.recursive or entry.changes or entry.node.materialized is not None:
                 continue
             count = self.mentions_in_body(entry.node.name, ctes)
@@ -817,7 +816,7 @@ class QueryBinder(ExpressionBinder):
                     place = names.index(e.parts[0])
             if place is not None:
                 found = items[place] = self.settle(items[place])
-                for aggregate, column in level.aggregates.values():
+                for _, column in level.aggregates.values():
                     if mentions_column(found, column):
                         raise error("42803", "aggregate functions are not allowed in GROUP BY",
                                     e.pos)

@@ -1,6 +1,7 @@
 """Joins: blocks of inner joins are ordered as a whole, other joins keep their place.
 
-A block is every relation reachable through inner joins and filters.  Relations that depend on others
+A block is every relation reachable through inner joins and filters.  Relations that depend on
+others
 (LATERAL) cannot be reordered freely; they are joined last, as nested loops, in their written order.
 """
 
@@ -96,8 +97,7 @@ def _order(builder: Builder, relations: list[Relation], edges: list[tuple[int, E
         return _in_turn(builder, relations, edges, list(range(len(relations))))
     if bound or len(free) == 1:
         if len(free) == 1:
-            start: ph.Plan = relations[free[0]].plan
-            mask = 1 << free[0]
+            start, mask = relations[free[0]].plan, 1 << free[0]
         else:
             start, mask = _best(builder, relations, edges, free) if free else (None, 0)
         return _in_turn(builder, relations, edges, bound, start, mask)
@@ -267,9 +267,9 @@ def join_plans(builder: Builder, kind: str, left: ph.Plan, right: Relation,
     if best is None:
         best = _loop(kind, left, right_plan, conditions, out, set())
         if kind == "inner" and right_plan.rows > left.rows:
-            turned = _loop(kind, right_plan, left, conditions, out, set())
-            if turned.cost < best.cost:
-                best = turned
+            turned_loop = _loop(kind, right_plan, left, conditions, out, set())
+            if turned_loop.cost < best.cost:
+                best = turned_loop
     return best
 
 

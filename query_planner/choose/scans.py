@@ -1,6 +1,7 @@
 """The way to one table: all of it, or through one of its indexes.
 
-An index is of use when conditions fix its leading columns: `column = value` for each of them in turn,
+An index is of use when conditions fix its leading columns: `column = value` for each of them in
+turn,
 then maybe a range or an IN list on the next.  A value may be any expression over other columns; it
 then comes from an enclosing NestedLoop or from the query around.
 """
@@ -121,7 +122,7 @@ def _path(index: Index, get: Get, tests: dict, conditions: list[Expr], rows: flo
                     used.append(e)
         break
     fixed = len(keys) + (many is not None)
-    if not used or not index.ordered and fixed < len(index.columns):
+    if not used or (not index.ordered and fixed < len(index.columns)):
         return None
     rest = tuple([e for e in conditions if e not in used])
     whole = index.unique and len(keys) == len(index.columns)

@@ -7,8 +7,30 @@ from typing import Any
 
 from query_planner import literals
 from query_planner.expr import (
-    Aggregate, And, AnyArray, Array, Call, Case, Cast, Coalesce, Column, Const, Expr, Field,
-    Grouping, InList, IsBool, IsDistinct, IsNull, MinMax, Not, Or, Param, Row, Subquery, Subscript,
+    Aggregate,
+    And,
+    AnyArray,
+    Array,
+    Call,
+    Case,
+    Cast,
+    Coalesce,
+    Column,
+    Const,
+    Expr,
+    Field,
+    Grouping,
+    InList,
+    IsBool,
+    IsDistinct,
+    IsNull,
+    MinMax,
+    Not,
+    Or,
+    Param,
+    Row,
+    Subquery,
+    Subscript,
     WindowCall,
 )  # fmt: skip
 from query_planner.types import BOOL, FLOAT8, INT4, NUMERIC, UNKNOWN, title

@@ -1,7 +1,9 @@
 """A plan as a tree of labelled properties, in PostgreSQL's EXPLAIN vocabulary.
 
-`describe(plan)` gives one `Shown` per visible node: node type, properties in PostgreSQL's order, and
-children with their relationship.  text.py and json.py only lay it out.  Project has no line of its own (as in
+`describe(plan)` gives one `Shown` per visible node: node type, properties in PostgreSQL's order,
+and
+children with their relationship.  text.py and json.py only lay it out.  Project has no line of its
+own (as in
 PostgreSQL, where every node projects); a Filter over another node becomes that node's "Filter".
 """
 
@@ -21,7 +23,8 @@ _JOIN_TYPES = {"inner": "Inner", "left": "Left", "right": "Right", "full": "Full
 
 @dataclass
 class Shown:
-    """One node of EXPLAIN: `label` is its text line, `properties` what JSON lists after the type."""
+    """One node of EXPLAIN: `label` is its text line, `properties` what JSON lists after the
+    type."""
 
     type: str
     label: str
@@ -297,7 +300,8 @@ _SHOWERS: dict[type, Any] = {
 
 
 def outline(root: ph.Plan) -> str:
-    """A plan, logical or physical, one node a line with its own expressions: for traces and tests."""
+    """A plan, logical or physical, one node a line with its own expressions: for traces and
+    tests."""
     lines: list[str] = []
     names = _Names(root)
 
@@ -317,8 +321,9 @@ def outline(root: ph.Plan) -> str:
         elif kind in (Join, ph.HashJoin, ph.NestedLoop):
             text += f" {node.kind}"
             shown = list(node.condition)
-            keys = zip(getattr(node, "left_keys", ()), getattr(node, "right_keys", ()), strict=True)
-            parts = [f"{note(a)} = {note(b)}" for a, b in keys] + [note(e) for e in shown]
+            left_keys = getattr(node, "left_keys", ())
+            pairs = zip(left_keys, getattr(node, "right_keys", ()), strict=True)
+            parts = [f"{note(a)} = {note(b)}" for a, b in pairs] + [note(e) for e in shown]
             if parts:
                 text += " on " + " AND ".join(parts)
         elif kind in (ph.Project, ph.ProjectSet):

@@ -89,7 +89,7 @@ cdef class Graph:
                     <mask_t> ends & (~<mask_t> ends + 1))
             else:
                 self.wide = True
-        for i, (relation, ends, cost) in enumerate(lookups):
+        for relation, ends, cost in lookups:
             self.lookup_from[relation] |= <mask_t> ends
             self.lookup_cost[relation] = cost
         for i in range(self.n):
@@ -113,7 +113,7 @@ cdef class Graph:
 
     cdef Best* _slot(self, mask_t key) except NULL:
         """The entry of a set, new ones with cost -1."""
-        cdef mask_t at, i
+        cdef mask_t at, place = 0
         cdef Best* old
         cdef mask_t old_room
         if self.used * 2 >= self.room:
@@ -124,12 +124,13 @@ cdef class Graph:
                 self.table = old
                 raise MemoryError
             self.room = old_room * 4
-            for i in range(old_room):
-                if old[i].key:
-                    at = (old[i].key * 0x9E3779B97F4A7C15ULL) >> 20 & (self.room - 1)
+            while place < old_room:
+                if old[place].key:
+                    at = (old[place].key * 0x9E3779B97F4A7C15ULL) >> 20 & (self.room - 1)
                     while self.table[at].key:
                         at = (at + 1) & (self.room - 1)
-                    self.table[at] = old[i]
+                    self.table[at] = old[place]
+                place += 1
             free(old)
         at = (key * 0x9E3779B97F4A7C15ULL) >> 20 & (self.room - 1)
         while self.table[at].key and self.table[at].key != key:

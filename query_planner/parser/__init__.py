@@ -1,4 +1,5 @@
-"""Text to syntax tree: `parse(sql)` gives the statements of a text, `parse_expression` one expression.
+"""Text to syntax tree: `parse(sql)` gives the statements of a text, `parse_expression` one
+expression.
 
 Reading order: lexer.pyx, expressions.pyx, queries.pyx, definitions.py.
 """

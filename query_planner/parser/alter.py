@@ -138,10 +138,10 @@ class AlterParser(TableParser):
         if self.accept("set", "storage"):
             return ("set storage", name, self.label())
         if self.accept("add"):
-            node = self.column_constraint(name)
-            if node is None or node.kind != "identity":
+            identity = self.column_constraint(name)
+            if identity is None or identity.kind != "identity":
                 raise self.error()
-            return ("add identity", name, node)
+            return ("add identity", name, identity)
         if self.sees("set", "(") or self.sees("reset", "("):
             verb = self.label()
             return (f"{verb} options", name, self.storage_options(True))

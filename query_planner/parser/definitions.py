@@ -1,4 +1,5 @@
-"""The grammar of everything that is not a query: transactions, settings, cursors, COPY, EXPLAIN, ...
+"""The grammar of everything that is not a query: transactions, settings, cursors, COPY, EXPLAIN,
+...
 
 Each method reads one statement, from its first word on, into a record of `ast/statements.py`.
 `STATEMENTS` says which word leads where.  What defines tables and other objects is in `objects.py`.

@@ -12,7 +12,7 @@ Chains of AND and OR become one flat node.  Nesting is counted, and beyond MAX_D
 
 from query_planner.ast.nodes cimport (
     Array, ArrayQuery, Between, Binary, BoolOp, Case, Cast, Collate, ColumnRef, Default, Exists,
-    FieldSelect, Frame, FuncCall, GroupingSets, InList, Is, IsDistinct, Like, Literal, Node, Not,
+    FieldSelect, Frame, FuncCall, InList, Is, IsDistinct, Like, Literal, Node, Not,
     Parameter, Quantified, Query, Row, ScalarQuery, Slice, SortKey, Star, Subscript, TypeName,
     Unary, ValueFunction, Window,
 )
@@ -520,7 +520,6 @@ cdef class ExpressionParser(Lexer):
         cdef Py_ssize_t pos = self.here()
         cdef Node inner
         cdef ScalarQuery scalar
-        cdef Query query
         cdef Row row
         self.enter()
         self.advance()

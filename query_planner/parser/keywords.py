@@ -32,12 +32,12 @@ NEEDS_AS = frozenset("""
 array as char character create day except fetch filter for from grant group having hour intersect
 into isnull limit minute month notnull offset on order over overlaps precision returning second to
 union varying where window with within without year
-""".split())
+""".split())  # noqa: SIM905
 
 KEYWORDS = {
     word: category
     for category, words in (
         (COLUMN_NAME, _COLUMN_NAME), (TYPE_FUNCTION, _TYPE_FUNCTION), (RESERVED, _RESERVED),
-    )  # fmt: skip
+    )
     for word in words.split()
 }

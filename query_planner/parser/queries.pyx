@@ -5,9 +5,9 @@
 """
 
 from query_planner.ast.nodes cimport (
-    Assignment, ColumnRef, Cte, Default, Delete, FuncCall, FunctionRef, GroupingSets, Insert, Join,
+    Assignment, ColumnRef, Cte, Delete, FunctionRef, GroupingSets, Insert, Join,
     Literal, Locking, Node, OnConflict, Query, Row, ScalarQuery, Select, SetOperation, Star,
-    SubqueryRef, TableRef, Target, Update, ValueFunction, Values, Window, With,
+    SubqueryRef, TableRef, Target, Update, Values, Window, With,
 )
 from query_planner.parser.expressions cimport ExpressionParser
 from query_planner.parser.lexer cimport (

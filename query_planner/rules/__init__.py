@@ -1,6 +1,7 @@
 """The logical rewrites, in the order they are applied.
 
-A rule is a function (plan, context) -> plan whose first docstring line says what it does; `RULES` is
+A rule is a function (plan, context) -> plan whose first docstring line says what it does; `RULES`
+is
 the data.  Every rule keeps the meaning of the plan (same rows, same columns by id); each is shown
 before and after in tests/query_planner/scripts/rules.
 """
@@ -16,7 +17,8 @@ from query_planner.catalog import Catalog, Relation, TableStats
 
 
 class Context:
-    """What rules and costing share: the catalog, a source of column ids, statistics, and a trace."""
+    """What rules and costing share: the catalog, a source of column ids, statistics, and a
+    trace."""
 
     def __init__(self, catalog: Catalog, numbering: Any = None) -> None:
         self.catalog = catalog

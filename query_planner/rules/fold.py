@@ -9,8 +9,22 @@ from typing import Any
 from query_planner import physical as ph
 from query_planner.algebra import Plan, map_expressions, map_inputs, output
 from query_planner.expr import (
-    And, Call, Case, Cast, Coalesce, Column, Const, Expr, IsBool, IsNull, Not, Or, Param, Subquery,
-    children, with_children,
+    And,
+    Call,
+    Case,
+    Cast,
+    Coalesce,
+    Column,
+    Const,
+    Expr,
+    IsBool,
+    IsNull,
+    Not,
+    Or,
+    Param,
+    Subquery,
+    children,
+    with_children,
 )  # fmt: skip
 from query_planner.rules import Context
 from query_planner.types import BOOL, FLOAT8, INT2, INT4, INT8, NUMERIC

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from query_planner import physical as ph
 from query_planner.algebra import (
-    Plan, expressions, map_expressions, map_inputs, output,
+    Plan,
+    expressions,
+    map_expressions,
+    map_inputs,
+    output,
 )  # fmt: skip
 from query_planner.expr import (
-    Column, Const, Expr, children, holds_subquery, is_volatile, substitutable, substitute,
+    Column,
+    Const,
+    Expr,
+    children,
+    holds_subquery,
+    is_volatile,
+    substitutable,
+    substitute,
 )  # fmt: skip
 from query_planner.rules import Context
 
 
 def merge_projects(plan: Plan, context: Context) -> Plan:
-    """A projection below a filter, inner join, grouping or projection is merged into what is above."""
+    """A projection below a filter, inner join, grouping or projection is merged into what is
+    above."""
     return _merge(plan)
 
 

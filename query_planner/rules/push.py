@@ -1,12 +1,25 @@
-"""Move conditions to where the rows are made; turn outer joins whose padding they reject into inner."""
+"""Move conditions to where the rows are made; turn outer joins whose padding they reject into
+inner."""
 
 from __future__ import annotations
 
 from query_planner import physical as ph
 from query_planner.algebra import Get, Join, Plan, map_inputs, output_ids
 from query_planner.expr import (
-    And, Call, Cast, Column, Expr, InList, IsNull, Or, columns_of, conjuncts, holds_subquery,
-    is_volatile, substitutable, substitute,
+    And,
+    Call,
+    Cast,
+    Column,
+    Expr,
+    InList,
+    IsNull,
+    Or,
+    columns_of,
+    conjuncts,
+    holds_subquery,
+    is_volatile,
+    substitutable,
+    substitute,
 )  # fmt: skip
 from query_planner.rules import Context
 

@@ -1,11 +1,14 @@
 """Turn subqueries into joins where a join says the same.
 
     EXISTS (.. WHERE inner = outer ..)   semi join            NOT EXISTS   anti join
-    x IN (SELECT y ..)                   semi join on x = y   NOT IN       anti join that minds NULLs
+    x IN (SELECT y ..)                   semi join on x = y   NOT IN       anti join that minds
+    NULLs
     (SELECT agg(..) .. WHERE i = o)      left join with the aggregate grouped by i
 
-The conditions that correlate are lifted out of the subquery's filters and inner joins; where something
-else stands in between (a limit, a grouping, an outer join's far side), or the subquery does not depend on the
+The conditions that correlate are lifted out of the subquery's filters and inner joins; where
+something
+else stands in between (a limit, a grouping, an outer join's far side), or the subquery does not
+depend on the
 row at all (it then runs once anyway), the subquery stays an expression.
 """
 
@@ -13,11 +16,28 @@ from __future__ import annotations
 
 from query_planner import physical as ph
 from query_planner.algebra import (
-    Join, Plan, free_columns, map_inputs, output, output_ids, subqueries_of,
+    Join,
+    Plan,
+    free_columns,
+    map_inputs,
+    output,
+    output_ids,
+    subqueries_of,
 )  # fmt: skip
 from query_planner.expr import (
-    Aggregate, Call, Coalesce, Column, Const, Expr, Subquery, children, columns_of, holds_subquery,
-    is_volatile, substitute, with_children,
+    Aggregate,
+    Call,
+    Coalesce,
+    Column,
+    Const,
+    Expr,
+    Subquery,
+    children,
+    columns_of,
+    holds_subquery,
+    is_volatile,
+    substitute,
+    with_children,
 )  # fmt: skip
 from query_planner.rules import Context
 
@@ -111,10 +131,9 @@ def _bare(plan: Plan) -> Plan:
     while True:
         if type(plan) in (ph.Sort, ph.Distinct) and getattr(plan, "limit", None) is None:
             plan = plan.child  # type: ignore[attr-defined]
-        elif type(plan) is ph.Limit and plan.offset is None and type(plan.limit) is Const \
-                and plan.limit.value is not None and plan.limit.value > 0:
-            plan = plan.child
-        elif type(plan) is ph.Project and not any(is_volatile(e) for e in plan.items):
+        elif (type(plan) is ph.Limit and plan.offset is None and type(plan.limit) is Const \
+                and plan.limit.value is not None and plan.limit.value > 0) or (type(plan) is
+                ph.Project and not any(is_volatile(e) for e in plan.items)):
             plan = plan.child
         else:
             return plan

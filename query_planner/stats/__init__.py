@@ -82,7 +82,7 @@ def _bounds(ordered: list[tuple[Any, int]], target: int) -> tuple[Any, ...]:
         return ()
     rows = sum(count for _, count in ordered)
     parts = min(target, len(ordered) - 1)
-    bounds = []
+    bounds: list[Any] = []
     passed = 0
     for value, count in ordered:
         passed += count

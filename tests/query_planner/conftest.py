@@ -11,7 +11,8 @@ from query_planner.csvdir import CsvCatalog
 
 SCHEMA = """
 CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, city text, joined date);
-CREATE TABLE orders (id int PRIMARY KEY, customer int NOT NULL, placed timestamp, total numeric(10,2));
+CREATE TABLE orders (id int PRIMARY KEY, customer int NOT NULL, placed timestamp, total
+numeric(10,2));
 CREATE TABLE lines (order_id int, item int, quantity int, PRIMARY KEY (order_id, item));
 CREATE TABLE items (id int PRIMARY KEY, label text, price numeric, tags text[]);
 CREATE INDEX orders_customer ON orders (customer);

@@ -1,4 +1,5 @@
-"""Join order: the pairs visited are those of the closed forms, the plan found is the best there is."""
+"""Join order: the pairs visited are those of the closed forms, the plan found is the best there
+is."""
 
 from __future__ import annotations
 
