@@ -46,7 +46,8 @@ clean:
 .venv/installed: .venv/python pyproject.toml
 	@echo "installing what Bedrock stands on ..."
 	@$(PY) -m pip install --quiet --disable-pip-version-check "setuptools>=80" "cython>=3.1,<4" wheel
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --config-settings editable_mode=compat -e ".[test,check]"
+	@BEDROCK_METADATA_ONLY=1 $(PY) -m pip install --quiet --disable-pip-version-check \
+	    --no-build-isolation --config-settings editable_mode=compat -e ".[test,check]"
 	@touch $@
 
 .venv/built: .venv/installed setup.py $(CYTHON)

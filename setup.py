@@ -14,7 +14,16 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-PACKAGES = "bedrock kvstore minidb kafkalite tsdb hdfs_sim query_planner chat".split()
+PACKAGES = [
+    "bedrock",
+    "kvstore",
+    "minidb",
+    "kafkalite",
+    "tsdb",
+    "hdfs_sim",
+    "query_planner",
+    "chat",
+]
 DEBUG = os.environ.get("BEDROCK_DEBUG") == "1"
 JOBS = os.cpu_count() or 1
 
@@ -45,6 +54,7 @@ extensions = [
     )
     for path in sources
 ]
+
 
 def modules():
     """The extension modules, translated to C."""

@@ -512,8 +512,8 @@ def numeric_binary(value) -> bytes:
     point = max(len(text) - scale, 0)
     whole, fraction = text[:point], text[point:].rjust(scale, "0")
     whole = whole.lstrip("0")
-    whole = whole.rjust(-(-len(whole) // 4) * 4, "0")
-    fraction = fraction.ljust(-(-len(fraction) // 4) * 4, "0")
+    whole = whole.rjust((len(whole) + 3) // 4 * 4, "0")
+    fraction = fraction.ljust((len(fraction) + 3) // 4 * 4, "0")
     groups = [int((whole + fraction)[i:i + 4]) for i in range(0, len(whole + fraction), 4)]
     weight = len(whole) // 4 - 1
     while groups and groups[0] == 0:

@@ -43,7 +43,8 @@ class Portal:
                     self.rows.extend(event)
 
     def close(self) -> None:
-        if self.steps is not None:
+        """Stop; a COMMIT or ROLLBACK that closes its own portal runs to its end."""
+        if self.steps is not None and not self.steps.gi_running:
             self.steps.close()
             self.steps = None
 

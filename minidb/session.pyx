@@ -580,11 +580,14 @@ cdef class PgSession(Session):
         messages.bare(self.out, b"c")
 
     def notification(self, long pid, str channel, str payload):
-        cdef size_t start = messages.begin(self.out, b"A")
-        messages.put_word(self.out, pid)
-        messages.put_cstring(self.out, channel)
-        messages.put_cstring(self.out, payload)
-        messages.end(self.out, start)
+        """Another session's NOTIFY: it arrives between our own messages."""
+        cdef Buf out = Buf()
+        cdef size_t start = messages.begin(out, b"A")
+        messages.put_word(out, pid)
+        messages.put_cstring(out, channel)
+        messages.put_cstring(out, payload)
+        messages.end(out, start)
+        self.link.send(out.p, out.n)
 
     cdef int report(self, exc) except -1:
         return messages.error(self.out, b"E", exc, getattr(exc, "severity", "ERROR"))

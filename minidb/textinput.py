@@ -36,7 +36,11 @@ def parse(text: str, type: Type, typmod: int = -1) -> Any:
         return text
     if type.element is not None:
         if type.name in ("int2vector", "oidvector"):
-            return tuple([int(word) for word in text.split()])
+            # Braces too: `oid[] = '{0}'` may resolve to oidvector's operator.
+            words = text.strip("{} ").replace(",", " ").split()
+            if not all(word.lstrip("-").isdigit() for word in words):
+                raise _invalid(text, type)
+            return tuple([int(word) for word in words])
         return _array(text, type, typmod)
     if type.kind == "c" or type.name == "record":
         return _record(text, type)

@@ -240,6 +240,7 @@ def unlisten(connection: Any, node: s.Unlisten, portal: Portal) -> Steps:
 
 
 def notify(connection: Any, node: s.Notify, portal: Portal) -> Steps:
+    connection.begin()
     connection.notifications.append((node.channel, node.payload))
     portal.tag = "NOTIFY"
     yield from ()

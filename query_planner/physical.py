@@ -35,6 +35,10 @@ class Plan:
     fields: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
 
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...  # the fields of the class
+
     def __init__(self, columns: Columns, *values: Any) -> None:
         self.columns = columns
         for name, value in zip(self.fields, values, strict=True):

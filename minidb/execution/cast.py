@@ -105,6 +105,14 @@ def one_cast(source: Type, target: Type, typmod: int, explicit: bool) -> OneCast
         return _to_string(source, target, typmod, explicit)
     if a in _STRINGS:
         return _from_string(target, typmod)
+    if a in _INTS and b in _INTS:
+        return lambda v, context: _checked(v, b)
+    if a in _INTS and b in ("float4", "float8"):
+        return lambda v, context: float(v)
+    if a in ("float4", "float8") and b in ("float4", "float8"):
+        return None
+    if a in ("float4", "float8") and b in _INTS:
+        return lambda v, context: _checked(round(v), b)
     if b in _INTS and a == "numeric":
         return lambda v, context: _checked(_whole(v, b), b)
     if a in _INTS and b == "numeric":

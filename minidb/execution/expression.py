@@ -17,7 +17,7 @@ from minidb.execution.kernels import kernel_of, scalar_of
 from minidb.execution.vector import Batch, Vec, code_of, concat, constant, null, objects, vec_of
 from minidb.sqlstate import DatabaseError
 from query_planner import expr as e
-from query_planner.types import Type
+from query_planner.types import TEXT, Type
 
 Compiled = Callable[[Batch, Any], Vec]
 
@@ -74,8 +74,24 @@ def _param(x: e.Param) -> Compiled:
     return param
 
 
+_TAKES_ANY_AS_TEXT = ("concat", "concat_ws", "format", "quote_literal", "quote_nullable")
+
+
+def _as_text(x: e.Call) -> tuple[e.Expr, ...]:
+    """Arguments, those of any type as the text these functions make of them."""
+    name = x.function.name
+    if name not in _TAKES_ANY_AS_TEXT and not (name == "||" and x.type.category == "S"):
+        return x.args
+    return tuple(
+        arg if arg.type.category == "S" or (arg.type.category == "A" and name != "||")
+        else e.Cast(arg=arg, type=TEXT, explicit=True) for arg in x.args)
+
+
 def _call(x: e.Call) -> Compiled:
-    args = compile_all(x.args)
+    args = compile_all(_as_text(x))
+    if x.function.name == "pg_typeof":
+        type_oid = constant(x.args[0].type.oid, "q")
+        return lambda batch, context: type_oid
     kernel = kernel_of(x)
     if kernel is not None:
         if len(args) == 1:

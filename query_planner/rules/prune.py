@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from query_planner import physical as ph
-from query_planner.algebra import Get, Plan, expressions, free_columns, output, subqueries_of
+from query_planner.algebra import Get, Join, Plan, expressions, free_columns, output, subqueries_of
 from query_planner.expr import Subquery, columns_of
 from query_planner.rules import Context
 
@@ -79,6 +79,9 @@ def _prune(node: Plan, needed: set[int], ctes: dict[int, set[int]], exact: bool)
         _prune(node.child, needed, ctes, exact)
         return
     below = needed | _needs(node)
+    if kind is Join:
+        # A lateral right side reads columns of the left one.
+        below |= set(free_columns(node.right))
     if kind is ph.LockRows:
         below |= {tid.id for _, tid, _, _ in node.locks}
     if kind in (ph.Update, ph.Delete):

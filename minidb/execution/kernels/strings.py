@@ -61,6 +61,9 @@ def _byte(data: bytes, i: int) -> int:
 
 @scalar("||")
 def concatenate(a: Any, b: Any) -> Any:
+    """Of strings, bytes, arrays; of an array and an element."""
+    if isinstance(a, tuple) != isinstance(b, tuple):
+        return (*a, b) if isinstance(a, tuple) else (a, *b)
     return a + b
 
 

@@ -11,7 +11,6 @@ from minidb.sqlstate import DatabaseError
 from query_planner.types import BY_OID, title
 
 scalar("version")(lambda: VERSION)
-scalar("pg_typeof", strict=False)(lambda v: 0)
 scalar("current_user", "session_user", "user", "current_role", context=True)(
     lambda c: c.connection.user)
 scalar("current_database", "current_catalog", context=True)(lambda c: c.connection.database.name)
