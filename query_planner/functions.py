@@ -7,7 +7,8 @@ by
 implicit conversion, preferring exact positions, then preferred types, then for literals of unknown
 type the string category or the type of the other arguments.
 
-Signatures are text (signatures.py) until a name is first asked for, so importing stays cheap.
+Signatures are text (signatures.py and operator_signatures.py) until a name is first asked for, so
+importing stays cheap.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from query_planner import signatures
+from query_planner import operator_signatures, signatures
 from query_planner.types import (
     ANY,
     TEXT,
@@ -186,14 +187,14 @@ def _build_operators() -> None:
             key=f"{op}({left.name},{right.name})"))
 
     boolean = TYPES["bool"]
-    pairs = [(_type(w), _type(w)) for w in signatures.COMPARABLE.split()]
-    for pair in signatures.CROSS_COMPARABLE.split():
+    pairs = [(_type(w), _type(w)) for w in operator_signatures.COMPARABLE.split()]
+    for pair in operator_signatures.CROSS_COMPARABLE.split():
         left, _, right = pair.partition(",")
         pairs.append((_type(left), _type(right)))
     for op in ("=", "<>", "<", "<=", ">", ">="):
         for left_type, right_type in pairs:
             add(op, left_type, right_type, boolean)
-    for line in signatures.OPERATORS.split("\n"):
+    for line in operator_signatures.OPERATORS.split("\n"):
         if line:
             op, left, right, result = line.split()
             add(op, _type(left), _type(right), _type(result),
@@ -201,7 +202,7 @@ def _build_operators() -> None:
     for op, functions in made.items():
         _operators[op] = tuple(functions)
     prefix: dict[str, list[Function]] = {}
-    for line in signatures.PREFIX_OPERATORS.split("\n"):
+    for line in operator_signatures.PREFIX_OPERATORS.split("\n"):
         if line:
             op, arg, result = line.split()
             prefix.setdefault(op, []).append(
@@ -346,7 +347,9 @@ def _consistent(declared: Sequence[Type], given: Sequence[Type]) -> bool:
             continue
         if element is None or element is found:
             element = found
-        elif "compatible" not in name or not (can_cast(found, element) or can_cast(element, found)):
+        elif found is None or "compatible" not in name or not (
+            can_cast(found, element) or can_cast(element, found)
+        ):
             return False
     return True
 

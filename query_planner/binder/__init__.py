@@ -1,6 +1,8 @@
 """Names to columns, syntax to typed expressions, statements to logical plans.
 
-Reading order: scope.pyx, conversions.pyx, calls.pyx, expressions.pyx, queries.pyx, changes.py.
+Reading order, from conversions.pyx on each a class over the one before: scope.pyx,
+conversions.pyx, calls.pyx, expressions.pyx, tables.pyx, queries.pyx (with grouping.pyx and
+syntax.pyx), changes.py.
 """
 
 from __future__ import annotations

@@ -12,9 +12,12 @@ from typing import Any
 from query_planner import ast
 from query_planner import physical as ph
 from query_planner.algebra import Join
+from query_planner.binder.calls import Level
 from query_planner.binder.conversions import constant, error
-from query_planner.binder.queries import Bound, Level, QueryBinder, label_of
+from query_planner.binder.queries import QueryBinder
 from query_planner.binder.scope import Item, Scope
+from query_planner.binder.syntax import label_of
+from query_planner.binder.tables import Bound
 from query_planner.catalog import Relation
 from query_planner.expr import Column, Expr, conjuncts
 from query_planner.parser import parse_expression

@@ -1,7 +1,8 @@
 """Text to syntax tree: `parse(sql)` gives the statements of a text, `parse_expression` one
 expression.
 
-Reading order: lexer.pyx, expressions.pyx, queries.pyx, definitions.py.
+Reading order, each a class over the one before: lexer.pyx, tokens.pyx, operands.pyx,
+expressions.pyx, queries.pyx, changes.pyx, then tables.py, alter.py, objects.py, definitions.py.
 """
 
 from __future__ import annotations

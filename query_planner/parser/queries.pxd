@@ -1,4 +1,4 @@
-# The grammar of queries and data-modifying statements; see queries.pyx.
+# The grammar of queries; see queries.pyx.
 
 from query_planner.ast.nodes cimport Node, Query, TableRef, With
 from query_planner.parser.expressions cimport ExpressionParser
@@ -19,9 +19,5 @@ cdef class QueryParser(ExpressionParser):
     cdef Node function_table(self, bint lateral)
     cdef int alias(self, Node node) except -1
     cpdef TableRef table_ref(self, bint columns=?)
-    cdef Node insert(self)
-    cdef Node update(self)
-    cdef Node delete(self)
     cpdef name_list(self)
-    cpdef tuple assignments(self)
     cpdef object statement(self)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from query_planner.ast import statements as st
-from query_planner.parser.queries import QueryParser
+from query_planner.parser.changes import ChangeParser
 
 _ACTIONS = ("no action", "restrict", "cascade", "set null", "set default")
 _B_EXPRESSION = 6  # binds tighter than NOT, IS, IN: a DEFAULT ends before NOT NULL
 
 
-class TableParser(QueryParser):
+class TableParser(ChangeParser):
     """Tables and what stands between their parentheses."""
 
     def column_list(self) -> tuple[str, ...]:
