@@ -228,6 +228,8 @@ class Connection:
             try:
                 self.check_not_failed(statement)
                 statement = self.prepared(statement, ())
+                if statement.parameters:
+                    raise DatabaseError("42P02", "there is no parameter $1")
                 portal = Portal(statement, (), None)
                 yield from self.run(portal, announce=True)
                 if not several and not self.block:
