@@ -29,8 +29,8 @@ def load(command: str, pipeline: int, n: int) -> Callable[[Subject], Sample]:
 
 
 def run(bench: Bench) -> None:
-    """GET and SET with and without pipelining, then the other everyday commands."""
-    with bench.ours("kvstore") as ours, bench.peer("redis-server") as peer:
+    """In memory on both sides; then with an append-only file on both."""
+    with bench.ours("kvstore", appendonly=False) as ours, bench.peer("redis-server") as peer:
         for name in ("set", "get"):
             bench.compare(f"{name.upper()} -P 16", load(name, 16, 800_000), ours, peer,
                           rps=1.0, cpu=0.95)  # fmt: skip
@@ -39,6 +39,11 @@ def run(bench: Bench) -> None:
         for name in ("incr", "lpush", "lpop", "sadd", "hset", "zadd", "lrange_100"):
             n = 60_000 if name == "lrange_100" else 400_000
             bench.compare(f"{name.upper()} -P 16", load(name, 16, n), ours, peer)
+    for policy in ("everysec", "always"):
+        redis = ("--appendonly", "yes", "--appendfsync", policy)
+        with bench.ours("kvstore", appendfsync=policy) as ours, \
+                bench.peer("redis-server", *redis) as peer:  # fmt: skip
+            bench.compare(f"SET -P 16, AOF {policy}", load("set", 16, 400_000), ours, peer)
 
 
 def main(argv: list[str]) -> int:
