@@ -157,7 +157,7 @@ def postgresql(durable: bool = False, **settings: str) -> Peer:
         if done.returncode:
             raise RuntimeError(f"initdb failed:\n{done.stderr}")
 
-    return _launch(
+    peer = _launch(
         "postgresql",
         "postgresql://postgres@{host}:{port}/postgres",
         lambda peer: [
@@ -169,6 +169,15 @@ def postgresql(durable: bool = False, **settings: str) -> Peer:
         user,
         signal.SIGINT,  # "fast" shutdown: do not wait for clients
     )
+    # It listens before it has recovered, and turns clients away until then.
+    asked = [find("pg_isready"), "-h", HOST, "-p", str(peer.port)]
+    deadline = time.monotonic() + START_S
+    while subprocess.run(asked, capture_output=True, check=False).returncode:
+        if time.monotonic() > deadline:
+            peer.stop()
+            raise RuntimeError(f"postgresql is not ready:\n{peer.log}")
+        time.sleep(0.02)
+    return peer
 
 
 def prometheus(config: str = "global: {}\n", *options: str) -> Peer:
