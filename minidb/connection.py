@@ -200,8 +200,12 @@ class Connection:
         elif name.lower() == "search_path":
             self.catalog.refresh()
 
+    def timeout_ms(self, name: str) -> int:
+        """A setting that is a duration; 0 = none."""
+        return duration_ms(self.settings.get(name))
+
     def lock_timeout_s(self) -> float | None:
-        ms = duration_ms(self.settings.get("lock_timeout"))
+        ms = self.timeout_ms("lock_timeout")
         return ms / 1000 if ms else None
 
     def check_not_failed(self, statement: Statement) -> None:

@@ -22,7 +22,9 @@ from minidb.table import Duplicate
 from query_planner import sql_text as source
 from query_planner.ast import statements as s
 from query_planner.catalog import Column, Index
-from query_planner.types import TYPES, can_cast
+from query_planner.errors import SqlError
+from query_planner.expr import columns_of
+from query_planner.types import TYPES
 
 Steps = Generator[Any, None, None]
 
@@ -113,11 +115,15 @@ class Definer:
     def check_default(self, name: str, text: str, type_: Any) -> None:
         from minidb.bound import bind
 
-        found = bind(text, self.view).type
-        if found is not type_ and not can_cast(found, type_, "a"):
+        try:
+            bind(text, self.view, None, type_)
+        except SqlError as exc:
+            if exc.sqlstate != "42804":
+                raise
+            found = bind(text, self.view).type
             raise DatabaseError(
                 "42804", f'column "{name}" is of type {type_.title} but default expression is of '
-                f"type {found.title}")
+                f"type {found.title}") from None
 
     def sequence_for(self, schema: str, table: str, column: str, type_: str, owner: int,
                      number: int, options: tuple) -> Table:
@@ -232,9 +238,12 @@ class Definer:
         return table.store.scan(Snapshot(txn.manager.last_commit, txn.id), places)
 
     def _add_check(self, table: Table, c: s.Constraint) -> Table:
+        from minidb.bound import bind
         from minidb.execution.modify import Checks
 
-        columns = c.columns[:1]
+        # Named after its column if it has just one.
+        used = sorted(columns_of(bind(c.expr, self.view, table.relation, TYPES["bool"])))
+        columns = [table.column_at(used[0] - 1).name] if len(used) == 1 else []
         name = self.constraint_name(table, c, *columns, "check")
         made = Constraint(self.engine.new_oid(), name, "c", text=source(c.expr))
         table = table.with_(constraints=(*table.constraints, made))

@@ -20,7 +20,7 @@ from uuid import UUID
 from bedrock.world import OsDisk, World
 from minidb.connection import Connection as Session
 from minidb.engine import Engine
-from minidb.events import CopyIn, Sleep, Wait
+from minidb.events import CopyIn, Wait
 from minidb.portal import Portal
 from minidb.sqlstate import DatabaseError
 from query_planner.types import Type
@@ -131,7 +131,7 @@ class Connection:
                 steps.close()
                 raise DatabaseError(
                     "55P03", "the row is locked by another connection of this process")
-            if isinstance(event, (CopyIn, Sleep)):
+            if isinstance(event, CopyIn):
                 steps.close()
                 raise DatabaseError("0A000", "this needs a server")
 

@@ -23,13 +23,6 @@ class Wait:
         self.owner = owner
 
 
-class Sleep:
-    """For a time (pg_sleep)."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-
 class CopyIn:
     """Until the client has sent its COPY data; each piece goes to `feed`.
 

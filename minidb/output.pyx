@@ -11,6 +11,7 @@ it always).  The forms per type are in PostgreSQL's documentation of data types;
              for each dimension, then int32 length (-1 = NULL) and bytes for each element
     record   int32 columns, then int32 oid, int32 length, bytes for each
 
+(No negative indexes here: the build turns wraparound off, and they would read stray memory.)
 Which form a type has is a small number, `how_of(type)`, found once per column and not per value.
 """
 
@@ -217,7 +218,7 @@ def timestamp_text(us, zone=""):
     days, rest = floor_days(us)
     date = date_text(days)
     if date.endswith(" BC"):
-        return f"{date[:-3]} {time_text(rest)}{zone} BC"
+        return f"{date.removesuffix(' BC')} {time_text(rest)}{zone} BC"
     return f"{date} {time_text(rest)}{zone}"
 
 
@@ -247,14 +248,16 @@ def interval_text(value):
     """IntervalStyle postgres: "1 year 2 mons 3 days 04:05:06"."""
     months, days, us = value
     parts = []
+    negative = False
     years = int(months / 12)
     for number, word in ((years, "year"), (months - years * 12, "mon"), (days, "day")):
         if number:
             # A positive part after a negative one must say so.
-            sign = "+" if number > 0 and parts and parts[-1][0] == "-" else ""
+            sign = "+" if number > 0 and negative else ""
+            negative = number < 0
             parts.append(f"{sign}{number} {word}{'' if number == 1 else 's'}")
     if us or not parts:
-        sign = "-" if us < 0 else "+" if parts and parts[-1][0] == "-" else ""
+        sign = "-" if us < 0 else "+" if negative else ""
         parts.append(sign + time_text(abs(us)))
     return " ".join(parts)
 

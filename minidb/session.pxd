@@ -14,6 +14,7 @@ cdef class PgSession(Session):
     cdef object copy                   # events.CopyIn
     cdef object wait                   # future of what the running statement waits for
     cdef object cancel_error           # set by a cancel request
+    cdef long started_ns               # when the running statement began
     cdef bint begun                    # the startup packet came
     cdef bint ready                    # authenticated
     cdef bint skipping                 # until Sync, after an error in the extended protocol

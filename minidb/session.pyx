@@ -480,7 +480,8 @@ cdef class PgSession(Session):
 
     cdef int start(self, generator) except -1:
         """Run a statement to its end (1), or to a pause after which it goes on as a task (0)."""
-        deadline = self.link.clock.now_ns() + SLICE_NS
+        self.started_ns = self.link.clock.now_ns()
+        deadline = self.started_ns + SLICE_NS
         try:
             while True:
                 event = generator.send(None)
@@ -507,6 +508,8 @@ cdef class PgSession(Session):
             try:
                 await self.pause(event)
                 error, self.cancel_error = self.cancel_error, None
+                if error is None and self.left_s() == 0.0:
+                    error = DatabaseError("57014", "canceling statement due to statement timeout")
                 deadline = clock.now_ns() + SLICE_NS
                 while True:
                     if error is not None:
@@ -536,21 +539,26 @@ cdef class PgSession(Session):
             return
         self.wait = asyncio.get_running_loop().create_future()
         try:
-            if isinstance(event, Wait):
-                event.owner.waiters.append(self.awake)
-                if event.owner.ended:
-                    return
-                timeout = self.connection.lock_timeout_s()
-            else:
-                timeout = event.seconds
+            event.owner.waiters.append(self.awake)
+            if event.owner.ended:
+                return
+            lock_s, left_s = self.connection.lock_timeout_s(), self.left_s()
             try:
-                await asyncio.wait_for(self.wait, timeout)
+                await asyncio.wait_for(
+                    self.wait, min([s for s in (lock_s, left_s) if s is not None], default=None))
             except TimeoutError:
-                if isinstance(event, Wait):
+                if left_s is None or left_s > (lock_s or left_s):
                     self.cancel_error = DatabaseError(
                         "55P03", "canceling statement due to lock timeout")
         finally:
             self.wait = None
+
+    def left_s(self):
+        """What is left of statement_timeout, None without one."""
+        limit_ms = self.connection.timeout_ms("statement_timeout")
+        if not limit_ms:
+            return None
+        return max(0.0, limit_ms / 1000 - (self.link.clock.now_ns() - self.started_ns) / 1e9)
 
     def awake(self):
         if self.wait is not None and not self.wait.done():

@@ -206,11 +206,13 @@ def _attribute(oid: int, number: int, c: Column) -> dict[str, Any]:
 
 
 def _pg_attrdef(connection: Any) -> Any:
+    from minidb.bound import shown_default
+
     for t in _all(connection):
         for c in t.columns:
             if c.default is not None and not c.identity:
                 yield {"oid": t.oid * 1000 + c.number, "adrelid": t.oid, "adnum": c.number,
-                       "adbin": c.default}
+                       "adbin": shown_default(c.default, c.type)}
 
 
 def _pg_index(connection: Any) -> Any:

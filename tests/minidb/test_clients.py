@@ -4,6 +4,7 @@ import datetime as dt
 import decimal
 import subprocess
 import uuid
+from pathlib import Path
 
 import asyncpg
 import psycopg
@@ -206,3 +207,15 @@ async def test_a_cancel_request_stops_a_statement(url):
             "where a <> b", timeout=0.3)
     assert await connection.fetchval("select 1") == 1
     await connection.close()
+
+
+def test_psql_shows_what_postgresql_15_shows(pg, url):
+    """describe.out is what psql printed against PostgreSQL 15."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("drop schema public cascade")
+        connection.execute("create schema public")
+    scripts = Path(__file__).parent / "scripts"
+    done = subprocess.run([program("psql"), "-X", "-f", str(scripts / "describe.sql")], env=pg,
+                          capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    assert done.stdout == (scripts / "describe.out").read_text()

@@ -184,15 +184,20 @@ def pg_get_constraintdef(context: Any, oid: int, pretty: bool = False) -> str | 
     for table in view.current.tables.values():
         for c in table.constraints:
             if c.oid == oid:
-                return constraint_definition(view, table, c)
+                return constraint_definition(view, table, c, pretty)
     return None
 
 
-def constraint_definition(view: Any, table: Any, c: Any) -> str:
+def constraint_definition(view: Any, table: Any, c: Any, pretty: bool = False) -> str:
+    from minidb.bound import pretty as spared
+    from minidb.bound import shown
+
+
     if c.kind in "pu":
         text = f"{'PRIMARY KEY' if c.kind == 'p' else 'UNIQUE'} ({_column_list(table, c.columns)})"
     elif c.kind == "c":
-        return f"CHECK ({_in_parentheses(c.text)})"
+        text = shown(c.text, view, table.relation)
+        return f"CHECK {_in_parentheses(spared(text))}" if pretty else f"CHECK ({text})"
     else:
         target = view.table(c.target)
         text = (f"FOREIGN KEY ({_column_list(table, c.columns)}) REFERENCES "
