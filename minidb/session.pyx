@@ -31,7 +31,7 @@ from minidb.point cimport PointSelect
 from bedrock.world import DiskFailed, DiskFull
 from minidb.auth import MECHANISM, Exchange
 from minidb.connection import Connection
-from minidb.events import PAUSE, CopyIn, Wait
+from minidb.events import PAUSE, CopyIn
 from minidb.sqlstate import DatabaseError
 from minidb.statement import read_parameters
 from query_planner.errors import SqlError
