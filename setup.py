@@ -31,6 +31,8 @@ JOBS = os.cpu_count() or 1
 SHARED = "bedrock._cyutility"
 
 flags = ["-O0", "-g"] if DEBUG else ["-O2", "-g0", "-fno-semantic-interposition"]
+# Values are kept in unions of a word: a double is read as the bits it was stored as.
+flags.append("-fno-strict-aliasing")
 if platform.machine() == "x86_64":
     flags.append("-march=x86-64-v2")
 

@@ -68,7 +68,8 @@ class ClientProtocol:
         return {"fs": status}
 
     def _located(self, file: File, offset: int, length: int, caller: Any) -> Request:
-        return located_blocks(self.namenode.pool, file, offset, length, caller.host)
+        rand = self.namenode.world.rand
+        return located_blocks(self.namenode.pool, file, offset, length, caller.host, rand)
 
     def get_listing(self, caller: Any, request: Request) -> Request:
         node = self.tree.find(request["src"])

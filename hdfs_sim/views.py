@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bedrock.world import Rand
 from hdfs_sim.datanodes import Datanode
 from hdfs_sim.messages.types import DIRECTORY, DISK, FILE
 from hdfs_sim.tree import Block, Directory, File, INode
@@ -70,16 +71,20 @@ def located_block(
     }
 
 
-def readable_nodes(block: Block, client: str) -> list[Datanode]:
-    """Where to read a block: the client's own node first, then any live one."""
+def readable_nodes(block: Block, client: str, rand: Rand) -> list[Datanode]:
+    """Where to read a block: the client's own node first, then live ones in any order.
+
+    In any order, so that readers share the load and every replica is read and verified some time.
+    """
     nodes = [node for node in block.locations if node.alive]
     if not block.complete:
         nodes += [n for n in block.pipeline if n.alive and n not in nodes]
+    rand.shuffle(nodes)
     return sorted(nodes, key=lambda node: (node.suspect, node.ip != client))
 
 
 def located_blocks(
-    pool: str, file: File, offset: int, length: int, client: str
+    pool: str, file: File, offset: int, length: int, client: str, rand: Rand
 ) -> dict[str, Any]:
     """LocatedBlocks that overlap a range of the file."""
     found = []
@@ -89,7 +94,7 @@ def located_blocks(
         is_last = block is file.blocks[-1]
         overlaps = start + block.length > offset and start < offset + length
         if (overlaps and block.length) or is_last:
-            nodes = readable_nodes(block, client)
+            nodes = readable_nodes(block, client, rand)
             located = located_block(pool, block, start, nodes,
                                     corrupt=not nodes and bool(block.corrupt))
             if overlaps and block.length:

@@ -283,12 +283,11 @@ class WebHdfs:
                 f"Offset={offset} out of the range [0, {file.length}); {query.op}, path={path}")
         return self._redirect(path, query, self._holder(file, offset, caller) or self._any())
 
-    @staticmethod
-    def _holder(file: File, offset: int, caller: Caller) -> Datanode | None:
+    def _holder(self, file: File, offset: int, caller: Caller) -> Datanode | None:
         start = 0
         for block in file.blocks:
             if start <= offset < start + block.length:
-                nodes = readable_nodes(block, caller.host)
+                nodes = readable_nodes(block, caller.host, self.namenode.world.rand)
                 return nodes[0] if nodes else None
             start += block.length
         return None

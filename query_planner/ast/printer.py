@@ -17,7 +17,7 @@ from query_planner.parser.keywords import KEYWORDS, NEEDS_AS
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*\Z")
 _LIKES = {"like": "LIKE", "ilike": "ILIKE", "similar": "SIMILAR TO"}
 # Functions that are written as words, so their names must not be quoted in a call.
-_SPELLED = frozenset("coalesce greatest least nullif grouping left right normalize".split())  # noqa: SIM905
+_SPELLED = frozenset("coalesce greatest least nullif grouping left right normalize".split())
 
 
 def sql_text(node: Any) -> str:
