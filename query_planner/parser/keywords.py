@@ -32,7 +32,7 @@ NEEDS_AS = frozenset("""
 array as char character create day except fetch filter for from grant group having hour intersect
 into isnull limit minute month notnull offset on order over overlaps precision returning second to
 union varying where window with within without year
-""".split())  # noqa: SIM905
+""".split())
 
 KEYWORDS = {
     word: category
