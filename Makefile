@@ -1,14 +1,14 @@
 # Two commands: `make run` starts all seven systems, `make test` proves them.
 # Everything happens in .venv, which is made on first use.
 
-PYTHON ?= python3
-PY     := .venv/bin/python
-SEEDS  ?= 200
-JOBS   ?= auto
+PYTHON   ?= python3
+PY       := .venv/bin/python
+SEEDS    ?= 200
+JOBS     ?= auto
 PACKAGES := bedrock kvstore minidb kafkalite tsdb hdfs_sim query_planner chat
-CYTHON := $(shell find $(PACKAGES) \
+CYTHON   := $(shell find $(PACKAGES) \
             -name '*.pyx' -o -name '*.pxd' -o -name '*.h' 2>/dev/null)
-PEERS  := redis-server redis-tools postgresql prometheus kcat ngircd irssi tmux chromium \
+PEERS    := redis-server redis-tools postgresql prometheus kcat ngircd irssi tmux chromium \
           netcat-openbsd curl tcl
 
 .PHONY: run test build check bench sim peers clean
