@@ -38,6 +38,7 @@ FLAGS = {
     "no_multi": NO_MULTI,
     "skip_monitor": SKIP_MONITOR,
 }
+CONTAINERS = {name.partition("|")[0] for name in ROWS if "|" in name}
 UNQUEUED_NAMES = {"exec", "discard", "multi", "watch", "quit", "reset"}
 SUBSCRIBED_NAMES = {
     "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe",
@@ -112,7 +113,7 @@ cdef class Command:
         if row.name in SUBSCRIBED_NAMES:
             self.flags |= WHEN_SUBSCRIBED
         self.call = PYTHON_HANDLERS.get(row.name)
-        if any(name.startswith(row.name + "|") for name in ROWS):
+        if row.name in CONTAINERS:
             self.run = run_container
             self.subcommands = {}
         elif bound is not None:
