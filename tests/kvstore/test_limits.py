@@ -25,13 +25,15 @@ def test_a_full_disk_refuses_writes_and_answers_reads_until_there_is_room(small_
         client.set("kept", "x")
         filler.write_bytes(bytes(400_000))
         written = 0
-        with pytest.raises(redis.ResponseError, match="^MISCONF Errors writing to the AOF file"):
+        with pytest.raises(redis.ResponseError, match=r"^MISCONF Errors writing"):
             while True:
                 client.set(f"k{written}", bytes(50_000))
                 written += 1
         assert client.get(f"k{written}") is None and client.get("kept") == b"x"
-        with pytest.raises(redis.ResponseError, match="because of: MISCONF"), client.pipeline() as pipe:
-            pipe.set("kept", "y").set("big", bytes(60_000)).execute()
+        with client.pipeline() as pipe:
+            pipe.set("kept", "y").set("big", bytes(60_000))
+            with pytest.raises(redis.ResponseError, match="because of: MISCONF"):
+                pipe.execute()
         assert client.get("kept") == b"x"
         filler.unlink()
         client.set("again", 1)
@@ -62,18 +64,19 @@ def test_a_subscriber_that_does_not_read_is_cut_off(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("request_", "reply"),
+    ("request_", "what"),
     [
-        (b"*11\r\n", b"-ERR Protocol error: unauthenticated multibulk length\r\n"),
-        (b"*2\r\n$4\r\nAUTH\r\n$16385\r\n", b"-ERR Protocol error: unauthenticated bulk length\r\n"),
+        (b"*11\r\n", b"multibulk"),
+        (b"*2\r\n$4\r\nAUTH\r\n$16385\r\n", b"bulk"),
     ],
 )
-def test_strangers_may_not_ask_for_much_memory(tmp_path, request_, reply):
+def test_strangers_may_not_ask_for_much_memory(tmp_path, request_, what):
     secret = tmp_path / "password"
     secret.write_text("hunter2\n")
     with bedrock.run("kvstore", password_file=str(secret)) as server, connected(server) as stranger:
         stranger.sendall(request_)
-        assert stranger.makefile("rb").read() == reply
+        refusal = b"-ERR Protocol error: unauthenticated " + what + b" length\r\n"
+        assert stranger.makefile("rb").read() == refusal
         with redis.Redis(port=server.port, password="hunter2") as client:
             client.rpush("l", *range(20))
             assert client.set("big", bytes(100_000))
