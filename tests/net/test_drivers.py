@@ -203,6 +203,9 @@ def test_tls_carries_the_same_session(play):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=trusting)
         writer.write(b"big 3000000\n")
         assert await reader.readexactly(3_000_000) == bytes(3_000_000)
+        counted = world.net.counters
+        assert counted["links_open"] == 1
+        assert 3_000_000 < counted["bytes_out"] < 3_100_000
         writer.close()
         try:
             assert b"echo" not in await talk(server, b"echo in the clear\n")
