@@ -168,7 +168,7 @@ class NameWriter:
         path, file = self._open(state)
         if file is None:
             return None
-        committed = ()
+        committed: tuple[int, ...] = ()
         if file.blocks:
             committed = (file.blocks[-1].gs, 1 + self.rand.below(1 << 20))
         block = self.names.add_block(file, *committed)
