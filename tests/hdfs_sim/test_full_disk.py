@@ -45,7 +45,7 @@ def test_a_namenode_without_room_refuses_changes_and_answers_reads(small_disk, t
     write(client, "/kept", b"kept" * 1000, replication=1)
     filler = fill(small_disk)
     made = []
-    with pytest.raises(RuntimeError, match="SafeModeException.*Resources are low"):
+    with pytest.raises(RuntimeError, match=r"SafeModeException.*Resources are low"):
         while True:
             client.mkdirs(f"/{len(made)}" + "x" * 200, 0o755, True)
             made.append(f"/{len(made)}" + "x" * 200)
