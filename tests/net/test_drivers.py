@@ -311,6 +311,24 @@ def test_nothing_leaves_after_a_failed_flush(play):
     assert [str(exc) for exc in failures] == ["the disk is gone"]
 
 
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_a_stream_of_known_length_is_not_chunked_and_one_too_short_ends_the_connection(
+    play, version
+):
+    async def body(world):
+        server = await Server(world, http_session, LOCAL).start()
+        ask = b"GET /counted/%b HTTP/%b\r\nHost: x\r\nConnection: keep-alive\r\n\r\n"
+        asked = ask % (b"3-5", version) + ask % (b"0-0", version) + ask % (b"9-4", version)
+        reply = await talk(server, asked + ask % (b"1-1", version))
+        first, second, third, rest = reply.split(b"\r\n\r\n")
+        assert b"Content-Length: 3\r\n" in first and b"chunked" not in reply
+        assert second.startswith(b"xxxHTTP/1.1 200") and b"Content-Length: 0\r\n" in second
+        assert b"Content-Length: 9\r\n" in third and rest == b"xxxx"
+        await server.stop()
+
+    play(body)
+
+
 def test_a_file_is_sent_from_where_it_lies(play):
     async def body(world):
         with world.disk.open("f", "rw") as f:
