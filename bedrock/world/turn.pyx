@@ -50,14 +50,17 @@ cdef class Turn:
                 try:
                     hook()
                 except Exception as exc:
-                    # `pending` stays set, so that no driver sends what is queued.
-                    if self.failed is None:
-                        raise
-                    self.broken = True
-                    self.failed(exc)
+                    self.fail(exc)
                     return 0
         self.pending = False
         return 0
+
+    def fail(self, exc: BaseException) -> None:
+        """Send nothing any more and stop the server; raises `exc` where nobody is set to do it."""
+        if self.failed is None:
+            raise exc
+        self.broken = self.pending = True      # while `pending`, no driver sends what is queued
+        self.failed(exc)
 
     def run(self) -> None:
         """`flush` for Python callers: tests, embedded forms, shutdown."""
