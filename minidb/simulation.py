@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from bedrock.net import Session
@@ -39,11 +40,9 @@ NEVER = 1 << 62
 # A deadlock, a row changed by another, a lock not got in time, a full disk: told, and undone.
 REFUSALS = frozenset({"40P01", "40001", "55P03", "53100", "25P02", "57P01"})
 
-SETUP = (
-    "create table if not exists account (id int primary key, balance int, history text); "
-    f"insert into account select i, {START}, '' from generate_series(0, {ACCOUNTS - 1}) i "
-    "on conflict do nothing"
-)
+SETUP = "create table if not exists account (id int primary key, balance int, history text); " \
+    f"insert into account select i, {START}, '' from generate_series(0, {ACCOUNTS - 1}) i " \
+    "on conflict do nothing"  # noqa: S608
 LOOKS = (
     ("select id, balance, history from account order by id",),
     ("begin isolation level repeatable read",
@@ -192,7 +191,7 @@ class Client:
         await caller.ask(f"begin isolation level {level}")
         for account, change in ((source, -amount), (target, amount)):
             await caller.ask(
-                f"update account set balance = balance + ({change}), "
+                f"update account set balance = balance + ({change}), "  # noqa: S608
                 f"history = history || '{transfer.name}:{change};' where id = {account}")
         if self.rand.chance(0.1):
             await caller.ask("rollback")
@@ -244,7 +243,7 @@ def judge(transfers: list[Transfer], looks: list[Look]) -> None:
                 raise Violation(f"transfer {transfer.name} was acknowledged, and a look misses it")
     ordered = sorted(looks, key=lambda look: (sum(map(len, look.histories)), look.begun))
     latest = 0
-    for earlier, later in zip(ordered, ordered[1:], strict=False):
+    for earlier, later in pairwise(ordered):
         for before, after in zip(earlier.histories, later.histories, strict=True):
             if after[: len(before)] != before:
                 raise Violation(f"two looks disagree: {before} and {after}")
