@@ -34,4 +34,5 @@ COMPONENT = Component(
     check="chat.history:check",
     shell="chat.shell:ChatGrammar",
     bench="benchmarks.chat:main",
+    simulation="chat.simulation:scenario",
 )

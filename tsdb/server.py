@@ -12,7 +12,7 @@ from bedrock.app.config import ConfigError
 from bedrock.app.logs import logger
 from bedrock.net import Server as Listener
 from bedrock.net.http import HttpSession
-from bedrock.world import DiskFull, Timer, World
+from bedrock.world import DiskFailed, DiskFull, Timer, World
 from tsdb.api import Api
 from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
@@ -21,11 +21,6 @@ from tsdb.promql.lexer import parse_duration
 from tsdb.store import Store
 
 WARM_NS = 300_000_000  # after the start: the first clients are being greeted until then
-
-
-def _warm() -> None:
-    """Load the query engine (and numpy) beside the work, so that no query has to wait for it."""
-    asyncio.get_running_loop().run_in_executor(None, import_module, "tsdb.promql.answer")
 
 
 class Server:
@@ -72,7 +67,11 @@ class Server:
         self._maintain_later()
         self.ready = True
         clock = self.world.clock
-        clock.call_at(clock.now_ns() + WARM_NS, _warm)
+        clock.call_at(clock.now_ns() + WARM_NS, self.warm)
+
+    def warm(self) -> None:
+        """Load the query engine (and numpy) beside the work, so that no query waits for it."""
+        asyncio.get_running_loop().run_in_executor(None, import_module, "tsdb.promql.answer")
 
     async def drain(self, grace_s: float) -> None:
         """Finish what was begun, refuse what is new."""
@@ -112,6 +111,11 @@ class Server:
             self.store.maintain()
         except DiskFull as exc:
             self.log.warning("no room to flush the head; trying again later", error=str(exc))
+        except DiskFailed as exc:
+            if self.world.turn.failed is None:
+                raise
+            self.world.turn.failed(exc)
+            return
         self._maintain_later()
 
     def metrics(self) -> Iterator[Any]:
