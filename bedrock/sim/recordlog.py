@@ -115,7 +115,7 @@ async def scenario(sim: Simulation) -> None:
     def _ended(world: World, task: asyncio.Task) -> None:
         # A real writer's failure goes to the server, which leaves at once.
         if not task.cancelled() and isinstance(task.exception(), DiskFailed):
-            world.turn.failed(task.exception())
+            world.turn.fail(task.exception())
 
     machine = sim.machine("writer", build)
     await sim.bring_up(machine)
