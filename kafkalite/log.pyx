@@ -14,7 +14,8 @@ process does not take with it and a power cut does.
 
 Recovery: below the recovery point everything was synced, so anything wrong there is `Damaged`.
 Beyond it an interrupted write may have left anything: the log ends at the first byte that is no
-valid batch, and what follows is cut off.
+valid batch, and what follows is cut off.  What is kept of it is written again: only the cache may
+have it, and after a sync that failed the kernel takes such pages for clean.
 
 Invariants:
 1. Offsets are dense: a batch's base offset is the offset after the last one's.
@@ -98,6 +99,7 @@ cdef class Log:
         """Open the segments; see the module on what is cut and what is refused."""
         cdef Segment segment
         cdef int64_t size
+        cdef list found = []           # segments that may hold what only the cache has
         names = self.disk.list()
         bases = sorted(int(name[:-len(LOG)]) for name in names if name.endswith(LOG))
         self.load_snapshot(bases, recovery_point)
@@ -111,6 +113,7 @@ cdef class Log:
                     raise Damaged(segment.file_name, size,
                                   f"holds offsets of the segment at {bases[i + 1]}")
                 continue
+            found.append(segment)
             why = segment.scan(size, self.producers)
             if why is not None:
                 self.cut_off(segment, size, why, recovery_point, bases[i + 1:])
@@ -129,6 +132,11 @@ cdef class Log:
         self.written = self.readable = self.active.allocated = self.active.size
         self.recovery_point = recovery_point
         self.start_offset = max(start_offset, (<Segment>self.segments[0]).base)
+        for segment in found:
+            segment.write_again(segment.locate(recovery_point))
+            self.entries_changed = True
+        if self.sync_always:
+            self.sync()
 
     def new_segment(self, int64_t base) -> Segment:
         """The segment at `base`, its file made if missing."""

@@ -112,9 +112,7 @@ class Server:
         except DiskFull as exc:
             self.log.warning("no room to flush the head; trying again later", error=str(exc))
         except DiskFailed as exc:
-            if self.world.turn.failed is None:
-                raise
-            self.world.turn.failed(exc)
+            self.world.turn.fail(exc)
             return
         self._maintain_later()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bedrock.sim.disk import Medium, PowerCut
+from bedrock.sim.disk import DROP, Medium, PowerCut
 from bedrock.world import Rand
 from kafkalite.batch import unpack_all
 from kafkalite.check import check
@@ -114,3 +114,18 @@ def test_a_sync_that_fails_ends_the_service(tmp_path):
     medium.faults.sync_eio = 1.0
     assert wire.produce("t", b"v") is None
     assert len(failures) == 1
+
+
+def test_what_a_failed_sync_left_in_the_cache_alone_is_written_again():
+    medium = Medium(Rand(1))
+    peer = start(medium)
+    peer.turn.failed = lambda exc: None
+    wire = peer.connect()
+    wire.create("t")
+    medium.faults.sync_eio = 1.0
+    wire.produce("t", b"v")
+    medium.faults.sync_eio = 0.0
+    medium.kill()
+    assert read_all(start(medium), "t", 0) == [b"v"]
+    medium.crash(lambda *_: DROP)
+    assert read_all(start(medium), "t", 0) == [b"v"]

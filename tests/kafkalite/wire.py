@@ -2,20 +2,11 @@
 
 from bedrock.net.memory import MemoryDriver
 from bedrock.world import Clock, Rand, Turn, World
-from kafkalite.apis import APIS
 from kafkalite.batch import Record, pack
 from kafkalite.broker import Broker
 from kafkalite.config import KafkaConfig
-from kafkalite.schema import table
+from kafkalite.requests import BY_NAME, decode_response, encode_request
 from kafkalite.session import KafkaSession
-
-BY_NAME = {api.name: api for api in APIS.values()}
-HEADER = table("""
-api_key         int16
-api_version     int16
-correlation_id  int32
-client_id       string?
-""")
 
 
 class ManualClock(Clock):
@@ -108,8 +99,7 @@ class Wire:
         assert len(self.received) >= 4 + size
         data, self.received = self.received[4 : 4 + size], self.received[4 + size :]
         assert int.from_bytes(data[:4], "big") == correlation
-        tags = 1 if api.is_flexible(version) and api.name != "ApiVersions" else 0
-        return api.encoder(version).decode(data[4 + tags :])
+        return decode_response(api, version, data)
 
     def call(self, name, version=None, **body):
         """Send, and return the response."""
@@ -155,12 +145,4 @@ class Wire:
 
 def frame(api, version, correlation, body):
     """A request as it goes over the wire."""
-    header = {
-        "api_key": api.key,
-        "api_version": version,
-        "correlation_id": correlation,
-        "client_id": "test",
-    }
-    tags = b"\0" if api.is_flexible(version) else b""
-    data = HEADER.encode(header) + tags + api.decoder(version).encode(body)
-    return len(data).to_bytes(4, "big") + data
+    return encode_request(api, version, correlation, body, "test")
