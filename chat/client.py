@@ -89,6 +89,7 @@ class Client:
         else:
             self.tell("NOTICE", self.nick or "*", f"{command}: {text}")
 
-    def neighbours(self) -> set[Client]:
-        """All who share a channel with this client, without itself."""
-        return {member for channel in self.channels.values() for member in channel.members} - {self}
+    def neighbours(self) -> list[Client]:
+        """All who share a channel with this client, without itself, always in the same order."""
+        every = (member for channel in self.channels.values() for member in channel.members)
+        return [member for member in dict.fromkeys(every) if member is not self]

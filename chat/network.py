@@ -52,7 +52,7 @@ class Network:
         self.name: str = config.server_name
         self.commands: dict[str, Command] = COMMANDS
         self.history = History(world, config.history_lines)
-        self.clients: set[Client] = set()
+        self.clients: dict[Client, None] = {}  # a set that keeps its order
         self.nicks: dict[str, Client] = {}
         self.channels: dict[str, Channel] = {}
         self.whowas: deque[tuple[str, str, str, str, int]] = deque(maxlen=WHOWAS_KEPT)
@@ -67,7 +67,7 @@ class Network:
     def connect(self, transport: Transport, host: str) -> Client:
         """A connection was opened."""
         client = Client(self, transport, host)
-        self.clients.add(client)
+        self.clients[client] = None
         return client
 
     def handle(self, client: Client, message: Message) -> None:
@@ -99,7 +99,7 @@ class Network:
     def disconnected(self, client: Client, reason: str) -> None:
         """The connection is gone."""
         self.quit(client, reason)
-        self.clients.discard(client)
+        self.clients.pop(client, None)
 
     # ------------------------------------------------------------------ handlers call
 

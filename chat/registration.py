@@ -139,7 +139,7 @@ def nick(network: Network, client: Client, message: Message) -> None:
         return
     if client.registered:
         network.remember(client)
-        network.tell(client.neighbours() | {client}, network.event(client.mask, "NICK", wanted))
+        network.tell([*client.neighbours(), client], network.event(client.mask, "NICK", wanted))
     if client.nick:
         del network.nicks[fold(client.nick)]
     network.nicks[fold(wanted)] = client
@@ -200,7 +200,7 @@ def quit_(network: Network, client: Client, message: Message) -> None:
 def setname(network: Network, client: Client, message: Message) -> None:
     client.realname = message.params[0][:TOPIC_LENGTH]
     told = network.event(client.mask, "SETNAME", client.realname)
-    watchers = client.neighbours() | {client}
+    watchers = [*client.neighbours(), client]
     network.tell((other for other in watchers if "setname" in other.caps), told)
 
 
