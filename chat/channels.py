@@ -24,6 +24,7 @@ from chat.numerics import (
     NOSUCHNICK,
     NOTONCHANNEL,
     NOTOPIC,
+    TOOMANYCHANNELS,
     TOPIC,
     TOPICWHOTIME,
     USERNOTINCHANNEL,
@@ -53,7 +54,9 @@ def join(network: Network, client: Client, message: Message) -> None:
             client.reply(BADCHANMASK if name.startswith("#") else NOSUCHCHANNEL, name)
             continue
         channel = network.channel(name)
-        if channel is None:
+        if len(client.channels) >= network.config.channels_max:
+            client.reply(TOOMANYCHANNELS, name)
+        elif channel is None:
             founded = network.channels[fold(name)] = Channel(name, network.now_s())
             _enter(network, client, founded, {"o"})
         elif client not in channel.members:

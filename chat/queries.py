@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bedrock import __version__
@@ -138,12 +137,11 @@ def lusers(network: Network, client: Client, message: Message) -> None:
 
 
 def motd(network: Network, client: Client, message: Message) -> None:
-    path = network.config.motd
-    if not path:
+    if not network.motd:
         client.reply(n.NOMOTD)
         return
     client.reply(n.MOTDSTART, text=f"- {network.name} Message of the day -")
-    for line in Path(path).read_text(errors="replace").splitlines():
+    for line in network.motd:
         client.reply(n.MOTD, text=f"- {line}")
     client.reply(n.ENDOFMOTD)
 

@@ -6,7 +6,6 @@ connected ── NICK and USER (and CAP END, if CAP was begun; PASS, if asked) �
 from __future__ import annotations
 
 import hmac
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bedrock import __version__
@@ -49,6 +48,7 @@ def isupport(network: Network) -> list[str]:
         "AWAYLEN=390",
         "CASEMAPPING=ascii",
         f"CHANMODES=beI,k,l,{''.join(sorted(FLAGS))}",
+        f"CHANLIMIT=#:{network.config.channels_max}",
         f"CHANNELLEN={CHANNEL_LENGTH}",
         "CHANTYPES=#",
         "CHATHISTORY=1000",
@@ -205,8 +205,7 @@ def setname(network: Network, client: Client, message: Message) -> None:
 
 
 def oper(network: Network, client: Client, message: Message) -> None:
-    path = network.config.oper_password_file
-    expected = Path(path).read_text().splitlines()[0] if path else ""
+    expected = network.oper_password
     given = message.params[1]
     if not expected or not hmac.compare_digest(
         given.encode("utf-8", "surrogateescape"), expected.encode()
