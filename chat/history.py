@@ -29,7 +29,7 @@ import msgpack
 
 from bedrock.app.logs import logger
 from bedrock.storage.errors import Finding
-from bedrock.storage.recordlog import RecordLog
+from bedrock.storage.recordlog import RecordLog, records
 from bedrock.storage.recordlog import check as check_log
 from bedrock.world import Disk, World
 from chat.names import fold, is_channel
@@ -153,10 +153,12 @@ class History:
 
 def check(disk: Disk) -> Iterable[Finding]:
     """Findings about a history directory: the log's own, then records that make no sense."""
-    yield from check_log(disk)
-    log = RecordLog(disk)
+    findings = list(check_log(disk))
+    yield from findings
+    if any(not finding.harmless for finding in findings):
+        return
     last_ms: dict[str, int] = {}
-    for position, record in log.replay():
+    for position, record in records(disk):
         try:
             key, *fields = msgpack.unpackb(record, unicode_errors="surrogateescape")
             entry = Entry(*fields)
@@ -166,4 +168,3 @@ def check(disk: Disk) -> Iterable[Finding]:
         if entry.time_ms < last_ms.get(key, 0):
             yield Finding(disk.path(), position, f"{key}: time goes back")
         last_ms[key] = entry.time_ms
-    log.close()

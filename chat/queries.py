@@ -30,7 +30,7 @@ def who(network: Network, client: Client, message: Message) -> None:
     channel = network.channel(target)
     if is_channel(target):
         if channel is not None and channel.is_visible_to(client):
-            for member in channel.members:
+            for member in list(channel.members):
                 if client in channel.members or "i" not in member.modes:
                     _who_reply(network, client, member, channel)
     else:

@@ -10,6 +10,7 @@ from typing import Any
 
 from bedrock.app.config import ConfigError
 from bedrock.app.logs import logger
+from bedrock.net import Limits
 from bedrock.net import Server as Listener
 from bedrock.net.http import HttpSession
 from bedrock.world import DiskFailed, DiskFull, Timer, World
@@ -20,6 +21,7 @@ from tsdb.influx import Influx
 from tsdb.promql.lexer import parse_duration
 from tsdb.store import Store
 
+LIMITS = Limits()
 WARM_NS = 300_000_000  # after the start: the first clients are being greeted until then
 
 
@@ -59,7 +61,7 @@ class Server:
             if port < 0:
                 continue
             listener = Listener(
-                self.world, lambda: HttpSession(router), (config.host, port), tls=tls
+                self.world, lambda: HttpSession(router), (config.host, port), limits=LIMITS, tls=tls
             )
             await listener.start()
             self._listeners.append(listener)
