@@ -60,6 +60,7 @@ cdef enum:
     DIRECT_BYTES = 32 << 10        # records of this size are not gathered but written at once
     MAX_POSITION = 0x7FFFFFFF      # an index holds positions and relative offsets in 31 bits
     SNAPSHOTS_KEPT = 2
+    LOOKUP_BYTES = 32 << 20        # a batch is unpacked to find a record by its time
 
 
 cdef class Log:
@@ -378,13 +379,16 @@ cdef class Log:
         return [record for record in found if record.offset >= offset]
 
     def offset_at(self, int64_t timestamp) -> tuple[int, int]:
-        """(timestamp, offset) of the first record at or after `timestamp`; (-1, -1) if none."""
+        """(timestamp, offset) of the first record at or after `timestamp`; (-1, -1) if none.
+
+        Malformed when its batch cannot be unpacked, or not within reason.
+        """
         cdef Segment segment
         for segment in self.segments:
             if segment.max_timestamp < timestamp:
                 continue
             data = segment.find_time(timestamp)
-            for record in unpack(data) if data else ():
+            for record in unpack(data, LOOKUP_BYTES) if data else ():
                 if record.timestamp >= timestamp and record.offset >= self.start_offset:
                     if record.offset >= self.high_watermark:
                         return -1, -1
