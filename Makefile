@@ -1,13 +1,14 @@
 # Two commands: `make run` starts all seven systems, `make test` proves them.
 # Everything happens in .venv, which is made on first use.
 
-PYTHON ?= python3
-PY     := .venv/bin/python
-SEEDS  ?= 200
-JOBS   ?= auto
-CYTHON := $(shell find bedrock kvstore minidb kafkalite tsdb hdfs_sim query_planner chat \
+PYTHON   ?= python3
+PY       := .venv/bin/python
+SEEDS    ?= 200
+JOBS     ?= auto
+PACKAGES := bedrock kvstore minidb kafkalite tsdb hdfs_sim query_planner chat
+CYTHON   := $(shell find $(PACKAGES) \
             -name '*.pyx' -o -name '*.pxd' -o -name '*.h' 2>/dev/null)
-PEERS  := redis-server redis-tools postgresql prometheus kcat ngircd irssi tmux chromium \
+PEERS    := redis-server redis-tools postgresql prometheus kcat ngircd irssi tmux chromium \
           netcat-openbsd curl tcl
 
 .PHONY: run test build check bench sim peers clean
@@ -52,4 +53,5 @@ clean:
 
 .venv/built: .venv/installed setup.py $(CYTHON)
 	@$(PY) setup.py --quiet build_ext --inplace
+	@$(PY) -m compileall -q $(PACKAGES)
 	@touch $@

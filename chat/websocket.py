@@ -6,7 +6,6 @@ serves the one-file web client, so that a browser needs no other server.
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from bedrock.net.http import HttpError, Request, Response, Route, Router, Upgrade
@@ -74,6 +73,8 @@ def router(network: Network) -> Router:
         if "upgrade" in request.headers:
             check_origin(request)
             return accept(request, IrcWebSocket(network), SUBPROTOCOLS)
+        from importlib.resources import files  # takes longer to load than the server
+
         page = files("chat").joinpath("static/index.html").read_bytes()
         return Response(
             page,

@@ -49,6 +49,7 @@ COMPONENT = Component(
              env=(("WEBHDFS_URL", "http://{host}:{port}"),)),
     ),
     server="hdfs_sim.server:Server",
+    early="hdfs_sim.children:begin",
     check="hdfs_sim.check:check",
     shell="hdfs_sim.shell:HdfsGrammar",
     bench="benchmarks.hdfs_sim:main",

@@ -1,9 +1,6 @@
 """The server: a NameNode, its two ports, and DataNodes as children.
 
-Each DataNode child is a process of its own, `python -m hdfs_sim datanode`, with a directory of its
-own below ours.  It ends when its standard input does, so it never outlives us, even when we are
-killed; one that dies is started again, after a pause that doubles.
-
+Each DataNode is a process of its own (children.py) with a directory of its own below ours;
 `in_process` runs them in our own event loop instead: the whole cluster in one process, for tests.
 """
 
@@ -11,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from bedrock.net import Server as Listening
 from bedrock.net.http import HttpSession
 from bedrock.world import World
+from hdfs_sim.children import Child
 from hdfs_sim.client_protocol import ClientProtocol
 from hdfs_sim.config import DatanodeConfig, HdfsConfig
 from hdfs_sim.datanode_protocol import DatanodeProtocol
@@ -33,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("hdfs_sim")
 
 TICK_S = 0.25
-RESTART_S, RESTART_MAX_S = 0.5, 30.0
+POLL_S = 0.001
 READY_TIMEOUT_S = 20.0
 
 
@@ -81,7 +77,7 @@ class Server:
         clock = self.world.clock
         deadline = clock.now_ns() + int(READY_TIMEOUT_S * 1e9)
         while not self.ready and clock.now_ns() < deadline:
-            await clock.sleep(0.01)
+            await clock.sleep(POLL_S)
         if not self.ready:
             log.warning("not all DataNodes have come; safe mode: %s",
                         self.namenode.blocks.safe_mode)
@@ -114,8 +110,7 @@ class Server:
         """Close everything; idempotent."""
         if self._ticker is not None:
             self._ticker.cancel()
-        for child in self.children:
-            await child.stop()
+        await asyncio.gather(*(child.stop() for child in self.children))
         self.children.clear()
         for node in self.datanodes:
             await node.stop()
@@ -136,61 +131,3 @@ class Server:
         for name, value in values.items():
             yield GaugeMetricFamily(
                 f"bedrock_hdfs_{name}", name.replace("_", " "), value=value)
-
-
-class Child:
-    """One DataNode process, kept running."""
-
-    def __init__(self, server: Server, number: int):
-        self.server = server
-        self.number = number
-        self.process: asyncio.subprocess.Process | None = None
-        self._task: asyncio.Task | None = None
-
-    @property
-    def pid(self) -> int:
-        """The process, 0 while there is none."""
-        return self.process.pid if self.process is not None else 0
-
-    def start(self) -> None:
-        """Run it until `stop`."""
-        self._task = self.server.world.spawn(self._keep(), f"hdfs_sim.datanode{self.number}")
-
-    async def _keep(self) -> None:
-        server, clock = self.server, self.server.world.clock
-        pause_s = RESTART_S
-        while True:
-            began_ns = clock.now_ns()
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "hdfs_sim", "datanode",
-                "--host", server.config.host, "--port", "0", "--http-port", "0",
-                "--ipc-port", "0",
-                "--namenode", f"{server.config.host}:{server.ports['port']}",
-                "--data-dir", server.world.disk.path(f"datanode{self.number}"),
-                "--heartbeat-s", str(server.config.heartbeat_s),
-                "--log-level", server.config.log_level,
-                stdin=asyncio.subprocess.PIPE, env={**os.environ, "BEDROCK_SUPERVISED": "1"})
-            code = await self.process.wait()
-            self.process = None
-            if clock.now_ns() - began_ns > RESTART_MAX_S * 1e9:
-                pause_s = RESTART_S
-            log.error("DataNode %d ended with %d; starting it again in %.1f s",
-                      self.number, code, pause_s)
-            await clock.sleep(pause_s)
-            pause_s = min(2 * pause_s, RESTART_MAX_S)
-
-    async def stop(self) -> None:
-        """Ask it to end by closing its standard input; kill it if it does not."""
-        if self._task is not None:
-            self._task.cancel()
-        process = self.process
-        if process is None or process.returncode is not None:
-            return
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            async with asyncio.timeout(5):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()

@@ -28,7 +28,6 @@ Invariants:
 3. After a failed sync nothing is written any more; the process stops.
 """
 
-import asyncio
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
@@ -128,8 +127,9 @@ cdef class Aof(Journal):
         return 0
 
     async def sync_each_second(self) -> None:
-        """The everysec policy; the sync itself runs beside the loop, without the GIL."""
+        """The everysec policy; the sync itself runs beside the loop."""
         cdef int64_t size
+        cdef object file
         clock = self.world.clock
         while True:
             await clock.sleep(1.0)
@@ -137,13 +137,7 @@ cdef class Aof(Journal):
                 continue
             size = self.size
             file = self.file
-            try:
-                await asyncio.to_thread(file.sync)
-            except OSError as error:
-                if self.turn.failed is None:
-                    raise
-                self.turn.failed(error)
-                return
+            await self.world.beside(file.sync)
             if file is self.file and self.synced < size:
                 self.synced = size
 

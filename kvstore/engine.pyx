@@ -38,6 +38,7 @@ FLAGS = {
     "no_multi": NO_MULTI,
     "skip_monitor": SKIP_MONITOR,
 }
+CONTAINERS = {name.partition("|")[0] for name in ROWS if "|" in name}
 UNQUEUED_NAMES = {"exec", "discard", "multi", "watch", "quit", "reset"}
 SUBSCRIBED_NAMES = {
     "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe",
@@ -112,7 +113,7 @@ cdef class Command:
         if row.name in SUBSCRIBED_NAMES:
             self.flags |= WHEN_SUBSCRIBED
         self.call = PYTHON_HANDLERS.get(row.name)
-        if any(name.startswith(row.name + "|") for name in ROWS):
+        if row.name in CONTAINERS:
             self.run = run_container
             self.subcommands = {}
         elif bound is not None:
@@ -381,6 +382,23 @@ cdef class Store:
         self.errors += 1
         self.error_counts[code] = self.error_counts.get(code, 0) + 1
         return put_error(out, text.encode("latin-1", "replace"))
+
+    cdef int reserve(self, list queue) except -1:
+        """Make sure of room for the records of all commands of a transaction, or refuse it whole."""
+        cdef Command command
+        cdef Args words
+        cdef size_t n = 0
+        if self.journal is None:
+            return 0
+        for command, words in queue:
+            if command.flags & WRITE:
+                n += size_of(words)
+        if n:
+            try:
+                self.journal.reserve(n)
+            except ReplyError as error:
+                raise ReplyError(f"EXECABORT Transaction discarded because of: {error}") from None
+        return 0
 
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1:
         """Run a command and record what it changed."""

@@ -76,7 +76,7 @@ def add_column(d: Definer, table: Table, node: s.ColumnDef, if_not_exists: bool)
     if column.not_null and column.default is None:
         d.check_not_null(new, (number,))
     for c in rest:
-        new = d.add_constraint(new, replace(c, columns=c.columns or (node.name,)))
+        new = d.add_constraint(new, c.replaced(columns=c.columns or (node.name,)))
     return new
 
 

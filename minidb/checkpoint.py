@@ -15,9 +15,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgpack
-import numpy as np
 
 from bedrock.codec.crc32c import crc32c
+from bedrock.lazy import numpy as np
 from bedrock.storage.errors import Damaged, Finding
 from minidb.codec import pack, pack_column, unpack, unpack_column
 from minidb.rowgroup import RowGroup, Snapshot

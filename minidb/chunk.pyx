@@ -13,13 +13,11 @@ Invariants:
 2. A NULL position of an object chunk holds None, of a typed one zero.
 """
 
-import numpy as np
-
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int16_t, int32_t, int64_t
 
-DTYPES = {code: np.dtype(code) for code in "?hiqfdO"}
+from bedrock.lazy import numpy as np
 
 
 cdef class Chunk:
@@ -33,7 +31,7 @@ cdef class Chunk:
     cdef object fresh(self, Py_ssize_t n):
         if self.code == b"O":
             return np.full(n, None, object)
-        return np.zeros(n, DTYPES[self.kind])
+        return np.zeros(n, self.kind)
 
     cdef hold(self, data, nulls):
         self.data = data

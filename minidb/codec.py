@@ -13,7 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 import msgpack
-import numpy as np
+
+from bedrock.lazy import numpy as np
 
 
 def _default(value: Any) -> Any:

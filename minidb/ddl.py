@@ -388,7 +388,7 @@ def create_table(d: Definer, node: s.CreateTable) -> str:
             column, rest, _ = d.column(element, len(columns) + 1, schema, name, oid)
             columns.append(column)
             constraints.extend(
-                replace(c, columns=c.columns or (element.name,)) for c in rest)
+                c.replaced(columns=c.columns or (element.name,)) for c in rest)
         elif isinstance(element, s.Constraint):
             constraints.append(element)
         else:

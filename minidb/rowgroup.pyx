@@ -20,11 +20,11 @@ Invariants:
 3. pending == 0 implies that no stamp or death in the group is a transaction id.
 """
 
-import numpy as np
-
 from libc.stdint cimport INT64_MAX, int64_t
 
 from minidb.chunk cimport Chunk, address
+
+from bedrock.lazy import numpy as np
 
 NEVER = INT64_MAX
 FIRST_TRANSACTION = <int64_t>1 << 62

@@ -16,8 +16,6 @@ Invariants:
 3. A slot is in `free` iff its stamp and death are 0.
 """
 
-import numpy as np
-
 from libc.stdint cimport int64_t
 
 from minidb.chunk cimport Chunk
@@ -27,6 +25,7 @@ from minidb.rowgroup cimport (
 )
 from minidb.transaction cimport DELETED, INSERTED, LOADED, UPDATED, Transaction, Write
 
+from bedrock.lazy import numpy as np
 from minidb.transaction import Blocked, Stale, serialization_failure
 
 

@@ -44,6 +44,7 @@ class Component:
     """A system: its names, its options, and where its parts are found.
 
     server   class with the `Server` interface below
+    early    function (config) -> None, called before there is an event loop (to fork, say)
     embedded option values for a server that lives in another's process (`bedrock.run`)
     check    function (disk: Disk) -> Iterable[Finding]: the offline consistency checker
     shell    class with the `Grammar` interface of bedrock.app.shell
@@ -65,6 +66,7 @@ class Component:
     config: type
     ports: tuple[Port, ...]
     server: str
+    early: str = ""
     check: str = ""
     shell: str = ""
     bench: str = ""

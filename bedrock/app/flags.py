@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from bedrock.app.config import flag, kind
@@ -32,6 +33,8 @@ def parser(component: Any, verb: str) -> argparse.ArgumentParser:
         epilog=f"other verbs: {component.name} {' | '.join(v for v in VERBS if v != verb)}",
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
+        # A set width, because finding out the terminal's imports half the archive formats.
+        formatter_class=partial(argparse.HelpFormatter, width=100),
     )
     add_options(made, component.config, _ONLY.get(verb))
     if verb == "shell":

@@ -35,6 +35,8 @@ def serve(component: Component, config: Any) -> int:
     """Run until told to stop; returns the exit code."""
     import uvloop
 
+    if component.early:
+        component.load("early")(config)
     logs.setup(config.log_level, config.log_format)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
@@ -70,8 +72,8 @@ async def _serve(component: Component, config: Any) -> None:
     if os.environ.get("BEDROCK_SUPERVISED"):
         loop.add_reader(0, _supervisor_gone, told)
     announce(instance)
-    # What lives now lives until the end: the collector need not look at it again.
-    gc.collect()
+    # What lives now lives until the end: the collector need not look at it again.  It is not run
+    # before, for the first client would wait for it.
     gc.freeze()
     await told.wait()
     instance.log.info("draining", grace_s=DRAIN_S)

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wsproto.connection import Connection, ConnectionState, ConnectionType
-from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
-from wsproto.frame_protocol import CloseReason
-from wsproto.utilities import LocalProtocolError, RemoteProtocolError, generate_accept_token
-
+from bedrock.lazy import wsproto
 from bedrock.net.buf import Buf
 from bedrock.net.http import HttpError, Request, Upgrade
 from bedrock.net.session import Session
 
 MESSAGE_BYTES = 1 << 20
+
+# Codes of closing (RFC 6455 section 7.4.1).
+NORMAL, PROTOCOL_ERROR, TOO_BIG = 1000, 1002, 1009
 
 
 def accept(
@@ -34,7 +33,7 @@ def accept(
         raise HttpError(426, "WebSocket version 13", {"Sec-WebSocket-Version": "13"})
     answer = {
         "Upgrade": "websocket",
-        "Sec-WebSocket-Accept": generate_accept_token(key.encode()).decode(),
+        "Sec-WebSocket-Accept": wsproto.utilities.generate_accept_token(key.encode()).decode(),
     }
     offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")]
     chosen = next((name for name in subprotocols if name in offered), "")
@@ -53,7 +52,7 @@ class WebSocketSession(Session):
     subprotocol = ""
 
     def __init__(self) -> None:
-        self._frames = Connection(ConnectionType.SERVER)
+        self._frames = wsproto.Connection(wsproto.ConnectionType.SERVER)
         self._parts: list[bytes | str] = []
         self._size = 0
 
@@ -68,49 +67,50 @@ class WebSocketSession(Session):
 
     def send_text(self, text: str) -> None:
         """Send a text message."""
-        self._send(TextMessage(data=text))
+        self._send(wsproto.events.TextMessage(data=text))
 
     def send_bytes(self, data: bytes) -> None:
         """Send a binary message."""
-        self._send(BytesMessage(data=data))
+        self._send(wsproto.events.BytesMessage(data=data))
 
-    def close(self, code: int = CloseReason.NORMAL_CLOSURE, reason: str = "") -> None:
+    def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Begin the closing handshake and end the link."""
-        self._send(CloseConnection(code=code, reason=reason))
+        self._send(wsproto.events.CloseConnection(code=code, reason=reason))
         self.link.close()
 
-    def _send(self, event: TextMessage | BytesMessage | CloseConnection | Pong) -> None:
-        if self._frames.state in (ConnectionState.OPEN, ConnectionState.REMOTE_CLOSING):
+    def _send(self, event: wsproto.events.Event) -> None:
+        states = wsproto.connection.ConnectionState
+        if self._frames.state in (states.OPEN, states.REMOTE_CLOSING):
             try:
                 self.link.write(self._frames.send(event))
-            except LocalProtocolError:
+            except wsproto.utilities.LocalProtocolError:
                 pass  # the closing handshake crossed with ours
 
     def received(self, data: bytes, out: Buf) -> int:
         try:
             self._frames.receive_data(data)
             for event in self._frames.events():
-                if isinstance(event, TextMessage | BytesMessage):
+                if isinstance(event, wsproto.events.TextMessage | wsproto.events.BytesMessage):
                     self._message(event)
-                elif isinstance(event, Ping):
+                elif isinstance(event, wsproto.events.Ping):
                     self._send(event.response())
-                elif isinstance(event, CloseConnection):
+                elif isinstance(event, wsproto.events.CloseConnection):
                     self._send(event.response())
                     self.link.close()
-        except RemoteProtocolError as exc:
-            self._send(CloseConnection(code=CloseReason.PROTOCOL_ERROR, reason=str(exc)))
+        except wsproto.utilities.RemoteProtocolError as exc:
+            self._send(wsproto.events.CloseConnection(code=PROTOCOL_ERROR, reason=str(exc)))
             return -1
         return len(data)
 
-    def _message(self, event: TextMessage | BytesMessage) -> None:
+    def _message(self, event: wsproto.events.TextMessage | wsproto.events.BytesMessage) -> None:
         self._size += len(event.data)
         if self._size > MESSAGE_BYTES:
-            self.close(CloseReason.MESSAGE_TOO_BIG)
+            self.close(TOO_BIG)
             return
         self._parts.append(event.data)  # type: ignore[arg-type]
         if event.message_finished:
             parts, self._parts, self._size = self._parts, [], 0
-            if isinstance(event, TextMessage):
+            if isinstance(event, wsproto.events.TextMessage):
                 self.on_text("".join(parts))  # type: ignore[arg-type]
             else:
                 self.on_bytes(b"".join(parts))  # type: ignore[arg-type]

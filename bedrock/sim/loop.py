@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -32,6 +33,8 @@ class Boot(Protocol):
     parked: list[asyncio.Handle]
     tasks: dict[asyncio.Task, None]
 
+
+BESIDE_S = 0.010  # a call beside the loop waits as long at most, and then takes as long
 
 BOOT: ContextVar[Boot | None] = ContextVar("boot", default=None)
 
@@ -119,8 +122,27 @@ class SimLoop(asyncio.BaseEventLoop):
         """There are no threads to be woken from."""
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
-        """Refused: a thread would run in real time."""
-        raise RuntimeError("no threads in a simulation")
+        """The call takes effect at one moment, its result comes at a later one, both by the seed.
+
+        A call made by a machine that crashes before that moment never happens.
+        """
+        future = self.create_future()
+        begin_s, more_s = self.rand.random() * BESIDE_S, self.rand.random() * BESIDE_S
+
+        def run() -> None:
+            try:
+                result = func(*args)
+            except Exception as exc:
+                self.call_later(more_s, give, future.set_exception, exc)
+            else:
+                self.call_later(more_s, give, future.set_result, result)
+
+        def give(settle: Callable[[Any], None], outcome: Any) -> None:
+            if not future.done():
+                settle(outcome)
+
+        self.call_later(begin_s, run)
+        return future
 
 
 def _task_of(handle: asyncio.Handle) -> asyncio.Task | None:

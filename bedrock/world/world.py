@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from bedrock.world.clock import Clock, OsClock
-from bedrock.world.disk import Disk
+from bedrock.world.disk import Disk, DiskFailed
 from bedrock.world.net import Net
 from bedrock.world.rand import OsRand, Rand
 from bedrock.world.turn import Turn
+
+T = TypeVar("T")
 
 _tasks: set[asyncio.Task] = set()
 
@@ -35,6 +38,19 @@ class World:
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
         return task
+
+    async def beside(self, call: Callable[..., T], *args: Any) -> T:
+        """The result of a blocking call, a sync above all, made while the loop goes on.
+
+        It runs on a thread, so it must touch nothing that the loop changes meanwhile.  In a
+        simulation it takes effect at one moment that the seed decides, and its result comes later.
+        DiskFailed stops the server, as it does within a turn.
+        """
+        try:
+            return await asyncio.to_thread(call, *args)
+        except DiskFailed as exc:
+            self.turn.fail(exc)
+            raise
 
     def at(self, directory: str) -> World:
         """The same world with `disk` rooted at a sub-directory."""

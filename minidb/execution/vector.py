@@ -15,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
+from bedrock.lazy import numpy as np
 from query_planner.types import Type
 
 _CODES = {

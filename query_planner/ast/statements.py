@@ -1,27 +1,57 @@
 """Statements that are not queries: definitions, transactions, settings, cursors, maintenance.
 
 The planner only parses them; whoever owns the catalog carries them out.  Names of objects are
-tuples
-of parts (("public", "t")); `query` fields hold query nodes, expressions are nodes of `nodes.pyx`.
+tuples of parts (("public", "t")); `query` fields hold query nodes, expressions are nodes of
+`nodes.pyx`.
+
+A class lists its fields as a dataclass does, but is none: writing an `__init__` for each of fifty
+would take a tenth of a server's start.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self, dataclass_transform
 
 Name = tuple[str, ...]
 
 
-@dataclass(slots=True)
+@dataclass_transform()
 class Statement:
-    """Base of all."""
+    """Base of all: fields by place or by name, defaults, equality, repr."""
+
+    _fields: tuple[str, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls._fields = tuple(cls.__annotations__)
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        given = dict(zip(self._fields, values, strict=False), **named)
+        if len(given) < len(values) + len(named) or not given.keys() <= set(self._fields):
+            raise TypeError(f"{type(self).__name__} takes {', '.join(self._fields)}")
+        for name in self._fields:
+            if name not in given and not hasattr(type(self), name):
+                raise TypeError(f"{type(self).__name__} needs {name}")
+        self.__dict__.update(given)
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self._fields)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._fields)
+        return f"{type(self).__name__}({shown})"
+
+    def replaced(self, **changes: Any) -> Self:
+        """A copy with some fields changed."""
+        return type(self)(**{name: getattr(self, name) for name in self._fields} | changes)
 
 
 # -- tables and their parts
 
 
-@dataclass(slots=True)
 class Constraint(Statement):
     """A constraint of a table or column.
 
@@ -54,7 +84,6 @@ class Constraint(Statement):
     index: str | None = None
 
 
-@dataclass(slots=True)
 class ColumnDef(Statement):
     """A column: type is a TypeName whose name keeps "serial" and kin for the definer to expand."""
 
@@ -64,7 +93,6 @@ class ColumnDef(Statement):
     collation: Name = ()
 
 
-@dataclass(slots=True)
 class LikeTable(Statement):
     """LIKE table [INCLUDING ...] inside CREATE TABLE."""
 
@@ -72,7 +100,6 @@ class LikeTable(Statement):
     including: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
 class CreateTable(Statement):
     """CREATE [TEMP|UNLOGGED] TABLE; elements are ColumnDef, Constraint and LikeTable."""
 
@@ -87,7 +114,6 @@ class CreateTable(Statement):
     of_type: Name = ()
 
 
-@dataclass(slots=True)
 class CreateTableAs(Statement):
     """CREATE TABLE name AS query; kind "table" or "materialized view"; `query` may be Execute."""
 
@@ -101,7 +127,6 @@ class CreateTableAs(Statement):
     on_commit: str = ""
 
 
-@dataclass(slots=True)
 class Alter(Statement):
     """ALTER kind name actions.
 
@@ -131,7 +156,6 @@ class Alter(Statement):
     if_exists: bool = False
 
 
-@dataclass(slots=True)
 class Drop(Statement):
     """DROP kind names; for functions each name comes with its argument types in `args`."""
 
@@ -144,7 +168,6 @@ class Drop(Statement):
     on: Name = ()
 
 
-@dataclass(slots=True)
 class Truncate(Statement):
     """TRUNCATE."""
 
@@ -153,7 +176,6 @@ class Truncate(Statement):
     cascade: bool = False
 
 
-@dataclass(slots=True)
 class IndexKey(Statement):
     """One key of an index: a column name or an expression."""
 
@@ -165,7 +187,6 @@ class IndexKey(Statement):
     nulls_first: bool | None = None
 
 
-@dataclass(slots=True)
 class CreateIndex(Statement):
     """CREATE [UNIQUE] INDEX."""
 
@@ -182,7 +203,6 @@ class CreateIndex(Statement):
     where: Any = None
 
 
-@dataclass(slots=True)
 class CreateView(Statement):
     """CREATE [OR REPLACE] [TEMP] [RECURSIVE] VIEW; `text` is the SQL of the query."""
 
@@ -196,7 +216,6 @@ class CreateView(Statement):
     options: tuple = ()
 
 
-@dataclass(slots=True)
 class RefreshView(Statement):
     """REFRESH MATERIALIZED VIEW."""
 
@@ -205,7 +224,6 @@ class RefreshView(Statement):
     with_data: bool = True
 
 
-@dataclass(slots=True)
 class CreateSequence(Statement):
     """CREATE SEQUENCE; options are (word, value) pairs: increment, minvalue (None = NO), maxvalue,
     start, restart, cache, cycle, owned by, as."""
@@ -216,7 +234,6 @@ class CreateSequence(Statement):
     temporary: bool = False
 
 
-@dataclass(slots=True)
 class CreateSchema(Statement):
     """CREATE SCHEMA."""
 
@@ -226,7 +243,6 @@ class CreateSchema(Statement):
     elements: tuple = ()
 
 
-@dataclass(slots=True)
 class CreateDatabase(Statement):
     """CREATE DATABASE; options are (word, value) pairs such as ("template", "base")."""
 
@@ -234,7 +250,6 @@ class CreateDatabase(Statement):
     options: tuple = ()
 
 
-@dataclass(slots=True)
 class CreateType(Statement):
     """CREATE TYPE; kind "enum" (labels), "composite" (columns), "range" (options), "shell"."""
 
@@ -245,7 +260,6 @@ class CreateType(Statement):
     options: tuple = ()
 
 
-@dataclass(slots=True)
 class CreateDomain(Statement):
     """CREATE DOMAIN."""
 
@@ -255,7 +269,6 @@ class CreateDomain(Statement):
     collation: Name = ()
 
 
-@dataclass(slots=True)
 class CreateFunction(Statement):
     """CREATE FUNCTION or PROCEDURE; args are (mode, name, TypeName, default); `body` is text."""
 
@@ -271,7 +284,6 @@ class CreateFunction(Statement):
     query: Any = None
 
 
-@dataclass(slots=True)
 class CreateExtension(Statement):
     """CREATE EXTENSION."""
 
@@ -280,7 +292,6 @@ class CreateExtension(Statement):
     options: tuple = ()
 
 
-@dataclass(slots=True)
 class CreateRole(Statement):
     """CREATE ROLE, USER or GROUP."""
 
@@ -289,7 +300,6 @@ class CreateRole(Statement):
     login: bool = False
 
 
-@dataclass(slots=True)
 class CreateTrigger(Statement):
     """CREATE TRIGGER; events are (event, columns)."""
 
@@ -305,7 +315,6 @@ class CreateTrigger(Statement):
     constraint: bool = False
 
 
-@dataclass(slots=True)
 class Grant(Statement):
     """GRANT or REVOKE; privileges empty for ALL; kind "table", "schema", ..., "role"."""
 
@@ -318,7 +327,6 @@ class Grant(Statement):
     cascade: bool = False
 
 
-@dataclass(slots=True)
 class Comment(Statement):
     """COMMENT ON kind name IS text; `on` is the table of a constraint, trigger or rule."""
 
@@ -332,7 +340,6 @@ class Comment(Statement):
 # -- sessions and transactions
 
 
-@dataclass(slots=True)
 class Transaction(Statement):
     """verb "begin" | "commit" | "rollback" | "savepoint" | "release" | "rollback to" |
     "prepare" | "commit prepared" | "rollback prepared" | "set transaction" | "set session"
@@ -346,7 +353,6 @@ class Transaction(Statement):
     chain: bool = False
 
 
-@dataclass(slots=True)
 class SetConstraints(Statement):
     """SET CONSTRAINTS ALL | names; names empty for ALL."""
 
@@ -354,7 +360,6 @@ class SetConstraints(Statement):
     deferred: bool
 
 
-@dataclass(slots=True)
 class Set(Statement):
     """SET [LOCAL] name = values (Python str, int, float, bool), values None for DEFAULT."""
 
@@ -363,28 +368,24 @@ class Set(Statement):
     local: bool = False
 
 
-@dataclass(slots=True)
 class Show(Statement):
     """SHOW name; "all" for all."""
 
     name: str
 
 
-@dataclass(slots=True)
 class Reset(Statement):
     """RESET name; "all" for all."""
 
     name: str
 
 
-@dataclass(slots=True)
 class Discard(Statement):
     """DISCARD all | plans | sequences | temp."""
 
     what: str
 
 
-@dataclass(slots=True)
 class Prepare(Statement):
     """PREPARE name (types) AS statement."""
 
@@ -393,7 +394,6 @@ class Prepare(Statement):
     statement: Any
 
 
-@dataclass(slots=True)
 class Execute(Statement):
     """EXECUTE name (args)."""
 
@@ -401,14 +401,12 @@ class Execute(Statement):
     args: tuple = ()
 
 
-@dataclass(slots=True)
 class Deallocate(Statement):
     """DEALLOCATE; name None for ALL."""
 
     name: str | None
 
 
-@dataclass(slots=True)
 class Declare(Statement):
     """DECLARE name CURSOR FOR query."""
 
@@ -419,7 +417,6 @@ class Declare(Statement):
     hold: bool = False
 
 
-@dataclass(slots=True)
 class Fetch(Statement):
     """FETCH or MOVE; direction "forward" | "backward" | "absolute" | "relative"; count None =
     ALL."""
@@ -430,21 +427,18 @@ class Fetch(Statement):
     move: bool = False
 
 
-@dataclass(slots=True)
 class Close(Statement):
     """CLOSE; cursor None for ALL."""
 
     cursor: str | None
 
 
-@dataclass(slots=True)
 class Listen(Statement):
     """LISTEN channel."""
 
     channel: str
 
 
-@dataclass(slots=True)
 class Notify(Statement):
     """NOTIFY channel [, payload]."""
 
@@ -452,14 +446,12 @@ class Notify(Statement):
     payload: str = ""
 
 
-@dataclass(slots=True)
 class Unlisten(Statement):
     """UNLISTEN; channel None for *."""
 
     channel: str | None
 
 
-@dataclass(slots=True)
 class Lock(Statement):
     """LOCK TABLE."""
 
@@ -468,7 +460,6 @@ class Lock(Statement):
     nowait: bool = False
 
 
-@dataclass(slots=True)
 class Copy(Statement):
     """COPY table (columns) or (query) FROM|TO; target "stdin" | "stdout" | a file name | program.
 
@@ -486,7 +477,6 @@ class Copy(Statement):
     where: Any = None
 
 
-@dataclass(slots=True)
 class Explain(Statement):
     """EXPLAIN; options maps lower-case names to values: analyze, verbose, costs, format, ..."""
 
@@ -494,7 +484,6 @@ class Explain(Statement):
     options: dict[str, Any]
 
 
-@dataclass(slots=True)
 class Maintain(Statement):
     """VACUUM, ANALYZE, REINDEX, CLUSTER, CHECKPOINT: verb, targets (name, columns), options."""
 
@@ -503,7 +492,6 @@ class Maintain(Statement):
     options: tuple = ()
 
 
-@dataclass(slots=True)
 class Do(Statement):
     """DO 'code'."""
 
@@ -511,14 +499,12 @@ class Do(Statement):
     language: str = "plpgsql"
 
 
-@dataclass(slots=True)
 class Call(Statement):
     """CALL procedure(args): a FuncCall node."""
 
     call: Any
 
 
-@dataclass(slots=True)
 class Unsupported(Statement):
     """Recognised, well-formed enough to name, and not carried out: answer 0A000 with `what`."""
 

@@ -9,6 +9,8 @@ from bedrock.net.asyncio_driver import AsyncioDriver
 from bedrock.net.reactor import Reactor
 from bedrock.world import OsClock, OsDisk, Turn, World
 
+from .sessions import Lines
+
 DRIVERS = {
     "reactor-in-uvloop": (Reactor, uvloop.new_event_loop),
     "reactor-in-asyncio": (Reactor, asyncio.new_event_loop),
@@ -21,6 +23,7 @@ DRIVERS = {
 def play(request, tmp_path):
     """Run `await body(world)` on each driver."""
     driver, new_loop = DRIVERS[request.param]
+    Lines.live = 0  # a machine that crashed in a simulation closed nothing
 
     def run(body):
         async def main():

@@ -7,7 +7,7 @@ import pytest
 
 from bedrock.sim.clock import SimClock
 from bedrock.sim.loop import SimLoop, Stuck
-from bedrock.world import Rand
+from bedrock.world import DiskFailed, Rand, World
 
 
 def play(main, seed=1):
@@ -69,14 +69,6 @@ def test_waiting_for_what_never_comes_is_stuck_not_hung():
         play(main)
 
 
-def test_threads_are_refused():
-    async def main(loop):
-        await asyncio.to_thread(print)
-
-    with pytest.raises(RuntimeError, match="threads"):
-        play(main)
-
-
 def test_clocks_drift_and_are_skewed_and_their_timers_never_come_early():
     async def main(loop):
         slow = SimClock(loop.virtual, 0, -500)
@@ -97,3 +89,46 @@ def test_clocks_drift_and_are_skewed_and_their_timers_never_come_early():
         assert slow.wall_ms() == wall - 5000
 
     play(main)
+
+
+def test_a_call_beside_the_loop_takes_time_while_the_loop_goes_on():
+    async def main(loop):
+        happened = []
+        call = loop.create_task(World(disk=None).beside(happened.append, "call"))
+        await asyncio.sleep(0)
+        happened.append("loop")
+        await call
+        return happened, loop.time()
+
+    orders = set()
+    for seed in range(1, 30):
+        happened, seconds = play(main, seed)
+        assert 0 < seconds < 0.02
+        orders.add(tuple(happened))
+    assert orders == {("loop", "call")}
+
+
+def test_the_seed_decides_when_a_call_beside_the_loop_takes_effect():
+    async def main(loop):
+        began = []
+        calls = [World(disk=None).beside(began.append, name) for name in "ab"]
+        await asyncio.gather(*calls)
+        return "".join(began)
+
+    assert {play(main, seed) for seed in range(1, 30)} == {"ab", "ba"}
+    assert play(main, 7) == play(main, 7)
+
+
+@pytest.mark.parametrize("run", [play, lambda main: asyncio.run(main(None))])
+def test_a_sync_that_fails_beside_the_loop_stops_the_server(run):
+    def sync():
+        raise DiskFailed("EIO")
+
+    async def main(loop):
+        world, failures = World(disk=None), []
+        world.turn.failed = failures.append
+        with pytest.raises(DiskFailed):
+            await world.beside(sync)
+        return world.turn.broken, [str(failure) for failure in failures]
+
+    assert run(main) == (True, ["EIO"])
