@@ -34,7 +34,6 @@ from bedrock.storage.recordlog import check as check_log
 from bedrock.world import Disk, World
 from chat.names import fold, is_channel
 
-
 HELD = 200_000  # messages in memory
 
 

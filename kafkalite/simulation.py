@@ -1,4 +1,4 @@
-"""kafkalite under crashes and a bad network: every record once, in order, at the offset acknowledged.
+"""kafkalite under crashes and a bad network: every record once, in order, in its place.
 
 Idempotent producers on another machine send numbered records to a broker that syncs before it
 answers, and send each batch again until it is acknowledged; a consumer follows the log and commits
@@ -187,7 +187,7 @@ class Consumer(Client):
     async def finish(self, producers: list[Producer]) -> None:
         """Read all from the first, and compare with what was acknowledged."""
         known, at = len(self.values), 0
-        while at < known or at < 1 + max((max(p.placed, default=-1) for p in producers)):
+        while at < known or at < 1 + max(max(p.placed, default=-1) for p in producers):
             count = await self.fetch(at)
             if not count and self.line.sent:
                 await self.patience(at)
@@ -237,8 +237,8 @@ async def scenario(sim: Simulation) -> None:
     await sim.bring_up(machine)
     producers = [Producer(sim, number) for number in range(PRODUCERS)]
     consumer = Consumer(sim)
-    clients = [*producers, consumer]
-    tasks: list[asyncio.Task[Any]] = [sim.spawn(client.work()) for client in clients]
+    tasks: list[asyncio.Task[Any]] = [sim.spawn(producer.work()) for producer in producers]
+    tasks.append(sim.spawn(consumer.work()))
     await sim.trouble(TROUBLE_S)
     await asyncio.wait_for(asyncio.gather(*tasks), 30)
     machine.power_cut()

@@ -25,13 +25,14 @@ TEN_MIB = 10 << 20
 def throw(host, port, data, patience_s=0.2):
     """Send bytes on a connection of their own; what was answered until the end or the silence."""
     heard = b""
-    with socket.create_connection((host, port), timeout=5) as sock:
-        with contextlib.suppress(ConnectionError):
-            sock.sendall(data)
-            sock.settimeout(patience_s)
-            with contextlib.suppress(TimeoutError):
-                while piece := sock.recv(65536):
-                    heard += piece
+    with (
+        socket.create_connection((host, port), timeout=5) as sock,
+        contextlib.suppress(ConnectionError, TimeoutError),
+    ):
+        sock.sendall(data)
+        sock.settimeout(patience_s)
+        while piece := sock.recv(65536):
+            heard += piece
     return heard
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import import_module
@@ -69,11 +68,11 @@ class Server:
         self._maintain_later()
         self.ready = True
         clock = self.world.clock
-        clock.call_at(clock.now_ns() + WARM_NS, self.warm)
+        clock.call_at(clock.now_ns() + WARM_NS, self._warm)
 
-    def warm(self) -> None:
+    def _warm(self) -> None:
         """Load the query engine (and numpy) beside the work, so that no query waits for it."""
-        asyncio.get_running_loop().run_in_executor(None, import_module, "tsdb.promql.answer")
+        self.world.spawn(self.world.beside(import_module, "tsdb.promql.answer"), "warm")
 
     async def drain(self, grace_s: float) -> None:
         """Finish what was begun, refuse what is new."""

@@ -60,13 +60,6 @@ def http(method: str, path: str, body: bytes = b"") -> bytes:
     return head.encode() + body
 
 
-class Cold(Server):
-    """A server that loads nothing beside its work: there are no threads in a simulation."""
-
-    def warm(self) -> None:
-        """Nothing: the first query waits."""
-
-
 class Writer:
     """Writes and reads series of its own until all is calm."""
 
@@ -156,7 +149,7 @@ async def scenario(sim: Simulation) -> None:
         config = TsdbConfig(
             host="server", port=9090, influx_port=-1, block_range="40s", maintenance_s=0.3
         )
-        server = Cold(world, config)
+        server = Server(world, config)
         await server.start()
         return server
 

@@ -377,7 +377,7 @@ class HttpSession(Session):
         self._next()
 
     def _failed(self, request: Request, exc: Exception) -> Response:
-        """The answer to a request whose handler raised; the link ends the service for DiskFailed."""
+        """The answer where a handler raised; for DiskFailed the link ends the service."""
         if isinstance(exc, DiskFailed):
             raise exc
         if not isinstance(exc, HttpError):

@@ -67,13 +67,6 @@ cdef class Turn:
         self.pending = False
         return 0
 
-    def fail(self, exc: BaseException) -> None:
-        """Send nothing any more and stop the server; raises `exc` where nobody is set to do it."""
-        if self.failed is None:
-            raise exc
-        self.broken = self.pending = True      # while `pending`, no driver sends what is queued
-        self.failed(exc)
-
     def run(self) -> None:
         """`flush` for Python callers: tests, embedded forms, shutdown."""
         self.flush()

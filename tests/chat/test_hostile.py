@@ -1,7 +1,6 @@
 """chat and those who mean no good, or have no room, over real sockets and on real files."""
 
 import dataclasses
-import socket
 import time
 
 import pytest
@@ -158,7 +157,5 @@ def test_damage_refuses_to_start_and_names_the_place_as_check_does(spoken):
 
 def test_a_line_of_any_length_is_held_to_its_limit():
     with bedrock.run("chat") as server:
-        with socket.create_connection((server.host, server.port)) as sock:
-            sock.sendall(b"x" * 100_000)
-            sock.settimeout(5)
-            assert b" 417 " in sock.recv(1000)
+        said = hostile.throw(server.host, server.port, b"x" * 100_000)
+        assert b" 417 " in said

@@ -178,7 +178,8 @@ class SocketWire:
 
     def create(self, topic):
         wanted = {"name": topic, "num_partitions": 1, "replication_factor": 1}
-        return self.call("CreateTopics", timeout_ms=1000, topics=[wanted])["topics"][0]["error_code"]
+        response = self.call("CreateTopics", timeout_ms=1000, topics=[wanted])
+        return response["topics"][0]["error_code"]
 
     def produce(self, topic, *values, batch=None):
         """(error code, base offset)"""

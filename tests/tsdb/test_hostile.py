@@ -19,7 +19,7 @@ POST = b"POST %s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n"
 NOISE = [
     *(POST % (path, b"Content-Length: " + length)
       for path in (b"/write", b"/api/v1/write")
-      for length in (b"-1", b"2147483648", b"9223372036854775808", b"1e9", b"99999999999999999999")),
+      for length in (b"-1", b"2147483648", b"9223372036854775808", b"1e9", b"9" * 20)),
     POST % (b"/write", b"Transfer-Encoding: chunked") + b"7fffffff\r\nx",
     POST % (b"/write", b"Transfer-Encoding: chunked") + b"-5\r\nx",
     POST % (b"/write", b"a: b\r\n" * 20_000),
