@@ -27,6 +27,7 @@ from collections import deque
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
+from bedrock.world.disk import DiskFailed
 from bedrock.world.net import Limits
 
 cdef object log = logging.getLogger("bedrock.net")
@@ -178,9 +179,7 @@ cdef class Link:
         if task.cancelled():
             self.abort("cancelled")
         elif task.exception() is not None:
-            self.driver.errors += 1
-            log.error("request failed", exc_info=task.exception())
-            self.abort(task.exception())
+            self.failed(task.exception())
         self.resume()
 
     cpdef close(self):
@@ -355,7 +354,9 @@ cdef class Link:
         return 0
 
     cdef int failed(self, exc) except -1:
-        """A session raised: that is our bug, and ends its connection only."""
+        """A session raised: our bug, which ends its connection only, or the end of the disk."""
+        if isinstance(exc, DiskFailed):
+            self.driver.turn.fail(exc)
         self.driver.errors += 1
         log.error("session failed", exc_info=exc)
         self.abort(exc)

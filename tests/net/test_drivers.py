@@ -1,6 +1,7 @@
 """One body of tests for every driver: the same sessions, the same bytes, the same answers."""
 
 import asyncio
+import contextlib
 import re
 import ssl
 
@@ -9,6 +10,7 @@ import trustme
 
 from bedrock.net import Limits, Server, Session
 from bedrock.net.http import HttpSession
+from bedrock.world import DiskFailed
 
 from .sessions import HTTP, LINES, LINES_REPLY, Lines, http_session, router
 
@@ -327,6 +329,35 @@ def test_a_stream_of_known_length_is_not_chunked_and_one_too_short_ends_the_conn
         await server.stop()
 
     play(body)
+
+
+@pytest.mark.parametrize("how", ["at once", "in a task"])
+def test_a_disk_that_fails_under_a_session_ends_the_service(play, how):
+    class Unlucky(Session):
+        def received(self, data, out):
+            out.write(b"done\n")
+            if how == "in a task":
+                self.link.run(self.later())
+                return len(data)
+            raise DiskFailed(5, "the disk is gone")
+
+        async def later(self):
+            raise DiskFailed(5, "the disk is gone")
+
+    failures = []
+
+    async def body(world):
+        world.turn.failed = failures.append
+        server = await Server(world, Unlucky, LOCAL).start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"x\n")
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            await asyncio.wait_for(reader.read(), 0.1)
+        writer.close()
+        await server.stop()
+
+    play(body)
+    assert [exc.strerror for exc in failures] == ["the disk is gone"]
 
 
 def test_a_file_is_sent_from_where_it_lies(play):
