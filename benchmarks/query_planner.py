@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import Bench
 from query_planner import parse, plan
 from query_planner.binder import Binder
 from query_planner.catalog import TableStats
@@ -62,24 +63,21 @@ def _time(work: Callable[[], Any], count: int, rounds: int) -> float:
     return statistics.median(samples)
 
 
-def run(bench: Any) -> None:
-    """Print the tables; there is no peer to run beside."""
-    rounds = getattr(bench, "rounds", 5)
+def run(bench: Bench) -> None:
+    """Every statement parsed, bound and planned; every shape of join put in order."""
     catalog = _catalog()
-    print(f"{'statement':<12} {'chars':>5} {'parse us':>9} {'+ bind us':>9} {'+ plan us':>9}")
     for name, sql in STATEMENTS.items():
-        parsed = _time(lambda sql=sql: parse(sql), 500, rounds)
-        bound = _time(lambda sql=sql: Binder(catalog).statement(parse(sql)[0]), 200, rounds)
-        planned = _time(lambda sql=sql: plan(sql, catalog), 200, rounds)
-        print(f"{name:<12} {len(sql):>5} {parsed:>9.1f} {bound:>9.1f} {planned:>9.1f}")
-    print(f"\n{'join order':<12} {'pairs':>8} {'exact':>6} {'ms':>9}")
+        steps: dict[str, Callable[[], Any]] = {
+            "parse": lambda sql=sql: parse(sql),
+            "parse, bind": lambda sql=sql: Binder(catalog).statement(parse(sql)[0]),
+            "parse, bind, plan": lambda sql=sql: plan(sql, catalog),
+        }
+        for step, work in steps.items():
+            took = _time(work, 200, bench.rounds)
+            bench.figure(f"{name}, {len(sql)} chars: {step}", took, "us")
     for name, (n, shape) in SHAPES.items():
-        edges = shape(n)
-        rows, costs = [1000.0] * n, [10.0] * n
+        edges, rows, costs = shape(n), [1000.0] * n, [10.0] * n
         _, pairs, exact = order(rows, costs, edges)
-        took = _time(lambda e=edges, r=rows, c=costs: order(r, c, e), 1, rounds) / 1e3
-        print(f"{name:<12} {pairs:>8} {exact!s:>6} {took:>9.2f}")
-
-
-if __name__ == "__main__":
-    run(None)
+        took = _time(lambda e=edges, r=rows, c=costs: order(r, c, e), 1, bench.rounds) / 1e3
+        how = "exact" if exact else "greedy"
+        bench.figure(f"join order of a {name}: {pairs} pairs, {how}", took, "ms")
