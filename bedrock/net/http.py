@@ -28,6 +28,7 @@ import httptools
 
 from bedrock.net.buf import Buf
 from bedrock.net.session import FileSpan, Session
+from bedrock.world.disk import DiskFailed
 
 log = logging.getLogger("bedrock.net.http")
 
@@ -379,6 +380,9 @@ class HttpSession(Session):
         self._next()
 
     def _failed(self, request: Request, exc: Exception) -> Response:
+        """The answer where a handler raised; for DiskFailed the link ends the service."""
+        if isinstance(exc, DiskFailed):
+            raise exc
         if not isinstance(exc, HttpError):
             log.error("%s %s failed", request.method, request.path, exc_info=exc)
             exc = HttpError(500)

@@ -358,8 +358,8 @@ def work(world: World, coro: Coroutine) -> asyncio.Task:
 
 def _report_disk(world: World, task: asyncio.Task) -> None:
     exc = None if task.cancelled() else task.exception()
-    if isinstance(exc, DiskFailed) and world.turn.failed is not None:
-        world.turn.failed(exc)
+    if isinstance(exc, DiskFailed):
+        world.turn.fail(exc)
 
 
 def run(
