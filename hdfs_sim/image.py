@@ -58,7 +58,8 @@ class ImageStore:
             self._write(name + ".new", namesystem, position)
         except DiskFull:
             # The edits need the room more than half an image does.
-            self.disk.remove(name + ".new")
+            if self.disk.exists(name + ".new"):
+                self.disk.remove(name + ".new")
             raise
         self.disk.rename(name + ".new", name)
         names = self.names()
