@@ -28,7 +28,7 @@ import msgpack
 
 from bedrock.codec.crc32c import crc32c
 from bedrock.storage.errors import Damaged
-from bedrock.world import Disk
+from bedrock.world import Disk, DiskFull
 from hdfs_sim.tree import Block, Directory, File, INode, Tree
 
 if TYPE_CHECKING:
@@ -54,7 +54,22 @@ class ImageStore:
     def save(self, namesystem: Namesystem, position: int) -> int:
         """Write an image; returns the position before which edits are needed no more."""
         name = f"image_{position:016x}"
-        with self.disk.open(name + ".new", "rw") as file:
+        try:
+            self._write(name + ".new", namesystem, position)
+        except DiskFull:
+            # The edits need the room more than half an image does.
+            if self.disk.exists(name + ".new"):
+                self.disk.remove(name + ".new")
+            raise
+        self.disk.rename(name + ".new", name)
+        names = self.names()
+        for old in names[:-KEPT]:
+            self.disk.remove(old)
+        self.disk.sync_dir()
+        return position_of(names[-KEPT:][0])
+
+    def _write(self, name: str, namesystem: Namesystem, position: int) -> None:
+        with self.disk.open(name, "rw") as file:
             file.truncate(0)
             pending = bytearray(MAGIC)
             for record in _records(namesystem, position):
@@ -65,12 +80,6 @@ class ImageStore:
                     pending.clear()
             file.append(bytes(pending))
             file.sync()
-        self.disk.rename(name + ".new", name)
-        names = self.names()
-        for old in names[:-KEPT]:
-            self.disk.remove(old)
-        self.disk.sync_dir()
-        return position_of(names[-KEPT:][0])
 
     def load_newest(self, namesystem: Namesystem) -> int:
         """Fill an empty namesystem; returns the position to replay edits from."""
