@@ -46,6 +46,16 @@ class Statement:
         self.ends_transaction = isinstance(node, s.Transaction) and node.verb in _ENDING
         self.copies = isinstance(node, s.Copy)
 
+    def rebuilt(self) -> Statement:
+        """The same planned query with operators of its own."""
+        from minidb.execution.operators import build_root
+
+        other = Statement(self.sql, self.node)
+        for name in ("kind", "fields", "parameters", "version", "prepared"):
+            setattr(other, name, getattr(self, name))
+        other.root = build_root(self.prepared.root)
+        return other
+
     @classmethod
     def empty(cls) -> Statement:
         return cls("", None)
