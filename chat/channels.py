@@ -24,6 +24,7 @@ from chat.numerics import (
     NOSUCHNICK,
     NOTONCHANNEL,
     NOTOPIC,
+    TOOMANYCHANNELS,
     TOPIC,
     TOPICWHOTIME,
     USERNOTINCHANNEL,
@@ -53,7 +54,9 @@ def join(network: Network, client: Client, message: Message) -> None:
             client.reply(BADCHANMASK if name.startswith("#") else NOSUCHCHANNEL, name)
             continue
         channel = network.channel(name)
-        if channel is None:
+        if len(client.channels) >= network.config.channels_max:
+            client.reply(TOOMANYCHANNELS, name)
+        elif channel is None:
             founded = network.channels[fold(name)] = Channel(name, network.now_s())
             _enter(network, client, founded, {"o"})
         elif client not in channel.members:
@@ -84,7 +87,7 @@ def _enter(network: Network, client: Client, channel: Channel, ranks: set[str]) 
     client.channels[fold(channel.name)] = channel
     plain = network.event(client.mask, "JOIN", channel.name)
     extended = network.event(client.mask, "JOIN", channel.name, "*", client.realname)
-    for member in channel.members:
+    for member in list(channel.members):
         network.tell((member,), extended if "extended-join" in member.caps else plain)
     if client.away:
         watchers = [m for m in channel.members if m is not client and "away-notify" in m.caps]
@@ -208,7 +211,7 @@ def send_names(client: Client, channel: Channel) -> None:
     symbol = "@" if "s" in channel.flags else "="
     line: list[str] = []
     size = 0
-    for member in channel.members:
+    for member in list(channel.members):
         if "i" in member.modes and not inside:
             continue
         name = member.mask if "userhost-in-names" in client.caps else member.nick
@@ -225,7 +228,7 @@ def send_names(client: Client, channel: Channel) -> None:
 
 def list_(network: Network, client: Client, message: Message) -> None:
     wanted = message.params[0].split(",") if message.params and message.params[0] else ["*"]
-    for channel in network.channels.values():
+    for channel in list(network.channels.values()):
         if channel.is_visible_to(client) and any(matches(mask, channel.name) for mask in wanted):
             count = str(len(channel.members))
             client.reply(LIST, channel.name, count, text=channel.topic)

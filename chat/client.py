@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from chat.flood import Bucket
 from chat.message import Outgoing, Wants
 from chat.numerics import Numeric
 
@@ -53,6 +54,8 @@ class Client:
         now = network.world.clock
         self.signon_s = now.wall_ms() // 1000
         self.active_ns = self.heard_ns = now.now_ns()
+        config = network.config
+        self.bucket = Bucket(config.flood_lines, config.flood_per_s, self.heard_ns)
 
     @property
     def mask(self) -> str:
@@ -89,6 +92,14 @@ class Client:
         else:
             self.tell("NOTICE", self.nick or "*", f"{command}: {text}")
 
-    def neighbours(self) -> set[Client]:
-        """All who share a channel with this client, without itself."""
-        return {member for channel in self.channels.values() for member in channel.members} - {self}
+    def warn(self, command: str, code: str, *context: str, text: str) -> None:
+        """As `fail`, where the command was carried out all the same."""
+        if "standard-replies" in self.caps:
+            self.tell("WARN", command, code, *context, text)
+        else:
+            self.tell("NOTICE", self.nick or "*", f"{command}: {text}")
+
+    def neighbours(self) -> list[Client]:
+        """All who share a channel with this client, without itself, always in the same order."""
+        every = (member for channel in self.channels.values() for member in channel.members)
+        return [member for member in dict.fromkeys(every) if member is not self]

@@ -6,18 +6,20 @@ A record is a msgpack array, one for each message to a channel or a user:
 
 `target` is the folded channel name, or for a private message both folded nicks in order, joined
 by a space (which no name contains).  The newest `lines` messages of each conversation are held in
-memory; the log keeps them all until its segments are trimmed.
+memory, HELD of all together: beyond that the conversation that has been silent longest is let go.
+The log keeps them all.
 
 Invariants:
 1. A message is echoed to its sender only after its record is durable: the log's flush is deferred
    on the turn that also holds the echo back.
-2. Within a conversation times never decrease, so it can be searched by bisection.
+2. `conversations` is in the order in which they last spoke, and holds `held` messages in all.
+3. Within a conversation times never decrease, so it can be searched by bisection.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -25,11 +27,14 @@ from typing import NamedTuple
 
 import msgpack
 
+from bedrock.app.logs import logger
 from bedrock.storage.errors import Finding
-from bedrock.storage.recordlog import RecordLog
+from bedrock.storage.recordlog import RecordLog, records
 from bedrock.storage.recordlog import check as check_log
 from bedrock.world import Disk, World
 from chat.names import fold, is_channel
+
+HELD = 200_000  # messages in memory
 
 
 class Entry(NamedTuple):
@@ -73,15 +78,18 @@ class History:
     def __init__(self, world: World, lines: int):
         self.world = world
         self.lines = lines
-        self.conversations: dict[str, deque[Entry]] = {}
+        self.conversations: OrderedDict[str, deque[Entry]] = OrderedDict()
+        self.held = 0
         self.log = RecordLog(world.disk, turn=world.turn)
         self.last_ms = 0
+        for finding in self.log.findings:
+            logger("chat").warning("the history's end was repaired", finding=str(finding))
         for _, record in self.log.replay():
             key, *fields = msgpack.unpackb(record, unicode_errors="surrogateescape")
             self._keep(key, Entry(*fields))
 
     def now_ms(self) -> int:
-        """The wall clock, kept from going back (invariant 2)."""
+        """The wall clock, kept from going back (invariant 3)."""
         self.last_ms = max(self.last_ms, self.world.clock.wall_ms())
         return self.last_ms
 
@@ -95,7 +103,13 @@ class History:
         kept = self.conversations.get(key)
         if kept is None:
             kept = self.conversations[key] = deque(maxlen=self.lines)
+        if len(kept) < self.lines:
+            self.held += 1
         kept.append(entry)
+        self.conversations.move_to_end(key)
+        while self.held > HELD and len(self.conversations) > 1:
+            _, silent = self.conversations.popitem(last=False)
+            self.held -= len(silent)
         self.last_ms = max(self.last_ms, entry.time_ms)
 
     def time_of(self, key: str, msgid: str) -> int | None:
@@ -138,10 +152,12 @@ class History:
 
 def check(disk: Disk) -> Iterable[Finding]:
     """Findings about a history directory: the log's own, then records that make no sense."""
-    yield from check_log(disk)
-    log = RecordLog(disk)
+    findings = list(check_log(disk))
+    yield from findings
+    if any(not finding.harmless for finding in findings):
+        return
     last_ms: dict[str, int] = {}
-    for position, record in log.replay():
+    for position, record in records(disk):
         try:
             key, *fields = msgpack.unpackb(record, unicode_errors="surrogateescape")
             entry = Entry(*fields)
@@ -151,4 +167,3 @@ def check(disk: Disk) -> Iterable[Finding]:
         if entry.time_ms < last_ms.get(key, 0):
             yield Finding(disk.path(), position, f"{key}: time goes back")
         last_ms[key] = entry.time_ms
-    log.close()

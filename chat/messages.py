@@ -91,8 +91,9 @@ def _say_to(
         try:
             network.history.append(conversation(client.nick, name), entry)
         except DiskFull:
-            client.fail(message.command, "DISK_FULL", name, text="the message cannot be kept")
-            return
+            # People go on talking, and learn that it will not be remembered.
+            why = "Delivered, but not kept in the history: the disk is full"
+            client.warn(message.command, "DISK_FULL", name, text=why)
     recipients = _audience(channel, target, bare) if channel is not None else [person]
     if text is None:
         recipients = [r for r in recipients if r is not None and "message-tags" in r.caps]

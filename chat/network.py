@@ -51,8 +51,10 @@ class Network:
         self.password = password
         self.name: str = config.server_name
         self.commands: dict[str, Command] = COMMANDS
+        self.motd: list[str] = config.motd_lines()
+        self.oper_password: str = config.oper_password()
         self.history = History(world, config.history_lines)
-        self.clients: set[Client] = set()
+        self.clients: dict[Client, None] = {}  # a set that keeps its order
         self.nicks: dict[str, Client] = {}
         self.channels: dict[str, Channel] = {}
         self.whowas: deque[tuple[str, str, str, str, int]] = deque(maxlen=WHOWAS_KEPT)
@@ -67,15 +69,14 @@ class Network:
     def connect(self, transport: Transport, host: str) -> Client:
         """A connection was opened."""
         client = Client(self, transport, host)
-        self.clients.add(client)
+        self.clients[client] = None
         return client
 
     def handle(self, client: Client, message: Message) -> None:
         """A line arrived."""
-        if client.left:
+        if client.left or self.floods(client):
             return
         self.handled += 1
-        client.heard_ns = self.world.clock.now_ns()
         client.pinged = False
         command = self.commands.get(message.command)
         if command is None:
@@ -90,8 +91,17 @@ class Network:
         else:
             command.handler(self, client, message)
 
+    def floods(self, client: Client) -> bool:
+        """Take note that a client sent a line; True if it was one too many, and its last."""
+        client.heard_ns = self.world.clock.now_ns()
+        if client.bucket.take(client.heard_ns) or "o" in client.modes:
+            return False
+        self.quit(client, "Excess Flood", f"Closing link: {client.host} (Excess Flood)")
+        return True
+
     def line_too_long(self, client: Client) -> None:
-        client.reply(INPUTTOOLONG)
+        if not client.left and not self.floods(client):
+            client.reply(INPUTTOOLONG)
 
     def malformed(self, client: Client, why: str) -> None:
         client.fail("*", "INVALID_MESSAGE", text=why)
@@ -99,7 +109,7 @@ class Network:
     def disconnected(self, client: Client, reason: str) -> None:
         """The connection is gone."""
         self.quit(client, reason)
-        self.clients.discard(client)
+        self.clients.pop(client, None)
 
     # ------------------------------------------------------------------ handlers call
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bedrock import __version__
@@ -31,7 +30,7 @@ def who(network: Network, client: Client, message: Message) -> None:
     channel = network.channel(target)
     if is_channel(target):
         if channel is not None and channel.is_visible_to(client):
-            for member in channel.members:
+            for member in list(channel.members):
                 if client in channel.members or "i" not in member.modes:
                     _who_reply(network, client, member, channel)
     else:
@@ -138,12 +137,11 @@ def lusers(network: Network, client: Client, message: Message) -> None:
 
 
 def motd(network: Network, client: Client, message: Message) -> None:
-    path = network.config.motd
-    if not path:
+    if not network.motd:
         client.reply(n.NOMOTD)
         return
     client.reply(n.MOTDSTART, text=f"- {network.name} Message of the day -")
-    for line in Path(path).read_text(errors="replace").splitlines():
+    for line in network.motd:
         client.reply(n.MOTD, text=f"- {line}")
     client.reply(n.ENDOFMOTD)
 

@@ -6,7 +6,6 @@ connected ── NICK and USER (and CAP END, if CAP was begun; PASS, if asked) �
 from __future__ import annotations
 
 import hmac
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bedrock import __version__
@@ -49,6 +48,7 @@ def isupport(network: Network) -> list[str]:
         "AWAYLEN=390",
         "CASEMAPPING=ascii",
         f"CHANMODES=beI,k,l,{''.join(sorted(FLAGS))}",
+        f"CHANLIMIT=#:{network.config.channels_max}",
         f"CHANNELLEN={CHANNEL_LENGTH}",
         "CHANTYPES=#",
         "CHATHISTORY=1000",
@@ -139,7 +139,7 @@ def nick(network: Network, client: Client, message: Message) -> None:
         return
     if client.registered:
         network.remember(client)
-        network.tell(client.neighbours() | {client}, network.event(client.mask, "NICK", wanted))
+        network.tell([*client.neighbours(), client], network.event(client.mask, "NICK", wanted))
     if client.nick:
         del network.nicks[fold(client.nick)]
     network.nicks[fold(wanted)] = client
@@ -200,13 +200,12 @@ def quit_(network: Network, client: Client, message: Message) -> None:
 def setname(network: Network, client: Client, message: Message) -> None:
     client.realname = message.params[0][:TOPIC_LENGTH]
     told = network.event(client.mask, "SETNAME", client.realname)
-    watchers = client.neighbours() | {client}
+    watchers = [*client.neighbours(), client]
     network.tell((other for other in watchers if "setname" in other.caps), told)
 
 
 def oper(network: Network, client: Client, message: Message) -> None:
-    path = network.config.oper_password_file
-    expected = Path(path).read_text().splitlines()[0] if path else ""
+    expected = network.oper_password
     given = message.params[1]
     if not expected or not hmac.compare_digest(
         given.encode("utf-8", "surrogateescape"), expected.encode()

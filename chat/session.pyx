@@ -83,7 +83,8 @@ cdef class IrcSession(Session):
 def fan_out(recipients, Outgoing message not None) -> int:
     """Queue a message for each client that has not left; how many there were."""
     cdef int delivered = 0
-    for client in recipients:
+    # A snapshot: one that has too much queued is dropped on the spot, and leaves its channels.
+    for client in list(recipients):
         if client.left:
             continue
         transport = client.transport

@@ -112,9 +112,7 @@ class Broker:
         except DiskFull as exc:
             logger.error("checkpoint: %s", exc)
         except OSError as exc:
-            if self.world.turn.failed is None:
-                raise
-            self.world.turn.failed(exc)
+            self.world.turn.fail(exc)
 
     def release(self) -> None:
         """Answer everybody who waits: the broker is about to close."""

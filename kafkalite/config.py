@@ -79,4 +79,5 @@ COMPONENT = Component(
     server="kafkalite.server:Server",
     check="kafkalite.check:check",
     shell="kafkalite.shell:Shell",
+    simulation="kafkalite.simulation:scenario",
 )

@@ -14,7 +14,8 @@ process does not take with it and a power cut does.
 
 Recovery: below the recovery point everything was synced, so anything wrong there is `Damaged`.
 Beyond it an interrupted write may have left anything: the log ends at the first byte that is no
-valid batch, and what follows is cut off.
+valid batch, and what follows is cut off.  What is kept of it is written again: only the cache may
+have it, and after a sync that failed the kernel takes such pages for clean.
 
 Invariants:
 1. Offsets are dense: a batch's base offset is the offset after the last one's.
@@ -59,6 +60,7 @@ cdef enum:
     DIRECT_BYTES = 32 << 10        # records of this size are not gathered but written at once
     MAX_POSITION = 0x7FFFFFFF      # an index holds positions and relative offsets in 31 bits
     SNAPSHOTS_KEPT = 2
+    LOOKUP_BYTES = 32 << 20        # a batch is unpacked to find a record by its time
 
 
 cdef class Log:
@@ -98,6 +100,7 @@ cdef class Log:
         """Open the segments; see the module on what is cut and what is refused."""
         cdef Segment segment
         cdef int64_t size
+        cdef list found = []           # segments that may hold what only the cache has
         names = self.disk.list()
         bases = sorted(int(name[:-len(LOG)]) for name in names if name.endswith(LOG))
         self.load_snapshot(bases, recovery_point)
@@ -111,6 +114,7 @@ cdef class Log:
                     raise Damaged(segment.file_name, size,
                                   f"holds offsets of the segment at {bases[i + 1]}")
                 continue
+            found.append(segment)
             why = segment.scan(size, self.producers)
             if why is not None:
                 self.cut_off(segment, size, why, recovery_point, bases[i + 1:])
@@ -129,6 +133,11 @@ cdef class Log:
         self.written = self.readable = self.active.allocated = self.active.size
         self.recovery_point = recovery_point
         self.start_offset = max(start_offset, (<Segment>self.segments[0]).base)
+        for segment in found:
+            segment.write_again(segment.locate(recovery_point))
+            self.entries_changed = True
+        if self.sync_always:
+            self.sync()
 
     def new_segment(self, int64_t base) -> Segment:
         """The segment at `base`, its file made if missing."""
@@ -370,13 +379,16 @@ cdef class Log:
         return [record for record in found if record.offset >= offset]
 
     def offset_at(self, int64_t timestamp) -> tuple[int, int]:
-        """(timestamp, offset) of the first record at or after `timestamp`; (-1, -1) if none."""
+        """(timestamp, offset) of the first record at or after `timestamp`; (-1, -1) if none.
+
+        Malformed when its batch cannot be unpacked, or not within reason.
+        """
         cdef Segment segment
         for segment in self.segments:
             if segment.max_timestamp < timestamp:
                 continue
             data = segment.find_time(timestamp)
-            for record in unpack(data) if data else ():
+            for record in unpack(data, LOOKUP_BYTES) if data else ():
                 if record.timestamp >= timestamp and record.offset >= self.start_offset:
                     if record.offset >= self.high_watermark:
                         return -1, -1

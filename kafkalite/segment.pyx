@@ -221,6 +221,15 @@ cdef class Segment:
         self.sealed = True
         self.synced = False
 
+    def write_again(self, int64_t start) -> None:
+        """Write what is there from `start` on once more, so that the next sync covers it."""
+        cdef bytes piece
+        while start < self.size:
+            piece = self.file.read_at(start, min(self.size - start, SCAN_BYTES))
+            self.file.write(piece, len(piece), start)
+            start += len(piece)
+        self.synced = False
+
     def cut_at(self, int64_t size) -> None:
         """Drop what follows the first `size` bytes of the file."""
         self.file.truncate(size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from bedrock.net import Limits
 from bedrock.net import Server as Listener
 from bedrock.world import World
 from kafkalite.broker import Broker
@@ -12,6 +13,10 @@ from kafkalite.session import KafkaSession
 
 if TYPE_CHECKING:
     from kafkalite.config import KafkaConfig
+
+
+# A consumer's records are sent from their files, so what is queued for it costs little memory.
+LIMITS = Limits()
 
 
 class Server:
@@ -25,6 +30,7 @@ class Server:
             world,
             lambda: KafkaSession(self.broker, config.max_request_bytes),
             (config.host, config.port),
+            limits=LIMITS,
             tls=config.tls(),
         )
 

@@ -15,18 +15,10 @@ from typing import Any
 from bedrock.app.shell import Candidate, Grammar
 from bedrock.app.tables import render
 from bedrock.world import OsClock
-from kafkalite.apis import APIS
 from kafkalite.batch import Record, pack, unpack_all
 from kafkalite.errors import Code
-from kafkalite.schema import table
+from kafkalite.requests import BY_NAME, decode_response, encode_request
 
-API_KEYS = {api.name: api for api in APIS.values()}
-REQUEST_HEADER = table("""
-api_key         int16
-api_version     int16
-correlation_id  int32
-client_id       string?
-""")
 TOPIC_RESOURCE = 2
 EARLIEST, LATEST = -2, -1
 
@@ -45,22 +37,14 @@ class Client:
 
     async def call(self, name: str, **request: Any) -> dict[str, Any]:
         """The response to a request, in the newest version we have a table of."""
-        api = API_KEYS[name]
-        version = api.newest
+        api = BY_NAME[name]
         self._correlation += 1
-        header = {
-            "api_key": api.key,
-            "api_version": version,
-            "correlation_id": self._correlation,
-            "client_id": "kafkalite-shell",
-        }
-        tags = b"\0" if api.is_flexible(version) else b""
-        body = REQUEST_HEADER.encode(header) + tags + api.decoder(version).encode(request)
-        self._writer.write(len(body).to_bytes(4, "big") + body)
+        self._writer.write(
+            encode_request(api, api.newest, self._correlation, request, "kafkalite-shell")
+        )
         await self._writer.drain()
         size = int.from_bytes(await self._reader.readexactly(4), "big")
-        answer = await self._reader.readexactly(size)
-        return api.encoder(version).decode(answer[4 + len(tags) :])
+        return decode_response(api, api.newest, await self._reader.readexactly(size))
 
     def close(self) -> None:
         """Disconnect."""

@@ -383,6 +383,23 @@ cdef class Store:
         self.error_counts[code] = self.error_counts.get(code, 0) + 1
         return put_error(out, text.encode("latin-1", "replace"))
 
+    cdef int reserve(self, list queue) except -1:
+        """Make sure of room for the records of all commands of a transaction, or refuse it whole."""
+        cdef Command command
+        cdef Args words
+        cdef size_t n = 0
+        if self.journal is None:
+            return 0
+        for command, words in queue:
+            if command.flags & WRITE:
+                n += size_of(words)
+        if n:
+            try:
+                self.journal.reserve(n)
+            except ReplyError as error:
+                raise ReplyError(f"EXECABORT Transaction discarded because of: {error}") from None
+        return 0
+
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1:
         """Run a command and record what it changed."""
         cdef size_t mark = out.n

@@ -44,6 +44,7 @@ cdef int exec_(Client c, Args a, Buf out) except -1:
         c.leave_multi()
         return put_nil_array(out, c.resp)
     c.leave_multi()
+    c.store.reserve(queue)
     c.executing = True
     if c.store.journal is not None:
         c.store.journal.start_transaction()

@@ -35,7 +35,7 @@ def _check_log(disk: Disk) -> Iterator[Finding]:
         return
     start = msgpack.unpackb(disk.read("meta"))["wal"] if disk.exists("meta") else 0
     head, batch = Head(), Batch()
-    for position, record in recordlog.RecordLog(log_disk).replay(start):
+    for position, record in recordlog.records(log_disk, start):
         try:
             replay(record, head, batch)
         except BadRecord as exc:

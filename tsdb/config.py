@@ -43,4 +43,5 @@ COMPONENT = Component(
     server="tsdb.server:Server",
     check="tsdb.check:check",
     shell="tsdb.shell:Shell",
+    simulation="tsdb.simulation:scenario",
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import import_module
@@ -10,9 +9,10 @@ from typing import Any
 
 from bedrock.app.config import ConfigError
 from bedrock.app.logs import logger
+from bedrock.net import Limits
 from bedrock.net import Server as Listener
 from bedrock.net.http import HttpSession
-from bedrock.world import DiskFull, Timer, World
+from bedrock.world import DiskFailed, DiskFull, Timer, World
 from tsdb.api import Api
 from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
@@ -20,12 +20,8 @@ from tsdb.influx import Influx
 from tsdb.promql.lexer import parse_duration
 from tsdb.store import Store
 
+LIMITS = Limits()
 WARM_NS = 300_000_000  # after the start: the first clients are being greeted until then
-
-
-def _warm() -> None:
-    """Load the query engine (and numpy) beside the work, so that no query has to wait for it."""
-    asyncio.get_running_loop().run_in_executor(None, import_module, "tsdb.promql.answer")
 
 
 class Server:
@@ -64,7 +60,7 @@ class Server:
             if port < 0:
                 continue
             listener = Listener(
-                self.world, lambda: HttpSession(router), (config.host, port), tls=tls
+                self.world, lambda: HttpSession(router), (config.host, port), limits=LIMITS, tls=tls
             )
             await listener.start()
             self._listeners.append(listener)
@@ -72,7 +68,11 @@ class Server:
         self._maintain_later()
         self.ready = True
         clock = self.world.clock
-        clock.call_at(clock.now_ns() + WARM_NS, _warm)
+        clock.call_at(clock.now_ns() + WARM_NS, self._warm)
+
+    def _warm(self) -> None:
+        """Load the query engine (and numpy) beside the work, so that no query waits for it."""
+        self.world.spawn(self.world.beside(import_module, "tsdb.promql.answer"), "warm")
 
     async def drain(self, grace_s: float) -> None:
         """Finish what was begun, refuse what is new."""
@@ -112,6 +112,9 @@ class Server:
             self.store.maintain()
         except DiskFull as exc:
             self.log.warning("no room to flush the head; trying again later", error=str(exc))
+        except DiskFailed as exc:
+            self.world.turn.fail(exc)
+            return
         self._maintain_later()
 
     def metrics(self) -> Iterator[Any]:

@@ -32,6 +32,23 @@ def option(default: Any, help: str, **metadata: Any) -> Any:
     return field(default=default, metadata={"help": help, **metadata})
 
 
+def read_text(what: str, path: str) -> str:
+    """What a file named in the configuration holds; ConfigError if it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError as exc:
+        raise ConfigError(f"{what} {path}: {exc.strerror}") from exc
+
+
+def first_line(what: str, path: str) -> str:
+    """A password: the first line of a file."""
+    word = read_text(what, path).split("\n", 1)[0].rstrip("\r")
+    if not word:
+        raise ConfigError(f"{what} {path}: its first line is empty")
+    return word
+
+
 @dataclass
 class ServerConfig:
     """The options every server has; a component adds its own fields."""
@@ -56,16 +73,7 @@ class ServerConfig:
 
     def password(self) -> str:
         """What clients must give; "" when nothing is asked."""
-        if not self.password_file:
-            return ""
-        try:
-            with open(self.password_file, encoding="utf-8") as file:
-                word = file.readline().rstrip("\r\n")
-        except OSError as exc:
-            raise ConfigError(f"password file {self.password_file}: {exc.strerror}") from exc
-        if not word:
-            raise ConfigError(f"password file {self.password_file}: its first line is empty")
-        return word
+        return first_line("password file", self.password_file) if self.password_file else ""
 
     def tls(self) -> SSLContext | None:
         """A server context (TLS 1.2 or newer) from the certificate and key; None without."""

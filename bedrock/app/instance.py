@@ -20,7 +20,7 @@ from bedrock.app.component import Component
 from bedrock.app.config import ConfigError
 from bedrock.app.logs import logger
 from bedrock.net.reactor import Reactor
-from bedrock.world import OsClock, OsDisk, Turn, World
+from bedrock.world import Disk, OsClock, OsDisk, Turn, World
 
 STOP_S = 1.0  # after the drain, for closing files
 MEMORY = "/dev/shm"  # noqa: S108 - nobody can guess names in it
@@ -38,6 +38,7 @@ class Instance:
     """A component's server, put together and run on the current event loop.
 
     on_failure: called once with the exception after which the disk can no longer be trusted.
+    disk:       what it keeps its data on, if not a directory: a simulated disk, for tests.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class Instance:
         component: Component,
         config: Any,
         on_failure: Callable[[BaseException], None] | None = None,
+        disk: Disk | None = None,
     ):
         self.component = component
         self.config = config
         self.log = logger(component.name)
         self.on_failure = on_failure
+        self.disk = disk
         self.data_dir = ""
         self.world: World | None = None
         self.server: Any = None
@@ -75,7 +78,7 @@ class Instance:
             turn, clock = Turn(), OsClock()
             turn.failed = self._failed
             net = Reactor(clock, turn).attach()
-            self.world = World(OsDisk(self.data_dir), net, clock, turn=turn)
+            self.world = World(self.disk or OsDisk(self.data_dir), net, clock, turn=turn)
             self.server = self.component.load("server")(self.world, self.config)
             await self.server.start()
             if self.config.metrics_port >= 0:

@@ -27,6 +27,7 @@ from collections import deque
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
+from bedrock.world.disk import DiskFailed
 from bedrock.world.net import Limits
 
 cdef object log = logging.getLogger("bedrock.net")
@@ -178,9 +179,7 @@ cdef class Link:
         if task.cancelled():
             self.abort("cancelled")
         elif task.exception() is not None:
-            self.driver.errors += 1
-            log.error("request failed", exc_info=task.exception())
-            self.abort(task.exception())
+            self.failed(task.exception())
         self.resume()
 
     cpdef close(self):
@@ -240,7 +239,8 @@ cdef class Link:
         self.session = session
         session.link = self
         self.message_ns = self.driver.now_ns
-        self.driver.links_open += 1
+        if not self.inner:
+            self.driver.links_open += 1
         try:
             session.opened()
         except Exception as exc:
@@ -251,7 +251,8 @@ cdef class Link:
         """n bytes arrived, valid during the call."""
         cdef Py_ssize_t used
         self.bytes_in += n
-        self.driver.bytes_in += n
+        if not self.inner:
+            self.driver.bytes_in += n
         if self.closing or self.closed:
             return 0
         if self.tail is not None:
@@ -272,7 +273,8 @@ cdef class Link:
     cdef int arrived_in_tail(self, size_t n) except -1:
         """n bytes were received right into `tail` (a long message)."""
         self.bytes_in += n
-        self.driver.bytes_in += n
+        if not self.inner:
+            self.driver.bytes_in += n
         self.tail.n += n
         return self.feed_tail()
 
@@ -352,7 +354,9 @@ cdef class Link:
         return 0
 
     cdef int failed(self, exc) except -1:
-        """A session raised: that is our bug, and ends its connection only."""
+        """A session raised: our bug, which ends its connection only, or the end of the disk."""
+        if isinstance(exc, DiskFailed):
+            self.driver.turn.fail(exc)
         self.driver.errors += 1
         log.error("session failed", exc_info=exc)
         self.abort(exc)
@@ -411,7 +415,8 @@ cdef class Link:
         """n bytes of output were sent."""
         self.queued -= n
         self.bytes_out += n
-        self.driver.bytes_out += n
+        if not self.inner:
+            self.driver.bytes_out += n
         if self.queued == 0:
             self.stall_ns = 0
             self.out = None
@@ -435,7 +440,8 @@ cdef class Link:
         self.tail = self.out = None
         self.queue = None
         self.queued = 0
-        self.driver.links_open -= 1
+        if not self.inner:
+            self.driver.links_open -= 1
         if isinstance(why, str):
             why = ConnectionError(why)
         try:

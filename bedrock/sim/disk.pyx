@@ -251,6 +251,16 @@ cdef class Medium:
                 decide(("sector", name, sector))
         return found
 
+    def settle_tree(self, str top) -> None:
+        """Make durable what was done in a directory's parent about names below the directory."""
+        late = []
+        for directory, changes in self.pending:
+            if directory == parent(top[:-1]) and all(path.startswith(top) for path in changes):
+                apply_names(self.durable, changes)
+            else:
+                late.append((directory, changes))
+        self.pending = late
+
     def crash(self, decide=None) -> None:
         """Cut the power and bring back the disk: only what `decide` keeps is there."""
         if decide is None:
@@ -484,7 +494,11 @@ cdef class SimDisk(Disk):
         return max(0, self.medium.capacity - self.medium.used_bytes())
 
     def sub(self, directory: str) -> Disk:
-        return SimDisk(self.medium, self.at(directory) + "/")
+        path = self.at(directory)
+        if not any(name.startswith(path + "/") for name in self.medium.names):
+            # Made anew, and durably: by then the removal of its namesake is durable too.
+            self.medium.settle_tree(path + "/")
+        return SimDisk(self.medium, path + "/")
 
 
 cdef str parent(str path):

@@ -423,3 +423,20 @@ def check(disk: Disk):
                     yield tail
         except Damaged as exc:
             yield exc.finding
+
+
+def records(disk: Disk, int64_t start=0):
+    """Yield (position, payload) of the intact records from `start` on, as `replay` would.
+
+    For checkers: nothing is changed, and a last segment ends where its last intact record does.
+    """
+    cdef SegmentReader reader
+    for base in segment_bases(disk):
+        with disk.open(segment_name(base)) as file:
+            reader = SegmentReader(file, base)
+            if base + reader.size <= start or reader.size <= SEGMENT_HEAD or not reader.head():
+                continue
+            if start > base + SEGMENT_HEAD:
+                reader.at = start - base
+            while reader.step():
+                yield base + reader.record, PyBytes_FromStringAndSize(reader.payload, reader.n)

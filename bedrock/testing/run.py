@@ -31,6 +31,7 @@ from bedrock.app.component import Component, component
 from bedrock.app.config import resolve
 from bedrock.app.flags import as_flags
 from bedrock.app.instance import Instance, temporary_directory
+from bedrock.world import Disk
 
 START_S = 30.0
 STOP_S = 10.0
@@ -119,13 +120,13 @@ class InProcess(Running):
     failure  what made its disk untrustworthy, or None
     """
 
-    def __init__(self, found: Component, config: Any):
+    def __init__(self, found: Component, config: Any, disk: Disk | None = None):
         self.component = found
         self.config = config
         self.host = config.host
         self.failure: BaseException | None = None
         self._background = Background.shared()
-        self._instance = Instance(found, config, on_failure=self._failed)
+        self._instance = Instance(found, config, on_failure=self._failed, disk=disk)
         self._background.call(self._instance.start())
         self._background.handles.add(self)
         self.ports = self._instance.ports
@@ -226,8 +227,10 @@ def wait_ready(path: Path, process: subprocess.Popen, timeout_s: float = START_S
     return json.loads(path.read_text())
 
 
-def run(name: str, *, process: bool = False, **options: Any) -> Any:
+def run(name: str, *, process: bool = False, disk: Disk | None = None, **options: Any) -> Any:
     """Start a component; options are fields of its config.  Ports default to free ones.
+
+    disk: a simulated disk, to see how a server in this process bears a full or failing one
 
     Returns an `InProcess`, or with `process` a `Process`; both are context managers.
     """
@@ -238,4 +241,4 @@ def run(name: str, *, process: bool = False, **options: Any) -> Any:
     if not options.get("data_dir"):
         options.setdefault("ephemeral", True)
     # A test's server must not change with the machine: no file, no environment.
-    return InProcess(found, resolve(found, dict(found.embedded) | options, {}, "").config)
+    return InProcess(found, resolve(found, dict(found.embedded) | options, {}, "").config, disk)

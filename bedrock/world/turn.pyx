@@ -12,7 +12,8 @@ Invariants:
 1. A hook deferred in a turn runs before any byte queued in that turn is sent.
 2. A hook runs once for each time it was deferred; deferring twice in a turn is the caller's to
    avoid (a log keeps a flag).
-3. After a hook raised nothing is sent any more: `failed` is called, and the server must stop.
+3. After a hook raised, or `fail` was called, nothing is sent any more: `failed` is called, once,
+   and the server must stop.
 """
 
 
@@ -34,6 +35,17 @@ cdef class Turn:
                 self.wake()
         return 0
 
+    def fail(self, exc: BaseException) -> None:
+        """The disk can no longer be trusted: nothing is flushed or sent from now on.
+
+        For `DiskFailed` met outside a hook.  Without anyone to tell, the error is raised.
+        """
+        if self.failed is None:
+            raise exc
+        if not self.broken:
+            self.broken = self.pending = True    # so that no driver sends what is queued
+            self.failed(exc)
+
     def before_flush(self, hook) -> None:
         """`defer` for Python callers."""
         self.defer(hook)
@@ -54,13 +66,6 @@ cdef class Turn:
                     return 0
         self.pending = False
         return 0
-
-    def fail(self, exc: BaseException) -> None:
-        """Send nothing any more and stop the server; raises `exc` where nobody is set to do it."""
-        if self.failed is None:
-            raise exc
-        self.broken = self.pending = True      # while `pending`, no driver sends what is queued
-        self.failed(exc)
 
     def run(self) -> None:
         """`flush` for Python callers: tests, embedded forms, shutdown."""

@@ -22,11 +22,11 @@ def no_session_may_fail(caplog):
     assert not caplog.records
 
 
-def new_network(medium=None):
+def new_network(medium=None, **options):
     driver = MemoryDriver()
     disk = (medium or Medium(Rand(1))).disk()
     world = World(disk=disk, net=driver, clock=driver.clock, turn=driver.turn)
-    return driver, Network(world, Config())
+    return driver, Network(world, Config(**options))
 
 
 def enter(driver, network, nick):
@@ -109,15 +109,20 @@ def test_a_line_without_end_closes_the_connection():
     assert link.closed
 
 
-def test_a_full_disk_refuses_messages_and_the_rest_goes_on():
+def test_a_full_disk_keeps_nothing_says_so_and_the_rest_goes_on():
     medium = Medium(Rand(1))
-    driver, network = new_network(medium)
+    driver, network = new_network(medium, flood_lines=0)
     ann, bob = enter(driver, network, "ann"), enter(driver, network, "bob")
+    ann.feed(b"PRIVMSG #a :x\r\n")
     medium.capacity = medium.used_bytes()
-    ann.feed(b"PRIVMSG #a :" + b"x" * 400 + b"\r\n")
-    while b"x" in bob.take():
-        ann.feed(b"PRIVMSG #a :" + b"x" * 400 + b"\r\n")
+    line = b"PRIVMSG #a :" + b"x" * 400 + b"\r\n"
+    assert any(b"not kept" in ann.feed(line) for _ in range(20_000))
     bob.take()
-    assert b"cannot be kept" in ann.feed(b"PRIVMSG #a :lost\r\n")
-    assert bob.take() == b""
+    heard = b"y" * 400
+    assert b"not kept" in ann.feed(b"PRIVMSG #a " + heard + b"\r\n")
+    assert bob.take().endswith(b"PRIVMSG #a " + heard + b"\r\n")
+    assert network.history.before("#a", 1 << 60, 1)[0].text.startswith("x")
+    medium.capacity = 0
+    assert b"not kept" not in ann.feed(b"PRIVMSG #a :kept again\r\n")
+    assert network.history.before("#a", 1 << 60, 1)[0].text == "kept again"
     assert b" 353 " in ann.feed(b"NAMES #a\r\n")

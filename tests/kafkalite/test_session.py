@@ -7,8 +7,9 @@ from kafkalite.apis import APIS
 from kafkalite.batch import Record, pack, unpack, unpack_all
 from kafkalite.errors import Code
 from kafkalite.handlers import HANDLERS
+from kafkalite.requests import BY_NAME, HEADER
 
-from .wire import BY_NAME, HEADER, Peer
+from .wire import Peer
 
 pytestmark = pytest.mark.usefixtures("no_session_may_fail")
 

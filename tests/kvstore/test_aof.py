@@ -75,9 +75,10 @@ def test_redis_check_aof_accepts_the_folder(tmp_path):
     assert "All AOF files and manifest are valid" in said.stdout
 
 
-def test_no_acknowledged_write_is_lost_to_kill_9(tmp_path):
+@pytest.mark.parametrize("rounds", [5, pytest.param(50, marks=pytest.mark.slow)])
+def test_no_acknowledged_write_is_lost_to_kill_9(tmp_path, rounds):
     acknowledged = 0
-    for _ in range(5):
+    for _ in range(rounds):
         ready = tmp_path / "ready"
         ready.unlink(missing_ok=True)
         process = subprocess.Popen(

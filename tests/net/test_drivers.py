@@ -1,6 +1,7 @@
 """One body of tests for every driver: the same sessions, the same bytes, the same answers."""
 
 import asyncio
+import contextlib
 import re
 import ssl
 
@@ -9,6 +10,7 @@ import trustme
 
 from bedrock.net import Limits, Server, Session
 from bedrock.net.http import HttpSession
+from bedrock.world import DiskFailed
 
 from .sessions import HTTP, LINES, LINES_REPLY, Lines, http_session, router
 
@@ -203,6 +205,9 @@ def test_tls_carries_the_same_session(play):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=trusting)
         writer.write(b"big 3000000\n")
         assert await reader.readexactly(3_000_000) == bytes(3_000_000)
+        counted = world.net.counters
+        assert counted["links_open"] == 1
+        assert 3_000_000 < counted["bytes_out"] < 3_100_000
         writer.close()
         try:
             assert b"echo" not in await talk(server, b"echo in the clear\n")
@@ -306,6 +311,53 @@ def test_nothing_leaves_after_a_failed_flush(play):
 
     play(body)
     assert [str(exc) for exc in failures] == ["the disk is gone"]
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_a_stream_of_known_length_is_not_chunked_and_one_too_short_ends_the_connection(
+    play, version
+):
+    async def body(world):
+        server = await Server(world, http_session, LOCAL).start()
+        ask = b"GET /counted/%b HTTP/%b\r\nHost: x\r\nConnection: keep-alive\r\n\r\n"
+        asked = ask % (b"3-5", version) + ask % (b"0-0", version) + ask % (b"9-4", version)
+        reply = await talk(server, asked + ask % (b"1-1", version))
+        first, second, third, rest = reply.split(b"\r\n\r\n")
+        assert b"Content-Length: 3\r\n" in first and b"chunked" not in reply
+        assert second.startswith(b"xxxHTTP/1.1 200") and b"Content-Length: 0\r\n" in second
+        assert b"Content-Length: 9\r\n" in third and rest == b"xxxx"
+        await server.stop()
+
+    play(body)
+
+
+@pytest.mark.parametrize("how", ["at once", "in a task"])
+def test_a_disk_that_fails_under_a_session_ends_the_service(play, how):
+    class Unlucky(Session):
+        def received(self, data, out):
+            out.write(b"done\n")
+            if how == "in a task":
+                self.link.run(self.later())
+                return len(data)
+            raise DiskFailed(5, "the disk is gone")
+
+        async def later(self):
+            raise DiskFailed(5, "the disk is gone")
+
+    failures = []
+
+    async def body(world):
+        world.turn.failed = failures.append
+        server = await Server(world, Unlucky, LOCAL).start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"x\n")
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            await asyncio.wait_for(reader.read(), 0.1)
+        writer.close()
+        await server.stop()
+
+    play(body)
+    assert [exc.strerror for exc in failures] == ["the disk is gone"]
 
 
 def test_a_file_is_sent_from_where_it_lies(play):

@@ -1,0 +1,166 @@
+"""tsdb under crashes and a bad network: head and blocks answer as a list of what was acknowledged.
+
+Writers on another machine send batches of line protocol, each of several series at one time, while
+the head is flushed and blocks are merged every moment, the server is killed, its power cut, its
+disk full or failing, and the network bad.
+
+    204        the batch is kept, whole
+    507        no room: none of it is
+    no answer  the batch is kept whole, or not at all
+
+An earlier time is written over now and then; the newest acknowledged value must win.  Times whose
+fate is unknown are left alone, as a batch still on its way could arrive after the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+from urllib.parse import quote
+
+from bedrock.sim.caller import LOST, Caller, Line
+from bedrock.sim.simulation import Simulation, Violation
+from bedrock.world import World
+from tsdb.config import TsdbConfig
+from tsdb.server import Server
+
+WRITERS = 2
+SERIES = 3  # of one batch
+TROUBLE_S = 8
+STEP_MS = 1000  # between the times of batches
+QUERY = quote("m_v[1d]")
+
+# {ms: value} of one writer; the value of every series of a batch is the same
+Samples = dict[int, float]
+
+
+class HttpCaller(Caller):
+    """A connection that speaks HTTP/1.1."""
+
+    def whole(self, heard: bytes) -> tuple[tuple[int, bytes], int]:
+        """Status and body."""
+        head, found, _ = heard.partition(b"\r\n\r\n")
+        if not found:
+            return (0, b""), 0
+        size = 0
+        for line in head.split(b"\r\n")[1:]:
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                size = int(value)
+        end = len(head) + 4 + size
+        if len(heard) < end:
+            return (0, b""), 0
+        return (int(head.split(b" ", 2)[1]), heard[len(head) + 4 : end]), end
+
+
+def http(method: str, path: str, body: bytes = b"") -> bytes:
+    """A request."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: server\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+class Writer:
+    """Writes and reads series of its own until all is calm."""
+
+    def __init__(self, sim: Simulation, world: World, number: int):
+        self.sim = sim
+        self.number = number
+        self.rand = world.rand
+        self.line = Line(world, ("server", 9090), HttpCaller)
+        self.sure: Samples = {}
+        self.unsure: Samples = {}
+        self.written = 0
+
+    async def work(self) -> None:
+        """One thing after another."""
+        while not self.sim.calm.is_set():
+            await asyncio.sleep(self.rand.random() * 0.05)
+            if self.rand.chance(0.05):
+                await self.read()
+            else:
+                await self.write()
+
+    async def write(self) -> None:
+        """Write a batch, and note what became of it."""
+        self.written += 1
+        time_ms = self.written * STEP_MS
+        if self.sure and self.rand.chance(0.2):
+            time_ms = self.rand.choice(sorted(self.sure))
+        value = float(self.written)
+        lines = "\n".join(
+            f"m,w={self.number},s={s} v={value} {time_ms}" for s in range(SERIES)
+        )
+        answer = await self.line.ask(http("POST", "/write?precision=ms", lines.encode()))
+        if answer is LOST:
+            if self.line.sent:
+                self.unsure[time_ms] = value
+                if time_ms in self.sure:
+                    # Either value may be found from now on: nothing can be said of this time.
+                    self.unsure[time_ms] = -1.0
+                    del self.sure[time_ms]
+            return
+        self.sim.operations += 1
+        self.sim.trace("wrote", self.number, time_ms, value, answer[0])
+        if answer[0] == 204:
+            self.sure[time_ms] = value
+        elif answer[0] != 507:
+            raise Violation(f"a write was answered with {answer}")
+
+    async def read(self) -> bool:
+        """Read all series and compare; True if it was answered."""
+        # The end of the range is beyond every time that is written.
+        path = f"/api/v1/query?query={QUERY}&time=80000"
+        answer = await self.line.ask(http("GET", path))
+        if answer is LOST:
+            return False
+        if answer[0] != 200:
+            raise Violation(f"a query was answered with {answer}")
+        found = [
+            {round(float(t) * 1000): float(v) for t, v in series["values"]}
+            for series in json.loads(answer[1])["data"]["result"]
+            if series["metric"]["w"] == str(self.number)
+        ]
+        self.sim.trace("read", self.number, *(len(samples) for samples in found))
+        self.compare(found)
+        return True
+
+    def compare(self, found: list[Samples]) -> None:
+        """Every series has what is sure, and of what is unsure all have the same."""
+        if any(samples != found[0] for samples in found) or len(found) not in (0, SERIES):
+            raise Violation("a batch is there in part")
+        samples = found[0] if found else {}
+        for time_ms, value in self.sure.items():
+            if samples.get(time_ms) != value:
+                raise Violation(
+                    f"writer {self.number}: at {time_ms} {value} was acknowledged, "
+                    f"{samples.get(time_ms)} is found"
+                )
+        for time_ms, value in samples.items():
+            known = self.unsure.get(time_ms)
+            if time_ms not in self.sure and known not in (value, -1.0):
+                raise Violation(f"writer {self.number}: {value} at {time_ms} was never written")
+
+
+async def scenario(sim: Simulation) -> None:
+    """See the module."""
+
+    async def build(world: World) -> Server:
+        config = TsdbConfig(
+            host="server", port=9090, influx_port=-1, block_range="40s", maintenance_s=0.3
+        )
+        server = Server(world, config)
+        await server.start()
+        return server
+
+    machine = sim.machine("server", build)
+    await sim.bring_up(machine)
+    writers = [Writer(sim, sim.host("client"), number) for number in range(WRITERS)]
+    tasks: list[asyncio.Task[Any]] = [sim.spawn(writer.work()) for writer in writers]
+    await sim.trouble(TROUBLE_S)
+    await asyncio.wait_for(asyncio.gather(*tasks), 30)
+    machine.power_cut()
+    await sim.bring_up(machine)
+    for writer in writers:
+        while not await writer.read():
+            pass
