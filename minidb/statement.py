@@ -96,6 +96,7 @@ def read_text(connection: Any, value: bytes, type_: Type) -> Any:
     if type_ is TEXT:
         return text
     # What nearly every client sends; everything odd takes the long way.
-    if type_.name in ("int4", "int8") and len(text) < 10 and text.isascii() and text.isdigit():
+    if type_.name in ("int4", "int8") and len(text) < 10 and text.isascii() and \
+            text.removeprefix("-").isdigit():
         return int(text)
     return connection.catalog.literal(text, type_, -1)
