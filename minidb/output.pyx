@@ -357,7 +357,8 @@ cdef class Output:
             if i < len(type.fields):
                 text = self.text(item, how_of(type.fields[i][1]), type.fields[i][1])
             else:
-                text = "t" if item is True else "f" if item is False else str(item)
+                text = self.record_text(item, type) if isinstance(item, tuple) else \
+                    "t" if item is True else "f" if item is False else str(item)
             if not text or not RECORD_SPECIAL.isdisjoint(text):
                 text = '"' + text.replace("\\", "\\\\").replace('"', '""') + '"'
             parts.append(text)
@@ -493,8 +494,10 @@ cdef class Output:
 
 def guess_type(value):
     """The type of a field of an anonymous record."""
-    from query_planner.types import BOOL, FLOAT8, INT4, INT8, NUMERIC, TEXT
+    from query_planner.types import BOOL, FLOAT8, INT4, INT8, NUMERIC, TEXT, TYPES
 
+    if isinstance(value, tuple):
+        return TYPES["record"]
     if value is True or value is False:
         return BOOL
     if isinstance(value, int):

@@ -239,6 +239,8 @@ cdef class PgSession(Session):
             return DatabaseError("54001", "stack depth limit exceeded")
         if isinstance(exc, MemoryError):
             return DatabaseError("53200", "out of memory")
+        if isinstance(exc, OverflowError):
+            return DatabaseError("22003", "value out of range")
         self.server.log.exception("statement failed", exc)
         return DatabaseError("XX000", f"internal error ({type(exc).__name__})",
                              hint="The server's log says more.")

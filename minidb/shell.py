@@ -8,6 +8,7 @@ from typing import Any
 
 from bedrock.app.shell import Candidate, Grammar
 from bedrock.app.tables import render
+from minidb.sqlstate import DatabaseError
 
 
 class MinidbGrammar(Grammar):
@@ -67,11 +68,27 @@ class MinidbGrammar(Grammar):
             raise EOFError
         if line.startswith("\\d"):
             line = _describe(line[2:].strip())
-        columns, rows, tag = await self.client.query(line)
+        elif line.startswith("\\"):
+            return "understood are \\d, \\d NAME and \\q; everything else is SQL"
+        try:
+            columns, rows, tag = await self.client.query(line)
+        except DatabaseError as exc:
+            return error_text(exc)
+        if tag.startswith(("CREATE", "ALTER", "DROP")) and self.client.status == "I":
+            await self._learn()
         if not columns:
             return tag
-        return render(columns, [["" if v is None else v for v in row] for row in rows]) + \
-            f"\n({len(rows)} row{'' if len(rows) == 1 else 's'})"
+        return render(columns, [["" if v is None else v for v in row] for row in rows])
+
+
+def error_text(exc: DatabaseError) -> str:
+    """An error as psql shows it."""
+    lines = [f"ERROR:  {exc.sqlstate}: {exc.message}"]
+    if exc.detail:
+        lines.append(f"DETAIL:  {exc.detail}")
+    if exc.hint:
+        lines.append(f"HINT:  {exc.hint}")
+    return "\n".join(lines)
 
 
 def _describe(name: str) -> str:

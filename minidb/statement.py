@@ -46,6 +46,16 @@ class Statement:
         self.ends_transaction = isinstance(node, s.Transaction) and node.verb in _ENDING
         self.copies = isinstance(node, s.Copy)
 
+    def rebuilt(self) -> Statement:
+        """The same planned query with operators of its own."""
+        from minidb.execution.operators import build_root
+
+        other = Statement(self.sql, self.node)
+        for name in ("kind", "fields", "parameters", "version", "prepared"):
+            setattr(other, name, getattr(self, name))
+        other.root = build_root(self.prepared.root)
+        return other
+
     @classmethod
     def empty(cls) -> Statement:
         return cls("", None)
@@ -86,6 +96,7 @@ def read_text(connection: Any, value: bytes, type_: Type) -> Any:
     if type_ is TEXT:
         return text
     # What nearly every client sends; everything odd takes the long way.
-    if type_.name in ("int4", "int8") and len(text) < 10 and text.isascii() and text.isdigit():
+    if type_.name in ("int4", "int8") and len(text) < 10 and text.isascii() and \
+            text.removeprefix("-").isdigit():
         return int(text)
     return connection.catalog.literal(text, type_, -1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any
 
-from minidb.events import PAUSE
 from minidb.portal import Cursor, Portal
 from minidb.settings import canonical, unknown
 from minidb.sqlstate import DatabaseError, not_supported
@@ -273,6 +272,7 @@ def maintain(connection: Any, node: s.Maintain, portal: Portal) -> Steps:
 def explain(connection: Any, node: s.Explain, portal: Portal) -> Steps:
     import json
 
+    from minidb.execution.actuals import Actuals, watched
     from query_planner import explain as planner_explain
 
     if not isinstance(node.statement, (Query, Insert, Update, Delete)):
@@ -281,19 +281,33 @@ def explain(connection: Any, node: s.Explain, portal: Portal) -> Steps:
         return
     statement = connection.prepared(Statement(portal.statement.sql, node.statement), ())
     form = str(node.options.get("format", "text")).lower()
-    if _on(node.options.get("analyze", False)):
-        inner = Portal(statement, (), None)
-        for event in connection.query(inner):
-            if event is PAUSE:
-                yield event
-    if form == "json":
-        yield [(json.dumps(planner_explain.json(statement.prepared), indent=2),)]
-    elif form == "text":
-        lines = planner_explain.text(
-            statement.prepared, costs=_on(node.options.get("costs", True)))
-        yield [(line,) for line in lines]
-    else:
+    if form not in ("text", "json"):
         raise not_supported(f"EXPLAIN format {form}")
+    clock = connection.engine.world.clock
+    actuals, run_ms = None, 0.0
+    if _on(node.options.get("analyze", False)):
+        measured = Actuals(clock)
+        with watched(measured):
+            statement = statement.rebuilt()
+        begun_ns = clock.now_ns()
+        for event in connection.query(Portal(statement, (), None)):
+            if type(event) is not list:
+                yield event
+        run_ms = (clock.now_ns() - begun_ns) / 1e6
+        actuals = measured.means()
+    costs = _on(node.options.get("costs", True))
+    summary = actuals is not None and _on(node.options.get("summary", True))
+    if form == "json":
+        shown = planner_explain.json(statement.prepared, actuals, costs)
+        if summary:
+            shown[0]["Execution Time"] = round(run_ms, 3)
+        yield [(json.dumps(shown, indent=2),)]
+    else:
+        lines = planner_explain.text(statement.prepared, actuals, costs,
+                                     _on(node.options.get("timing", True)))
+        if summary:
+            lines.append(f"Execution Time: {run_ms:.3f} ms")
+        yield [(line,) for line in lines]
     portal.tag = "EXPLAIN"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minidb.events import Pause
+from minidb.execution.actuals import watching
 from minidb.execution.expression import compile_all, compile_condition, compile_expr
 from minidb.execution.operators import Batches, build
 from minidb.execution.single import single_insert, single_update
@@ -126,7 +127,7 @@ class Insert:
         self.generated = [(at, compile_expr(x)) for at, x in node.generated]
         self.conflict = None if node.conflict is None else Conflict(node.conflict, self)
         self.returning = _Returning(node)
-        self.single = single_insert(node)
+        self.single = None if watching() else single_insert(node)
 
     def batches(self, context: Any) -> Batches:
         catalog = context.connection.catalog
@@ -295,7 +296,7 @@ class Update:
         self.row_ids = [column.id for column in node.row]
         self.codes = [code_of(column.type) for column in node.relation.columns]
         self.returning = _Returning(node)
-        self.single = single_update(node)
+        self.single = None if watching() else single_update(node)
 
     def batches(self, context: Any) -> Batches:
         catalog = context.connection.catalog

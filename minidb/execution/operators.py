@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minidb.events import PAUSE, Pause
+from minidb.execution.actuals import watch
 from minidb.execution.aggregate import Aggregate
 from minidb.execution.expression import compile_all, compile_condition, compile_expr
 from minidb.execution.vector import Batch, Vec, code_of, vec_of
@@ -286,7 +287,7 @@ def build(node: p.Plan) -> Any:
     make = _OPERATORS.get(type(node))
     if make is None:
         raise DatabaseError("0A000", f"plan node {type(node).__name__} is not supported")
-    return make(node)
+    return watch(node, make(node))
 
 
 class Root:

@@ -83,7 +83,7 @@ def _variadic(values: tuple) -> tuple:
 
 @scalar("chr")
 def chr_(code: int) -> str:
-    if not 0 < code <= 0x10FFFF:
+    if not 0 < code <= 0x10FFFF or 0xD800 <= code < 0xE000:
         raise DatabaseError("54000", "requested character not valid for encoding: " + str(code))
     return chr(code)
 
