@@ -14,7 +14,9 @@ cdef class Replica:
     cdef File data
     cdef File meta
     cdef readonly int readers
+    cdef bint named                    # its directory entries are durable
 
+    cdef int sync_files(self) except -1
     cdef int open_files(self) except -1
     cdef int write(self, int64_t offset, const char* data, size_t n,
                    const char* sums, size_t sums_n) except -1

@@ -16,13 +16,14 @@
                   └───────────────────────────-┘
 
 File names come from numbers only.  A replica that a crash left in rbw/ counts as long as its
-checksums say: bytes that were acknowledged have theirs.
+checksums say: bytes that were acknowledged have theirs.  Not so, after a power cut, the chunk that
+was synced unfinished and then written on: its checksum is replaced in place.
 
 Invariants:
 1. Bytes below `length` have their checksums in the meta file, written after them.
 2. A replica in finalized/ is durable, with its length, before anyone is told of it.
 3. Nothing is read out of a replica without comparing it with its checksums (`Corrupt`).
-4. A failed write (a full disk) leaves `length` and the bytes below it as they were.
+4. A write that finds the disk full leaves `length` and the bytes below it as they were.
 """
 
 from libc.stdint cimport int64_t, uint32_t
@@ -35,6 +36,7 @@ from hdfs_sim.packet cimport (
     CHUNK, HEADER_MAX, PREFIX, SUM, chunks_of, first_bad_chunk, get_u32, put_packet_head, put_u32,
 )
 
+from bedrock.world.disk import DiskFull
 from hdfs_sim.messages.datanode import FINALIZED, RBW, RUR, RWR, TEMPORARY
 
 cdef enum:
@@ -178,6 +180,8 @@ cdef class Replica:
         cdef char[SUM] joined
         cdef uint32_t sum
         cdef size_t into_chunk = offset % CHUNK
+        cdef int64_t last_sum
+        cdef bytes kept
         if offset > self.length:
             raise ValueError(f"a gap: {offset} after {self.length}")
         if sums_n != chunks_of(n) * SUM or (into_chunk and into_chunk + n > CHUNK):
@@ -190,8 +194,16 @@ cdef class Replica:
             sum = crc32c_of(data, n, self.prefix_sum(offset))
             put_u32(joined, sum)
             sums = joined
-        self.data.write(data, n, offset)
-        self.meta.write(sums, sums_n, META_HEAD + offset // CHUNK * SUM)
+        last_sum = META_HEAD + self.length // CHUNK * SUM
+        kept = self.meta.read_at(last_sum, SUM) if self.length % CHUNK else b""
+        try:
+            self.data.write(data, n, offset)
+            self.meta.write(sums, sums_n, META_HEAD + offset // CHUNK * SUM)
+        except DiskFull:
+            self.data.truncate(self.length)
+            self.meta.truncate(last_sum + len(kept))
+            self.meta.write_at(last_sum, kept)
+            raise
         if offset + <int64_t>n > self.length:
             self.store.used += offset + n - self.length
             self.length = offset + n
@@ -217,10 +229,33 @@ cdef class Replica:
                    PyBytes_AS_STRING(sums), PyBytes_GET_SIZE(sums))
 
     def sync(self) -> None:
-        """What was written survives a crash."""
+        """What was written survives a crash, and so do the names of its files."""
+        self.sync_files()
+        if not self.named:
+            self.store._folder(self.folder).sync_dir()
+            self.named = True
+
+    cdef int sync_files(self) except -1:
         self.open_files()
         self.data.sync()
         self.meta.sync()
+        return 0
+
+    def salvage(self) -> None:
+        """Keep the sound bytes that a crash left, and drop what is behind them.
+
+        They are written again: after a sync that failed the system's cache may hold them as clean,
+        so that no later sync would write them.
+        """
+        cdef int64_t at
+        self.open_files()
+        for at in range(0, self.length, 1 << 20):
+            self.data.write_at(at, self.data.read_at(at, min(1 << 20, self.length - at)))
+        self.meta.write_at(0, self.meta.read_at(
+            0, META_HEAD + <int64_t>chunks_of(self.length) * SUM))
+        self.data.truncate(self.length)
+        self.meta.truncate(META_HEAD + <int64_t>chunks_of(self.length) * SUM)
+        self.close_files()
 
     def truncate(self, int64_t length) -> None:
         """Cut to a length; the checksum of a chunk cut in two is made anew."""
@@ -256,20 +291,35 @@ cdef class BlockStore:
         self.disk.remove_tree("tmp")
         self._finish_renames(self.disk.list())
         for replica, why in found(self, self.disk.list()):
+            if replica.state == RWR_STATE and why is None:
+                replica.salvage()
             if why != NO_META:
                 self.replicas[replica.id] = replica
                 self.used += replica.length
 
     def _finish_renames(self, names: list[str]) -> None:
-        """A crash came between the renames of a replica's two files: the meta follows the data."""
-        at = {name.rpartition("/")[2]: name.rpartition("/")[0] for name in names}
-        for last, folder in at.items():
-            if last.endswith(".meta"):
-                home = at.get(last.rpartition("_")[0], folder)
-                if home != folder:
-                    self.disk.rename(f"{folder}/{last}", f"{home}/{last}")
-                    self._folder(home).sync_dir()
-                    self._folder(folder).sync_dir()
+        """A crash came amid the renames of a replica: give it one name for each of its two files.
+
+        Data under both names is finalized: nothing was written since.  The meta follows the data.
+        """
+        data, metas = by_block(names)
+        for id, folders in data.items():
+            final = finalized_folder(id)
+            home = final if final in folders else folders[0]
+            stamps = metas.get(id, [])
+            here = [gs for folder, gs in stamps if folder == home]
+            if stamps and not here:
+                folder, gs = max(stamps, key=lambda one: one[1])
+                self.disk.rename(f"{folder}/blk_{id}_{gs}.meta", f"{home}/blk_{id}_{gs}.meta")
+                self._folder(home).sync_dir()
+                stamps.remove((folder, gs))
+                here = [gs]
+            stale = [f"{folder}/blk_{id}" for folder in folders if folder != home]
+            stale += [f"{folder}/blk_{id}_{gs}.meta" for folder, gs in stamps
+                      if (folder, gs) != (home, max(here))]
+            for name in stale:
+                self.disk.remove(name)
+                self._folder(name.rpartition("/")[0]).sync_dir()
 
     def _folder(self, name: str) -> Disk:
         folder = self.folders.get(name)
@@ -304,15 +354,17 @@ cdef class BlockStore:
     def finalize(self, Replica replica) -> None:
         """The replica is complete: make it durable under its final name."""
         old_data, old_meta = replica.data_name, replica.meta_name
-        replica.sync()
+        replica.sync_files()
         replica.close_files()
         folder = finalized_folder(replica.id)
         self._folder(folder)
         replica.state = FINALIZED_STATE
         self.disk.rename(old_meta, replica.meta_name)
         self.disk.rename(old_data, replica.data_name)
-        self._folder(folder).sync_dir()
+        # In this order: the creation in rbw/ may not be durable yet, and comes before the rename.
         self._folder("rbw").sync_dir()
+        self._folder(folder).sync_dir()
+        replica.named = True
         if replica.readers:
             replica.open_files()
 
@@ -385,30 +437,34 @@ def finalized_folder(int64_t id) -> str:
     return f"finalized/subdir{id >> 16 & 0x1F}/subdir{id >> 8 & 0x1F}"
 
 
+def by_block(names):
+    """The files of each block: id -> folders with data, and id -> (folder, stamp) of each meta."""
+    data, metas = {}, {}
+    for name in names:
+        folder, _, last = name.rpartition("/")
+        label, *numbers = last.removesuffix(".meta").split("_")
+        if label != "blk" or not numbers or not all(map(str.isdecimal, numbers)):
+            continue
+        if folder not in ("rbw", finalized_folder(int(numbers[0]))):
+            continue
+        if last.endswith(".meta") and len(numbers) == 2:
+            metas.setdefault(int(numbers[0]), []).append((folder, int(numbers[1])))
+        elif last == f"blk_{numbers[0]}":
+            data.setdefault(int(numbers[0]), []).append(folder)
+    return data, metas
+
+
 def found(BlockStore store, names):
     """(Replica, None or why it is not sound) for what the file names below a store stand for."""
-    stamps = {}
-    for name in names:
-        folder, _, last = name.rpartition("/")
-        if last.endswith(".meta") and last.count("_") == 2:
-            id, gs = last.removeprefix("blk_").removesuffix(".meta").split("_")
-            if id.isdecimal() and gs.isdecimal():
-                stamps.setdefault((folder, int(id)), []).append(int(gs))
-    for name in names:
-        folder, _, last = name.rpartition("/")
-        if not last.startswith("blk_") or not last[4:].isdecimal():
-            continue
-        id = int(last[4:])
-        gs = max(stamps.get((folder, id), [0]))
-        complete = folder.startswith("finalized/")
-        if folder not in ("rbw", finalized_folder(id)):
-            continue
+    data_of, metas = by_block(names)
+    for id, folder in [(id, folder) for id, folders in data_of.items() for folder in folders]:
+        gs = max((gs for at, gs in metas.get(id, ()) if at == folder), default=0)
         if gs == 0:
             yield Replica(store, id, 0, RWR_STATE, 0), NO_META
             continue
-        with store.disk.open(name) as data, \
+        with store.disk.open(f"{folder}/blk_{id}") as data, \
                 store.disk.open(f"{folder}/blk_{id}_{gs}.meta") as meta:
-            if complete:
+            if folder != "rbw":
                 size = data.size()
                 whole = meta.size() == META_HEAD + chunks_of(size) * SUM
                 why = None if whole else "checksum file has another length"

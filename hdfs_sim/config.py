@@ -53,6 +53,7 @@ COMPONENT = Component(
     check="hdfs_sim.check:check",
     shell="hdfs_sim.shell:HdfsGrammar",
     bench="benchmarks.hdfs_sim:main",
+    simulation="hdfs_sim.simulation:scenario",
     embedded=(("in_process", True), ("heartbeat_s", 0.2), ("block_size", 1 << 20)),
 )
 

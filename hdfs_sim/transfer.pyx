@@ -12,6 +12,8 @@
      │ └───────────────────────────────── STATUS ◄──────── SENDING ◄── READ_BLOCK ── IDLE
      └─ others are answered at once, or after a copy was made (TRANSFER_BLOCK)
 
+    RECEIVING ── an ack that is not all OK ──► ENDING ── the other side closes, or LINGER_S ──► gone
+
 A packet is passed on as it came, then checked and stored, and acknowledged when the next node has
 acknowledged it.  One that asks for it (`syncBlock`), and the last, is acknowledged after its data
 is synced; the sync waits for the end of the turn, so that the next node works at the same time.
@@ -19,7 +21,9 @@ is synced; the sync waits for the end of the turn, so that the next node works a
 Invariants:
 1. Acks leave in the order of the packets, one status a node, nearest first.
 2. No packet is acknowledged with OK before it is in the file with its checksums here and beyond.
-3. After an ack that is not all OK the connection ends; the client sets up a shorter pipeline.
+3. After an ack that is not all OK nothing more is stored; the client sets up a shorter pipeline.
+   What still comes is read and dropped until the other side closes: closing first would send a
+   reset, which overtakes the ack, and then the sender blames the wrong node.
 4. A reader that is slow holds at most the link's high mark of packets in memory.
 """
 
@@ -54,6 +58,7 @@ cdef enum State:
     RECEIVING
     SENDING
     STATUS
+    ENDING
 
 cdef enum:
     OP_HEAD = 3
@@ -63,6 +68,8 @@ cdef enum:
     OK = 0
     ERROR = 1
     ERROR_CHECKSUM = 2
+
+cdef double LINGER_S = 10.0
 
 CHECKSUM = {"type": CHECKSUM_CRC32C, "bytesPerChecksum": CHUNK}
 
@@ -125,7 +132,7 @@ cdef class Downstream(Session):
                     answer, self.answer = self.answer, None
                     if not answer.done():
                         answer.set_result(SCHEMA["BlockOpResponse"].decode(body))
-                else:
+                elif self.owner is not None:
                     ack = SCHEMA["PipelineAck"].decode(body)
                     self.owner.acked(ack["seqno"], ack["reply"])
             except Malformed:
@@ -133,12 +140,19 @@ cdef class Downstream(Session):
         return done
 
     def drained(self):
-        self.owner.room()
+        if self.owner is not None:
+            self.owner.room()
+
+    def release(self) -> None:
+        """The owner wants no more of this: neither acks nor news of its end."""
+        self.owner = None
+        self.link.close()
 
     def closed(self, exc):
         if self.answer is not None and not self.answer.done():
             self.answer.set_exception(ConnectionError(f"the next node went away: {exc or 'end'}"))
-        self.owner.lost(exc)
+        if self.owner is not None:
+            self.owner.lost(exc)
 
 
 cdef class Xceiver(Session):
@@ -158,7 +172,6 @@ cdef class Xceiver(Session):
     cdef object acks               # deque of Ack
     cdef list syncs                # Acks whose data is to be synced after this turn
     cdef int stage
-    cdef bint failed
     cdef bint ended                # the last packet has come
     # Sending
     cdef int64_t at, stop, seqno
@@ -180,6 +193,8 @@ cdef class Xceiver(Session):
                 used = self.take_operation(p + done, n - done)
             elif self.state == STATUS:
                 used = self.take_status(p + done, n - done)
+            elif self.state == ENDING:
+                return n
             else:
                 break
             if used < 0:
@@ -187,8 +202,6 @@ cdef class Xceiver(Session):
             if used == 0:
                 break
             done += used
-            if self.failed:
-                return -1
         return done
 
     def closed(self, exc):
@@ -207,7 +220,7 @@ cdef class Xceiver(Session):
                 replica.close_files()
         mirror, self.mirror = self.mirror, None
         if mirror is not None:
-            mirror.link.close()
+            (<Downstream>mirror).release()
         self.acks.clear()
         self.syncs.clear()
         self.state = IDLE
@@ -264,7 +277,7 @@ cdef class Xceiver(Session):
             (<Xceiver>self.replica.writer).replaced()
         self.replica.writer = self
         self.blame = [ERROR]
-        self.mirror_lost = self.failed = self.ended = False
+        self.mirror_lost = self.ended = False
         self.state = WORKING
         if self.stage == wire.CLOSE_RECOVERY:
             self.node.finalized(self.replica)
@@ -279,6 +292,7 @@ cdef class Xceiver(Session):
     def replaced(self) -> None:
         """Another connection goes on writing our replica."""
         self.replica = None
+        self.let_go()
         self.link.abort("replaced by another writer")
 
     async def connect(self, request: dict) -> None:
@@ -363,7 +377,18 @@ cdef class Xceiver(Session):
         if isinstance(exc, Corrupt):
             self.node.corrupt(self.replica)
         self.send_ack(ack.seqno, [status, *(ack.beyond or ())])
-        self.failed = True
+        self.give_up()
+
+    def give_up(self) -> None:
+        """A bad ack was sent: the pipeline ends here, the connection when it was heard."""
+        self.let_go()
+        self.state = ENDING
+        self.link.resume()
+        clock = self.node.world.clock
+        clock.call_at(clock.now_ns() + <int64_t>(LINGER_S * 1e9), self.hang_up)
+
+    def hang_up(self) -> None:
+        """The other side had its time to hear the bad ack."""
         self.link.close()
 
     def sync(self) -> None:
@@ -414,7 +439,7 @@ cdef class Xceiver(Session):
     cdef int acknowledge(self) except -1:
         """Send the acks that are due, in order."""
         cdef Ack ack
-        while self.acks and not self.failed:
+        while self.acks:
             ack = self.acks[0]
             if not ack.stored or ack.beyond is None:
                 return 0
@@ -424,8 +449,7 @@ cdef class Xceiver(Session):
                 self.complete()
             self.send_ack(ack.seqno, [OK, *ack.beyond])
             if bad:
-                self.failed = True
-                self.link.close()
+                self.give_up()
             elif ack.last:
                 self.let_go()
                 self.link.resume()

@@ -84,7 +84,8 @@ class WebHdfsData:
         chunks = client.read(path, offset, length)
         # The first bytes are asked for before the status is sent, so that a lost block is an error.
         first = await anext(chunks, b"")
-        return Response(_body(client, first, chunks), content_type=OCTETS)
+        return Response(_body(client, first, chunks), content_type=OCTETS,
+                        length=min(length, located["fileLength"] - offset))
 
     async def create(self, request: Request, query: Query, client: Client) -> Response:
         path = path_of(request)

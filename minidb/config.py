@@ -30,4 +30,5 @@ COMPONENT = Component(
     check="minidb.checkpoint:check",
     shell="minidb.shell:MinidbGrammar",
     bench="benchmarks.minidb:main",
+    simulation="minidb.simulation:scenario",
 )

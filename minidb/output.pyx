@@ -533,7 +533,17 @@ def numeric_binary(value) -> bytes:
 
 cdef int put_row(Output output, Buf out, object row, tuple types, tuple hows,
                  tuple binaries) except -1:
-    """A DataRow message."""
+    """A DataRow message, whole or, when a value has no form to show, not at all."""
+    cdef size_t start = out.n
+    try:
+        return put_fields(output, out, row, types, hows, binaries)
+    except BaseException:
+        out.n = start
+        raise
+
+
+cdef inline int put_fields(Output output, Buf out, object row, tuple types, tuple hows,
+                           tuple binaries) except -1:
     cdef size_t start = out.n
     cdef Py_ssize_t i, n = len(types)
     cdef char* p = out.room(7)

@@ -94,6 +94,17 @@ class Table:
                         self.definition, self.path or None, self.oid)
 
     @cached_property
+    def plain(self) -> bool:
+        """Whether a row's change concerns nothing but the row and its keys."""
+        return self.kind == "r" and not self.references and \
+            not any(c.kind in "cf" for c in self.constraints)
+
+    @cached_property
+    def required(self) -> frozenset[int]:
+        """Places of the columns that are NOT NULL."""
+        return frozenset(c.number - 1 for c in self.columns if c.not_null)
+
+    @cached_property
     def kinds(self) -> list[str]:
         """The store's column kinds, dropped columns included."""
         kinds = ["O"] * self.width

@@ -15,6 +15,7 @@ PostgreSQL 15 documentation, chapter 55.  Left out: FunctionCall, replication, G
 Invariants:
 1. Between ReadyForQuery and the next message no generator is alive, save a COPY's.
 2. A message's length is checked before it is waited for; one beyond MAX_MESSAGE ends the session.
+3. A message from here is in `out` whole or not at all, also when making it fails.
 """
 
 import asyncio
@@ -239,7 +240,8 @@ cdef class PgSession(Session):
         if isinstance(exc, MemoryError):
             return DatabaseError("53200", "out of memory")
         self.server.log.exception("statement failed", exc)
-        return DatabaseError("XX000", f"internal error: {type(exc).__name__}: {exc}")
+        return DatabaseError("XX000", f"internal error ({type(exc).__name__})",
+                             hint="The server's log says more.")
 
     # -- start and authentication
 

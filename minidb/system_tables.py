@@ -431,6 +431,7 @@ def _pg_language(connection: Any) -> Any:
 
 
 _functions: list[dict[str, Any]] = []
+_functions_by_oid: dict[int, dict[str, Any]] = {}
 
 
 def _load_functions() -> list[dict[str, Any]]:
@@ -460,11 +461,19 @@ def _pg_proc(connection: Any) -> Any:
     return _load_functions()
 
 
+def function_row(oid: int) -> dict[str, Any] | None:
+    """A built-in function's row of pg_proc."""
+    if not _functions_by_oid:
+        _functions_by_oid.update((row["oid"], row) for row in _load_functions())
+    return _functions_by_oid.get(oid)
+
+
 def function_name(oid: int) -> str | None:
     special = {750: "array_in", 751: "array_out", 2400: "array_recv", 2401: "array_send"}
     if oid in special:
         return special[oid]
-    return next((row["proname"] for row in _load_functions() if row["oid"] == oid), None)
+    row = function_row(oid)
+    return None if row is None else row["proname"]
 
 
 def function_oid(name: str) -> int:

@@ -59,12 +59,15 @@ class Response:
     """What to answer.
 
     body: bytes, a FileSpan, a tuple of both, or an async iterator of bytes (sent in chunks).
+    length: bytes that an iterator will give, if that is known: sent as Content-Length, unchunked.
+        One that gives less, or fails, ends the connection, so that the client sees it.
     """
 
     body: Body = b""
     status: int = 200
     content_type: str = "text/plain; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict)
+    length: int | None = None
 
 
 @dataclass
@@ -416,14 +419,18 @@ class HttpSession(Session):
         self._done(request)
 
     async def _stream(self, request: Request, response: Response) -> None:
-        """Write a body of unknown length, no faster than the client takes it."""
-        chunked = request.version == "1.1"
-        request.keep_alive = request.keep_alive and chunked
-        self._write_head(request, response, None, chunked)
+        """Write a body that comes bit by bit, no faster than the client takes it."""
+        left = response.length
+        chunked = request.version == "1.1" and left is None
+        request.keep_alive = request.keep_alive and (chunked or left is not None)
+        self._write_head(request, response, left, chunked)
         assert isinstance(response.body, AsyncIterator)
         async for chunk in response.body:
             if self.link.closed:
                 return
+            if left is not None:
+                chunk = chunk[:left]
+                left -= len(chunk)
             if chunk and request.method != "HEAD":
                 self.link.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
             if self.link.paused:
@@ -431,7 +438,7 @@ class HttpSession(Session):
                 await self.room
         if chunked and request.method != "HEAD":
             self.link.write(b"0\r\n\r\n")
-        if not request.keep_alive:
+        if left or not request.keep_alive:
             self.link.close()
 
     def _write_head(

@@ -25,6 +25,7 @@ cdef class Link:
     cdef readonly bint paused      # too much output queued: not reading
     cdef readonly bint closing     # no more input; closes once the output is sent
     cdef readonly bint closed
+    cdef bint inner                # carried by another link (TLS), which is the one counted
     cdef bint eof                  # the other side has sent its last byte
     cdef bint feeding              # inside session.feed
     cdef bint is_dirty             # on the driver's list of links with output

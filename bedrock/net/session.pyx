@@ -239,7 +239,8 @@ cdef class Link:
         self.session = session
         session.link = self
         self.message_ns = self.driver.now_ns
-        self.driver.links_open += 1
+        if not self.inner:
+            self.driver.links_open += 1
         try:
             session.opened()
         except Exception as exc:
@@ -250,7 +251,8 @@ cdef class Link:
         """n bytes arrived, valid during the call."""
         cdef Py_ssize_t used
         self.bytes_in += n
-        self.driver.bytes_in += n
+        if not self.inner:
+            self.driver.bytes_in += n
         if self.closing or self.closed:
             return 0
         if self.tail is not None:
@@ -271,7 +273,8 @@ cdef class Link:
     cdef int arrived_in_tail(self, size_t n) except -1:
         """n bytes were received right into `tail` (a long message)."""
         self.bytes_in += n
-        self.driver.bytes_in += n
+        if not self.inner:
+            self.driver.bytes_in += n
         self.tail.n += n
         return self.feed_tail()
 
@@ -412,7 +415,8 @@ cdef class Link:
         """n bytes of output were sent."""
         self.queued -= n
         self.bytes_out += n
-        self.driver.bytes_out += n
+        if not self.inner:
+            self.driver.bytes_out += n
         if self.queued == 0:
             self.stall_ns = 0
             self.out = None
@@ -436,7 +440,8 @@ cdef class Link:
         self.tail = self.out = None
         self.queue = None
         self.queued = 0
-        self.driver.links_open -= 1
+        if not self.inner:
+            self.driver.links_open -= 1
         if isinstance(why, str):
             why = ConnectionError(why)
         try:

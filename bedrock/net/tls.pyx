@@ -124,6 +124,7 @@ cdef class TlsLink(Link):
     def __init__(self, Tls tls):
         super().__init__(tls.link.driver, tls.link.limits)
         self.tls = tls
+        self.inner = True
         self.sink = Buf()
         self.driver.next_id -= 1
         self.id = tls.link.id
@@ -133,7 +134,6 @@ cdef class TlsLink(Link):
             self.session = inner
             inner.link = self
             self.message_ns = self.driver.now_ns
-            self.driver.links_open += 1
             attached = getattr(inner, "secured", None)
             if attached is not None:
                 attached()

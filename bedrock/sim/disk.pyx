@@ -255,7 +255,7 @@ cdef class Medium:
         """Make durable what was done in a directory's parent about names below the directory."""
         late = []
         for directory, changes in self.pending:
-            if directory == parent(top[:-1]) and all(path.startswith(top) for path in changes):
+            if directory == parent(top[:len(top) - 1]) and all(path.startswith(top) for path in changes):
                 apply_names(self.durable, changes)
             else:
                 late.append((directory, changes))

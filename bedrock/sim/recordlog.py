@@ -14,9 +14,9 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 
-from bedrock.sim.simulation import Simulation, Violation
+from bedrock.sim.simulation import Simulation, Violation, work
 from bedrock.storage.recordlog import RecordLog, check
-from bedrock.world import DiskFailed, DiskFull, World
+from bedrock.world import DiskFull, World
 
 SEGMENT_BYTES = 4096
 TROUBLE_S = 8
@@ -108,14 +108,8 @@ async def scenario(sim: Simulation) -> None:
 
     async def build(world: World) -> Node:
         node = Node(sim, oracle, world)
-        task = world.spawn(node.write(), "writer")
-        task.add_done_callback(lambda task: _ended(world, task))
+        work(world, node.write())
         return node
-
-    def _ended(world: World, task: asyncio.Task) -> None:
-        # A real writer's failure goes to the server, which leaves at once.
-        if not task.cancelled() and isinstance(task.exception(), DiskFailed):
-            world.turn.fail(task.exception())
 
     machine = sim.machine("writer", build)
     await sim.bring_up(machine)

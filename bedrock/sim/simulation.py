@@ -32,7 +32,7 @@ from bedrock.sim.faults import Faults
 from bedrock.sim.loop import BOOT, SimLoop, Stuck
 from bedrock.sim.net import Network, SimNet
 from bedrock.storage.errors import Damaged
-from bedrock.world import Rand, Turn, World
+from bedrock.world import DiskFailed, Rand, Turn, World
 
 Build = Callable[[World], Coroutine[Any, Any, Any]]
 Scenario = Callable[["Simulation"], Coroutine[Any, Any, None]]
@@ -347,6 +347,19 @@ def _fill(machine: Machine) -> tuple[Callable[[], None], Callable[[], None]]:
         machine.medium.capacity = 0
 
     return fill, empty
+
+
+def work(world: World, coro: Coroutine) -> asyncio.Task:
+    """Run a node's own activity; a disk that fails under it ends the process, as in a server."""
+    task = world.spawn(coro, "worker")
+    task.add_done_callback(lambda ended: _report_disk(world, ended))
+    return task
+
+
+def _report_disk(world: World, task: asyncio.Task) -> None:
+    exc = None if task.cancelled() else task.exception()
+    if isinstance(exc, DiskFailed):
+        world.turn.fail(exc)
 
 
 def run(

@@ -60,8 +60,12 @@ class DiskFull(OSError):
     """No room left; what was there is intact."""
 
 
+# The disk, the user's quota and the process's limit of a file's size (ulimit -f).
+cdef tuple NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 cdef object raise_os(int number, str what, str name):
-    if number == errno.ENOSPC or number == errno.EDQUOT:
+    if number in NO_ROOM:
         raise DiskFull(number, f"{what}: {os.strerror(number)}", name)
     raise DiskFailed(number, f"{what}: {os.strerror(number)}", name)
 
@@ -208,7 +212,7 @@ def make_directory(path: str) -> None:
         if not os.path.isdir(path):
             raise
     except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        if exc.errno in NO_ROOM:
             raise DiskFull(*exc.args, path) from exc
         raise
     sync_directory(parent)
@@ -317,7 +321,7 @@ cdef class OsDisk(Disk):
             make_directory(os.path.dirname(path))
             return OsFile(name, os.open(path, flags, 0o644))
         except OSError as exc:
-            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            if exc.errno in NO_ROOM:
                 raise DiskFull(*exc.args, path) from exc
             raise
 

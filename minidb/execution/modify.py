@@ -14,6 +14,7 @@ import numpy as np
 from minidb.events import Pause
 from minidb.execution.expression import compile_all, compile_condition, compile_expr
 from minidb.execution.operators import Batches, build
+from minidb.execution.single import single_insert, single_update
 from minidb.execution.vector import Batch, Vec, code_of, gather, vec_of
 from minidb.sqlstate import DatabaseError
 from minidb.table import Duplicate
@@ -98,6 +99,16 @@ def _gathered(operator: Any, codes: dict[int, str], context: Any) -> Batch | Non
     return gather([b for b in operator.batches(context) if not isinstance(b, Pause)], codes)
 
 
+def _ran_alone(single: Any, table: Any, context: Any) -> bool:
+    """Whether a statement for one row (single.py) could be carried out as such."""
+    if single is None:
+        return False
+    try:
+        return single.run(table, context)
+    except Duplicate as duplicate:
+        raise duplicate_key(table, duplicate) from None
+
+
 def row_batch(ids: list[int], codes: list[str], rows: list[tuple]) -> Batch:
     columns = list(zip(*rows, strict=True)) if rows else [() for _ in ids]
     return Batch(len(rows), {
@@ -115,11 +126,14 @@ class Insert:
         self.generated = [(at, compile_expr(x)) for at, x in node.generated]
         self.conflict = None if node.conflict is None else Conflict(node.conflict, self)
         self.returning = _Returning(node)
+        self.single = single_insert(node)
 
     def batches(self, context: Any) -> Batches:
         catalog = context.connection.catalog
         table = catalog.table(self.handle)
         catalog.check_writable(table)
+        if _ran_alone(self.single, table, context):
+            return
         whole = _gathered(self.child, self.child_codes, context)
         if whole is None:
             return
@@ -281,11 +295,14 @@ class Update:
         self.row_ids = [column.id for column in node.row]
         self.codes = [code_of(column.type) for column in node.relation.columns]
         self.returning = _Returning(node)
+        self.single = single_update(node)
 
     def batches(self, context: Any) -> Batches:
         catalog = context.connection.catalog
         table = catalog.table(self.handle)
         catalog.check_writable(table)
+        if _ran_alone(self.single, table, context):
+            return
         whole = _gathered(self.child, self.child_codes, context)
         if whole is None:
             return

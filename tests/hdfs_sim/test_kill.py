@@ -54,7 +54,6 @@ def test_blocks_of_a_killed_datanode_are_copied_to_another(cluster):
     assert read(client, "/file") == data
 
 
-@pytest.mark.slow  # on a busy machine the close sometimes times out waiting for a last report
 def test_a_write_goes_on_when_a_datanode_is_killed_in_its_middle(cluster):
     running = cluster(4)
     client = hdfs_native.Client(running.url)

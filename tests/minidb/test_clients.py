@@ -51,9 +51,18 @@ def test_psql_describes_tables(pg):
         assert line in shown
 
 
+def test_psql_lists_functions_as_postgresql_does(pg):
+    out = psql(pg, r"\df replace", r"\df generate_series")
+    assert " pg_catalog | replace | text             | text, text, text    | func" in out
+    assert "SETOF integer" in out and "integer, integer, integer" in out
+
+
 @pytest.mark.parametrize(
     "command", [r"\d", r"\di", r"\dv", r"\ds", r"\l", r"\dn", r"\du", r"\dT", r"\db", r"\dx",
-                r"\conninfo", r"\dt+", r"\dp"])
+                r"\conninfo", r"\dt+", r"\dp", r"\d+", r"\df", r"\df+ nosuch", r"\di+", r"\dn+",
+                r"\du+", r"\l+", r"\dT+ text", r"\dv+", r"\da", r"\dc", r"\dC", r"\dd", r"\dD",
+                r"\do", r"\dF", r"\dg", r"\dL", r"\dm", r"\dO", r"\dP", r"\dRp", r"\dy", r"\dew",
+                r"\drds", r"\dconfig work_mem", r"\dAc", r"\dA", r"\dX", r"\ddp", r"\dl"])
 def test_psql_commands_run_without_error(pg, command):
     psql(pg, command)
 

@@ -2,7 +2,10 @@
 
 import os
 import random
+import resource
 import signal
+import subprocess
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,6 +16,7 @@ from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFull, OsDisk
 from minidb.checkpoint import check
 from minidb.sqlstate import DatabaseError
+from tests.minidb.conftest import program
 
 
 def numbers(db):
@@ -112,6 +116,69 @@ def test_a_full_disk_fails_writes_and_reads_go_on(tmp_path):
         journal.wal = real
         db.execute("insert into t values (3)")
         assert numbers(db) == [1, 3]
+
+
+def test_a_full_disk_is_53100_on_the_wire_and_room_heals_it():
+    """A real process whose files may not grow: what writes fails, what reads does not."""
+    with running.run("minidb", process=True) as server:
+        url = f"postgresql://postgres@127.0.0.1:{server.port}/postgres"
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute("create table t (a int primary key, b text)")
+            db.execute("insert into t values (1, 'kept')")
+            # What the log has allocated stays good, as on a full disk; nothing is added to it.
+            most = max(path.stat().st_size for path in Path(server.data_dir, "wal").iterdir())
+            _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (most, -1))
+            big = "x" * 5_000_000
+            full = pytest.raises(psycopg.errors.DiskFull)
+            with full:
+                db.execute("insert into t values (2, %s)", (big,))
+            for sql in ("insert into t values (2, 'refused')", "create table u (a int)"):
+                db.execute("begin")
+                db.execute("insert into t values (99, %s)", (big,))
+                db.execute(sql)
+                with full:
+                    db.execute("commit")
+                assert db.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+            with full, db.cursor().copy("copy t from stdin") as copy:
+                for i in range(100, 103):
+                    copy.write_row((i, big))
+            assert db.execute("select a, b from t").fetchall() == [(1, "kept")]
+            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (-1, hard))
+            db.execute("insert into t values (2, 'room')")
+            db.execute("create table u (a int)")
+        server.restart()
+        with psycopg.connect(url) as db:
+            assert db.execute("select a, b from t order by a").fetchall() == [
+                (1, "kept"), (2, "room")]
+            assert db.execute("select * from u").fetchall() == []
+
+
+@pytest.mark.peer
+def test_kill_minus_nine_in_the_middle_of_tpc_b_keeps_every_acknowledged_transaction(tmp_path):
+    pgbench = program("pgbench")
+    with running.run("minidb", process=True) as server:
+        env = {**os.environ, **server.env, "PGPORT": str(server.port)}
+        subprocess.run([pgbench, "-i", "-q", "-s", "1"], env=env, check=True, capture_output=True,
+                       timeout=60)
+        load = subprocess.Popen(
+            [pgbench, "-n", "-c", "8", "-T", "20", "-l", "--log-prefix", str(tmp_path / "log")],
+            env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with pytest.raises(subprocess.TimeoutExpired):
+            load.wait(2)
+        server.kill()
+        load.wait(30)
+        server.start()
+        # pgbench logs a line for each transaction whose COMMIT was answered.
+        acknowledged = sum(len(p.read_text().splitlines()) for p in tmp_path.glob("log.*"))
+        url = f"postgresql://postgres@127.0.0.1:{server.port}/postgres"
+        with psycopg.connect(url) as db:
+            accounts, branches, tellers, history, n = db.execute(
+                "select (select sum(abalance) from pgbench_accounts), "
+                "(select sum(bbalance) from pgbench_branches), "
+                "(select sum(tbalance) from pgbench_tellers), sum(delta), count(*) "
+                "from pgbench_history").fetchone()
+        assert accounts == branches == tellers == history
+        assert 100 < acknowledged <= n <= acknowledged + 8
 
 
 def test_sequences_never_give_a_value_twice_over_a_crash(tmp_path):

@@ -79,6 +79,16 @@ async def numbers(request):
     return Response(parts())
 
 
+async def counted(request):
+    promised, given = (int(word) for word in request.params["what"].split("-"))
+
+    async def parts():
+        for _ in range(given):
+            yield b"x"
+
+    return Response(parts(), length=promised)
+
+
 def fails(request):
     raise RuntimeError("a bug, on purpose")
 
@@ -91,6 +101,7 @@ def router(file=None):
             Route("GET", "/slow/{what}", slow),
             Route("PUT", "/count/{rest:path}", count, stream=True),
             Route("GET", "/numbers", numbers),
+            Route("GET", "/counted/{what}", counted),
             Route("GET", "/fails", fails),
             Route("GET", "/file", lambda r: Response(FileSpan(file, 2, file.size() - 2))),
             Route("GET", "/shout", lambda r: accept(r, Shout(), ["loud"])),

@@ -205,6 +205,9 @@ def test_tls_carries_the_same_session(play):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=trusting)
         writer.write(b"big 3000000\n")
         assert await reader.readexactly(3_000_000) == bytes(3_000_000)
+        counted = world.net.counters
+        assert counted["links_open"] == 1
+        assert 3_000_000 < counted["bytes_out"] < 3_100_000
         writer.close()
         try:
             assert b"echo" not in await talk(server, b"echo in the clear\n")
@@ -308,6 +311,24 @@ def test_nothing_leaves_after_a_failed_flush(play):
 
     play(body)
     assert [str(exc) for exc in failures] == ["the disk is gone"]
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_a_stream_of_known_length_is_not_chunked_and_one_too_short_ends_the_connection(
+    play, version
+):
+    async def body(world):
+        server = await Server(world, http_session, LOCAL).start()
+        ask = b"GET /counted/%b HTTP/%b\r\nHost: x\r\nConnection: keep-alive\r\n\r\n"
+        asked = ask % (b"3-5", version) + ask % (b"0-0", version) + ask % (b"9-4", version)
+        reply = await talk(server, asked + ask % (b"1-1", version))
+        first, second, third, rest = reply.split(b"\r\n\r\n")
+        assert b"Content-Length: 3\r\n" in first and b"chunked" not in reply
+        assert second.startswith(b"xxxHTTP/1.1 200") and b"Content-Length: 0\r\n" in second
+        assert b"Content-Length: 9\r\n" in third and rest == b"xxxx"
+        await server.stop()
+
+    play(body)
 
 
 @pytest.mark.parametrize("how", ["at once", "in a task"])

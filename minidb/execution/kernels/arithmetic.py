@@ -22,6 +22,11 @@ _WIDTH = {"int2": 0, "int4": 1, "int8": 2}
 _TITLES = {"int2": "smallint", "int4": "integer", "int8": "bigint"}
 
 
+def integer_limits(name: str) -> tuple[int, int]:
+    """Least and greatest value of an integer type."""
+    return _LIMITS.get(name, (-(2**63), 2**63 - 1))
+
+
 def out_of_range(name: str) -> DatabaseError:
     return DatabaseError("22003", f"{_TITLES[name]} out of range")
 

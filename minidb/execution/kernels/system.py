@@ -35,9 +35,11 @@ scalar("txid_current", "pg_current_xact_id", context=True)(lambda c: c.txn.id & 
 scalar("inet_server_addr", "inet_client_addr", "inet_server_port", "inet_client_port")(lambda: None)
 scalar("shobj_description", "pg_get_statisticsobjdef_columns", "pg_get_partkeydef",
        "pg_tablespace_location", "pg_get_partition_constraintdef", "pg_get_ruledef",
-       "pg_get_triggerdef", "pg_get_functiondef")(lambda *args: None)
+       "pg_get_triggerdef", "pg_get_functiondef", "pg_get_function_sqlbody")(lambda *args: None)
 scalar("pg_relation_is_publishable", "pg_collation_is_visible", "pg_opclass_is_visible",
-       "pg_operator_is_visible", "pg_statistics_obj_is_visible")(lambda oid: True)
+       "pg_operator_is_visible", "pg_statistics_obj_is_visible", "pg_conversion_is_visible",
+       "pg_opfamily_is_visible", "pg_ts_config_is_visible", "pg_ts_dict_is_visible",
+       "pg_ts_parser_is_visible", "pg_ts_template_is_visible")(lambda oid: True)
 scalar("gen_random_uuid", context=True, volatile=True)(lambda c: _uuid(c))
 
 
@@ -109,6 +111,29 @@ def pg_table_is_visible(context: Any, oid: int) -> bool | None:
 
 scalar("pg_type_is_visible")(lambda oid: oid in BY_OID or oid >= 16384 or None)
 scalar("pg_function_is_visible")(lambda oid: True)
+
+
+@scalar("pg_get_function_result")
+def pg_get_function_result(oid: int) -> str | None:
+    from minidb.system_tables import function_row
+
+    row = function_row(oid)
+    if row is None:
+        return None
+    return ("SETOF " if row["proretset"] else "") + (format_type(row["prorettype"], -1) or "")
+
+
+@scalar("pg_get_function_arguments", "pg_get_function_identity_arguments")
+def pg_get_function_arguments(oid: int) -> str | None:
+    from minidb.system_tables import function_row
+
+    row = function_row(oid)
+    if row is None:
+        return None
+    names = [format_type(type_, -1) or "" for type_ in row["proargtypes"]]
+    if row["provariadic"]:
+        names[-1] = "VARIADIC " + names[-1]
+    return ", ".join(names)
 
 
 @scalar("format_type", strict=False)
