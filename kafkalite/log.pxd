@@ -28,6 +28,7 @@ cdef class Log:
     cdef readonly int64_t end_offset       # given to the next record
     cdef readonly int64_t high_watermark   # below it all is written, and readable
     cdef readonly int64_t recovery_point   # below it all is durable
+    cdef bint full                 # the last batch found no room
     cdef readonly object cut           # what recovery dropped, a Finding or None
     cdef readonly set waiting          # of DelayedFetch, tried again after a flush
 

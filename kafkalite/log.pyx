@@ -203,8 +203,13 @@ cdef class Log:
             self.make_room(&h)
             self.store(p, n, &h, result)
         except DiskFull as exc:
-            logger.error("%s: %s", self.name, exc)
+            if not self.full:          # once: producers try again many times a second
+                logger.error("%s: refusing records: %s", self.name, exc)
+            self.full = True
             return KAFKA_STORAGE_ERROR
+        if self.full:
+            logger.warning("%s: there is room again", self.name)
+            self.full = False
         return OK
 
     cdef int make_room(self, const Header* h) except -1:

@@ -95,7 +95,9 @@ def announce(instance: Instance) -> None:
         with open(path + ".new", "w", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         os.replace(path + ".new", path)
-    tries = [port.command(host, ports[port.option]) for port in instance.component.ports]
+    # A port may have been declined (-1).
+    open_ports = [port for port in instance.component.ports if port.option in ports]
+    tries = [port.command(host, ports[port.option]) for port in open_ports]
     instance.log.info("ready", host=host, **ports, **{"try": tries[0]} if tries else {})
 
 

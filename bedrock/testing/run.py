@@ -95,6 +95,8 @@ class Running:
         """The variables that lead a program here: REDIS_URL, DATABASE_URL, ..."""
         found: dict[str, str] = {}
         for port in self.component.ports:
+            if port.option not in self.ports:
+                continue  # declined (-1)
             found |= port.environment(self.host, self.ports[port.option])
         return found
 

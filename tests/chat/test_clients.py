@@ -164,3 +164,10 @@ def test_the_web_client_shows_what_is_said(server, tmp_path):
     assert "seen in a browser" in page
     assert "@anna" in page
     ann.close()
+
+
+@pytest.mark.parametrize("process", [False, True])
+def test_the_websocket_port_can_be_declined(process):
+    with bedrock.run("chat", process=process, websocket_port=-1) as server:
+        assert list(server.ports) == ["port"]
+        assert list(server.env) == ["IRC_URL"]

@@ -145,7 +145,7 @@ def test_a_torn_tail_is_cut_and_the_log_says_so(spoken, capfd):
 
 def test_damage_refuses_to_start_and_names_the_place_as_check_does(spoken):
     directory, segment = spoken
-    hostile.flip(segment, 1000)
+    hostile.flip(segment, segment.read_bytes().index(b"message 20"))
     said = hostile.refuses_to_start("chat", directory)
     place = said.split("damaged data: ")[1].split(":")[0]
     assert segment.name in place
