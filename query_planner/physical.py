@@ -192,7 +192,7 @@ class HashJoin(Plan):
 
 
 class NestedLoop(Plan):
-    """For each left row run right; kinds as in HashJoin without "right", "full".
+    """For each left row run right; kinds as in HashJoin without "right", "full", "anti null".
 
     params  columns of left that right refers to; when not empty right is run anew for each left row
             (index lookup, LATERAL), otherwise its rows may be kept.

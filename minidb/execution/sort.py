@@ -58,8 +58,9 @@ def order_of(vecs: list[Vec], keys: Any, n: int) -> np.ndarray:
     """Row numbers in the order of the keys; equal rows keep theirs."""
     columns: list[np.ndarray] = []
     for vec, key in zip(vecs, keys, strict=True):
-        if len(vec.data) == 1 != n:
+        if len(vec.data) == 1 != n and (vec.nulls is None or len(vec.nulls) == 1):
             continue
+        vec = vec.full(n)  # flags may be one for all where values are not, and the other way round
         ranks = _ranks(vec, key.expr.type)
         if key.descending:
             if ranks.dtype.kind == "f":

@@ -7,7 +7,8 @@ of Python objects.
 
 Invariants:
 1. At a NULL the data array holds something of the right dtype that means nothing.
-2. The vectors of a Batch have its length or 1; a batch has at least one row.
+2. The vectors of a Batch have its length or 1; a batch has at least one row.  The same goes for
+   `data` and `nulls` of a vector each by itself: x + NULL has many values and one flag.
 """
 
 from __future__ import annotations
@@ -45,9 +46,12 @@ class Vec:
 
     def take(self, index: np.ndarray) -> Vec:
         """The values at `index`; of a constant, the constant."""
-        if len(self.data) == 1:
-            return self
-        return Vec(self.data[index], None if self.nulls is None else self.nulls[index])
+        data, nulls = self.data, self.nulls
+        if len(data) > 1:
+            data = data[index]
+        if nulls is not None and len(nulls) > 1:
+            nulls = nulls[index]
+        return Vec(data, nulls)
 
     def full(self, n: int) -> Vec:
         """The same with n values."""

@@ -1,8 +1,7 @@
 """Joins: blocks of inner joins are ordered as a whole, other joins keep their place.
 
 A block is every relation reachable through inner joins and filters.  Relations that depend on
-others
-(LATERAL) cannot be reordered freely; they are joined last, as nested loops, in their written order.
+others (LATERAL) cannot be reordered freely; they are joined last, as nested loops, in their written order.
 """
 
 from __future__ import annotations
@@ -14,8 +13,9 @@ from query_planner import physical as ph
 from query_planner.algebra import Get, Join, free_columns, output_ids
 from query_planner.choose.scans import scan
 from query_planner.estimate import Estimator, clamp
-from query_planner.expr import Call, Column, Expr, columns_of, is_volatile
+from query_planner.expr import Call, Column, Expr, IsBool, columns_of, is_volatile
 from query_planner.joins.enumerate import order
+from query_planner.types import BOOL
 
 if TYPE_CHECKING:
     from query_planner.choose.nodes import Builder
@@ -347,6 +347,9 @@ def _loop(kind: str, left: ph.Plan, right: ph.Plan, conditions: list[Expr], out:
     if needs:
         used = set(free_columns(right))
         params = tuple([c for c in left.columns if c.id in used])
+    if kind == "anti null":  # a loop can say it in the condition: what may be equal, counts as such
+        kind = "anti"
+        conditions = [IsBool(arg=c, value=False, negated=True, type=BOOL) for c in conditions]
     node = ph.NestedLoop(_columns(kind, left, right), kind, left, right, tuple(conditions), params)
     node.rows = out
     node.width = left.width + (right.width if len(node.columns) > len(left.columns) else 0)
