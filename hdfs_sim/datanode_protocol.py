@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from hdfs_sim import identity
@@ -15,10 +16,14 @@ Request = dict[str, Any]
 
 
 class DatanodeProtocol:
-    """The handlers; `caller` is the RpcSession of the DataNode."""
+    """The handlers; `caller` is the RpcSession of the DataNode.
+
+    reported: set whenever a DataNode has told all its blocks
+    """
 
     def __init__(self, namenode: NameNode):
         self.namenode = namenode
+        self.reported = asyncio.Event()
         found = namenode.identity
         self.storage_info = {
             "layoutVersion": identity.LAYOUT_VERSION,
@@ -101,6 +106,7 @@ class DatanodeProtocol:
             numbers = report["blocks"]
             self.namenode.blocks.full_report(
                 node, zip(numbers[::4], numbers[1::4], numbers[2::4], numbers[3::4], strict=True))
+        self.reported.set()
         return {}
 
     def block_received_and_deleted(self, caller: Any, request: Request) -> None:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("hdfs_sim")
 
 TICK_S = 0.25
-POLL_S = 0.001
 READY_TIMEOUT_S = 20.0
 
 
@@ -41,9 +40,10 @@ class Server:
         self.config = config
         self.namenode = NameNode(world.at("namenode"), config)
         self.client_protocol = ClientProtocol(self.namenode)
+        self.datanode_protocol = DatanodeProtocol(self.namenode)
         services = {
             CLIENT.name: Service(CLIENT, self.client_protocol),
-            DATANODE.name: Service(DATANODE, DatanodeProtocol(self.namenode)),
+            DATANODE.name: Service(DATANODE, self.datanode_protocol),
         }
         router = namenode_router(self.namenode, self.client_protocol)
         self._rpc = Listening(
@@ -74,11 +74,12 @@ class Server:
                 child = Child(self, number)
                 self.children.append(child)
                 child.start()
-        clock = self.world.clock
-        deadline = clock.now_ns() + int(READY_TIMEOUT_S * 1e9)
-        while not self.ready and clock.now_ns() < deadline:
-            await clock.sleep(POLL_S)
-        if not self.ready:
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                while not self.ready:
+                    await self.datanode_protocol.reported.wait()
+                    self.datanode_protocol.reported.clear()
+        except TimeoutError:
             log.warning("not all DataNodes have come; safe mode: %s",
                         self.namenode.blocks.safe_mode)
 

@@ -20,6 +20,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -200,6 +201,7 @@ class Router:
         return Response(f"{error}\n".encode(), error.status, headers=error.headers)
 
 
+@cache
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """A route's pattern as a regular expression."""
     parts = re.split(r"\{(\w+)(:path)?\}", pattern)

@@ -14,6 +14,7 @@ The codec (bedrock.codec.protobuf) does not know "required"; `missing` finds wha
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 from bedrock.codec.protobuf import Field, Message, field
@@ -66,6 +67,11 @@ def missing(name: str, value: dict[str, Any]) -> str | None:
     return None
 
 
+@cache
+def _snake(name: str) -> str:
+    return "".join("_" + c.lower() if c.isupper() else c for c in name)
+
+
 class Method(NamedTuple):
     """One remote method: its name and the tables of its request and its response."""
 
@@ -76,7 +82,7 @@ class Method(NamedTuple):
     @property
     def handler(self) -> str:
         """The name of the method that serves it: getFileInfo -> get_file_info."""
-        return "".join("_" + c.lower() if c.isupper() else c for c in self.name)
+        return _snake(self.name)
 
 
 class Protocol(NamedTuple):
