@@ -1,7 +1,7 @@
 """DataNodes as processes of their own, kept running by the NameNode's server.
 
     before the loop   begin(): fork `datanodes` processes that have everything imported and wait
-    ready             Child writes each one its command line: a line of JSON on standard input
+    listening         Child writes each one its options: a line of JSON on standard input
     it died           Child starts `python -m hdfs_sim datanode` anew, after a pause that doubles
     server gone       standard input ends, so a DataNode never outlives us, even when we are killed
 
@@ -22,9 +22,11 @@ import os
 import signal
 import sys
 from subprocess import PIPE, Popen
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hdfs_sim.config import DATANODE, HdfsConfig
+from bedrock.app.flags import as_flags
+from bedrock.app.serve import serve
+from hdfs_sim.config import DATANODE, DatanodeConfig, HdfsConfig
 
 if TYPE_CHECKING:
     from hdfs_sim.server import Server
@@ -62,9 +64,7 @@ def begin(config: HdfsConfig) -> None:
 
 
 def _wait_and_serve() -> int:
-    """In a forked process: read the command line, then be that DataNode."""
-    from bedrock.app.main import main
-
+    """In a forked process: read the options, then be that DataNode."""
     _waiting.clear()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # until the loop handles it: the server tells us
     line = b""
@@ -74,7 +74,7 @@ def _wait_and_serve() -> int:
             return 0
         line += more
     os.environ["BEDROCK_SUPERVISED"] = "1"
-    return main(DATANODE, json.loads(line))
+    return serve(DATANODE, DatanodeConfig(**json.loads(line)))
 
 
 class Child:
@@ -113,27 +113,26 @@ class Child:
         """Send one that waits on its way, or start a new interpreter."""
         if _waiting:
             self.pid, self._stdin = _waiting.pop()
-            os.write(self._stdin, json.dumps(self._argv()).encode() + b"\n")
+            os.write(self._stdin, json.dumps(self._options()).encode() + b"\n")
             return
         process = Popen(  # noqa: S603 - ourselves, with options of our own
-            [sys.executable, "-m", "hdfs_sim", "datanode", *self._argv()[1:]],
+            [sys.executable, "-m", "hdfs_sim", "datanode", *as_flags(self._options())],
             stdin=PIPE, env={**os.environ, "BEDROCK_SUPERVISED": "1"})
         assert process.stdin is not None
         self.pid, self._stdin = process.pid, os.dup(process.stdin.fileno())
         process.stdin.close()
         process.returncode = 0  # `ended` is the one who waits for it
 
-    def _argv(self) -> list[str]:
+    def _options(self) -> dict[str, Any]:
         server = self.server
         config = server.config
         options = {
-            "host": config.host, "port": 0, "http-port": 0, "ipc-port": 0,
+            "host": config.host, "port": 0, "http_port": 0, "ipc_port": 0,
             "namenode": f"{config.host}:{server.ports['port']}",
-            "data-dir": server.world.disk.path(f"datanode{self.number}"),
-            "heartbeat-s": config.heartbeat_s,
-            "log-level": config.log_level, "log-format": config.log_format,
+            "data_dir": server.world.disk.path(f"datanode{self.number}"),
+            "heartbeat_s": config.heartbeat_s, "log_level": config.log_level,
         }  # fmt: skip
-        return ["serve", *(f"--{name}={value}" for name, value in options.items() if value != "")]
+        return options | ({"log_format": config.log_format} if config.log_format else {})
 
     def _forget(self) -> None:
         os.close(self._stdin)

@@ -5,6 +5,7 @@ Nothing heavy is imported before it is known to be needed: a server is ready wit
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any
 
@@ -34,6 +35,7 @@ def main(component: Component, argv: list[str] | None = None) -> int:
     except ConfigError as exc:
         print(f"{component.name}: {exc}", file=sys.stderr)
         return 2
+    gc.disable()  # until ready: there is nothing to collect in what a start loads and builds
     from bedrock.app.serve import serve
 
     return serve(component, config)

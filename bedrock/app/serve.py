@@ -72,9 +72,9 @@ async def _serve(component: Component, config: Any) -> None:
     if os.environ.get("BEDROCK_SUPERVISED"):
         loop.add_reader(0, _supervisor_gone, told)
     announce(instance)
-    # What lives now lives until the end: the collector need not look at it again.  It is not run
-    # before, for the first client would wait for it.
+    # What lives now lives until the end: the collector need not look at it again.
     gc.freeze()
+    gc.enable()
     await told.wait()
     instance.log.info("draining", grace_s=DRAIN_S)
     await instance.stop(DRAIN_S)
