@@ -1,7 +1,8 @@
 """Joins: blocks of inner joins are ordered as a whole, other joins keep their place.
 
 A block is every relation reachable through inner joins and filters.  Relations that depend on
-others (LATERAL) cannot be reordered freely; they are joined last, as nested loops, in their written order.
+others (LATERAL) cannot be reordered freely; they are joined last, as nested loops, in their
+written order.
 """
 
 from __future__ import annotations

@@ -89,8 +89,9 @@ class Writer:
                 table = self.rand.choice(list(TABLES))
                 inner = self.alias()
                 own = [(inner, c) for c in TABLES[table]]
-                body = (f"SELECT {inner}.{TABLES[table][0]} AS p, count(*) AS q FROM {table} {inner}"
-                        f" WHERE {self.test(own, 1)} GROUP BY {inner}.{TABLES[table][0]}")
+                key = f"{inner}.{TABLES[table][0]}"
+                body = (f"SELECT {key} AS p, count(*) AS q FROM {table} {inner}"
+                        f" WHERE {self.test(own, 1)} GROUP BY {key}")
                 item, new = f"({body}) {name}", [(name, "p"), (name, "q")]
             else:
                 table = self.rand.choice(list(TABLES))
