@@ -42,7 +42,7 @@ from kvstore.engine cimport IN_MULTI, Client, Store
 from kvstore.manifest import Manifest
 from kvstore.resp cimport Args, Bounds, parse
 from kvstore.resp import ReplyError
-from kvstore.rewrite import write_database
+from kvstore.rewrite import write_database, write_libraries
 
 log = logger("kvstore")
 
@@ -234,6 +234,7 @@ cdef class Aof(Journal):
                 file.append(bytes(out))
                 out.clear()
 
+            write_libraries(self.store.scripts, out)
             for db in self.store.keyspace.databases:
                 write_database(db, out, spill)
             spill()
