@@ -325,6 +325,7 @@ cdef class Database:
         self.keyspace.dirty += self.keys.used
         self.keys.clear()
         self.expires.clear()
+        self.keyspace.ready.extend([(self, key) for key in self.blocked])
         return 0
 
     def exchange(self, Database other not None) -> None:

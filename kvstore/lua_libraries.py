@@ -13,7 +13,8 @@ from typing import Any
 
 import msgpack
 
-DEPTH = 1000
+JSON_DEPTH = 100
+MSGPACK_DEPTH = 16  # below it everything is nil, as in the library of this name
 
 
 class Null:
@@ -34,28 +35,35 @@ class Libraries:
         self.is_table = is_table
         self.tables: dict[str, dict[str, Callable]] = {
             "cjson": {"encode": self.json_encode, "decode": self.json_decode},
-            "cmsgpack": {"pack": self.pack, "unpack": self.unpack},
+            "cmsgpack": {
+                "pack": self.pack, "unpack": self.unpack, "unpack_one": self.unpack_one,
+                "unpack_limit": self.unpack_limit,
+            },
             "struct": {"pack": struct_pack, "unpack": struct_unpack, "size": struct_size},
             "bit": BIT,
         }
 
-    def from_lua(self, value: Any, text: Callable[[bytes], Any], depth: int = 0) -> Any:
-        """A value of a script as Python has it; strings through `text`."""
-        if depth > DEPTH:
-            raise ValueError("Cannot serialise, excessive depth")
+    def from_lua(
+        self, value: Any, text: Callable[[bytes], Any], left: int, too_deep: Callable[[], Any]
+    ) -> Any:
+        """A value of a script as Python has it; strings through `text`, `left` levels of tables."""
         if isinstance(value, bytes):
             return text(value)
         if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
             return int(value)
         if not self.is_table(value):
             return value
+        if left == 0:
+            return too_deep()
         items = dict(value.items())
-        if items and all(isinstance(key, int) for key in items) and len(items) == max(items) \
-                and min(items) == 1:  # fmt: skip
-            return [self.from_lua(items[i], text, depth + 1) for i in range(1, len(items) + 1)]
+        whole = items and all(isinstance(key, int) for key in items)
+        if whole and min(items) == 1 and max(items) == len(items):
+            return [
+                self.from_lua(items[i], text, left - 1, too_deep) for i in range(1, len(items) + 1)
+            ]
         return {
             text(key if isinstance(key, bytes) else b"%d" % int(key)): self.from_lua(
-                each, text, depth + 1
+                each, text, left - 1, too_deep
             )
             for key, each in items.items()
         }
@@ -76,7 +84,9 @@ class Libraries:
 
     def json_encode(self, value: Any) -> bytes:
         """cjson.encode: numbers with 14 digits, as there."""
-        made = self.from_lua(value, lambda raw: raw.decode("utf-8", "surrogateescape"))
+        made = self.from_lua(
+            value, lambda raw: raw.decode("utf-8", "surrogateescape"), JSON_DEPTH, _refuse_depth
+        )
         return dumps(made).encode("utf-8", "surrogateescape")
 
     def json_decode(self, text: bytes) -> Any:
@@ -86,14 +96,35 @@ class Libraries:
     def pack(self, *values: Any) -> bytes:
         """cmsgpack.pack: the arguments one after the other."""
         return b"".join(
-            msgpack.packb(self.from_lua(value, bytes), use_single_float=False) for value in values
+            msgpack.packb(self.from_lua(value, bytes, MSGPACK_DEPTH, lambda: None))
+            for value in values
         )
 
     def unpack(self, data: bytes) -> tuple:
         """cmsgpack.unpack: all values there are."""
-        unpacker = msgpack.Unpacker(raw=True, strict_map_key=False, max_buffer_size=len(data) or 1)
-        unpacker.feed(data)
-        return tuple(None if each is None else self.to_lua(each) for each in unpacker)
+        return self.unpack_limit(data, len(data), 0)[1:]
+
+    def unpack_one(self, data: bytes, start: Any = 0) -> tuple:
+        """cmsgpack.unpack_one: where to go on, -1 at the end, and one value."""
+        return self.unpack_limit(data, 1, start)
+
+    def unpack_limit(self, data: bytes, most: Any, start: Any = 0) -> tuple:
+        """cmsgpack.unpack_limit: where to go on, -1 at the end, and so many values at most."""
+        if not 0 <= int(start) <= len(data):
+            raise ValueError("Start offset greater than input length.")
+        rest = data[int(start) :]
+        unpacker = msgpack.Unpacker(raw=True, strict_map_key=False, max_buffer_size=len(rest) or 1)
+        unpacker.feed(rest)
+        found: list[Any] = []
+        while len(found) < int(most) and unpacker.tell() < len(rest):
+            each = unpacker.unpack()
+            found.append(None if each is None else self.to_lua(each))
+        at = int(start) + unpacker.tell()
+        return (-1 if at == len(data) else at, *found)
+
+
+def _refuse_depth() -> None:
+    raise ValueError(f"Cannot serialise, excessive depth ({JSON_DEPTH + 1})")
 
 
 def dumps(value: Any) -> str:

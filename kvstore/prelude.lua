@@ -1,12 +1,13 @@
 -- What a script finds: the table `redis`, the libraries, and no way out.
 --
 -- Called once with the functions that Python lends; they stay in closures, so that a script never
--- holds a Python object.  Returns what Python calls: compile, run, collect.
+-- holds a Python object.  Returns what Python calls.
 
 local lend = ...
 
 local concat, format, type, error = table.concat, string.format, type, error
-local rawget, rawset, select, setmetatable = rawget, rawset, select, setmetatable
+local getmetatable, setmetatable = getmetatable, setmetatable
+local rawget, rawset, select = rawget, rawset, select
 local loadstring, setfenv = loadstring, setfenv
 
 local redis = {
@@ -56,7 +57,11 @@ function redis.status_reply(text)
   return {ok = text}
 end
 
-function redis.sha1hex(text) return lend.sha1hex(text) end
+function redis.sha1hex(...)
+  local text = ...
+  if select('#', ...) ~= 1 then error({err = 'ERR wrong number of arguments'}, 0) end
+  return lend.sha1hex(tostring(text))
+end
 function redis.setresp(version)
   if version ~= 2 and version ~= 3 then error({err = 'ERR RESP version must be 2 or 3.'}, 0) end
   lend.setresp(version)
@@ -101,44 +106,76 @@ function redis.register_function(name, callback)
   registered[row.name] = row
 end
 
--- The globals of all scripts; the state's own stay out of their reach.
-local env = {
-  redis = redis, os = {clock = os.clock},
-  _VERSION = _VERSION, assert = assert, error = error, getmetatable = getmetatable,
-  ipairs = ipairs, next = next, pairs = pairs, pcall = pcall, rawequal = rawequal,
-  rawget = rawget, rawset = rawset, select = select, setmetatable = setmetatable,
-  tonumber = tonumber, tostring = tostring, type = type, unpack = unpack, xpcall = xpcall,
+-- The globals of all scripts.  What they see are empty tables that lead here and refuse to be
+-- changed, by whatever way; the state's own globals stay out of their reach.
+local globals = {
+  os = {clock = os.clock},
+  _VERSION = _VERSION, assert = assert, error = error, ipairs = ipairs, next = next, pairs = pairs,
+  pcall = pcall, rawequal = rawequal, rawget = rawget, select = select, tonumber = tonumber,
+  tostring = tostring, type = type, unpack = unpack, xpcall = xpcall,
 }
-for _, name in ipairs({'coroutine', 'math', 'string', 'table'}) do
-  env[name] = {}
-  for key, value in pairs(_G[name]) do env[name][key] = value end
+local frozen = {}
+
+local function refuse()
+  error('Attempt to modify a readonly table', 2)
 end
-env._G = env
-function env.loadstring(code, name)
-  local made, why = loadstring(code, name)
-  return made and setfenv(made, env), why
+
+local function freeze(real, index)
+  local shown = setmetatable({}, {__index = index or real, __newindex = refuse})
+  frozen[shown] = true
+  return shown
+end
+
+function globals.setmetatable(of, meta)
+  if frozen[of] then refuse() end
+  return setmetatable(of, meta)
+end
+
+function globals.getmetatable(of)
+  local meta = getmetatable(of)
+  return meta and (frozen[of] or type(of) == 'string') and freeze(meta) or meta
+end
+
+function globals.rawset(of, key, value)
+  if frozen[of] then refuse() end
+  return rawset(of, key, value)
 end
 
 for _, library in ipairs({'cjson', 'cmsgpack', 'struct', 'bit'}) do
-  env[library] = {}
+  local functions = {}
   for name, lent in pairs(lend.libraries[library]) do
-    env[library][name] = function(...)
+    functions[name] = function(...)
       local ok, values = lend.guarded(lent, select('#', ...), {...})
       if not ok then error({err = 'ERR ' .. values}, 0) end
       return unpack(values, 1, values.n)
     end
   end
+  globals[library] = functions
 end
-env.cjson.null = lend.null
+globals.cjson.null = lend.null
 
-setmetatable(env, {
-  __index = function(_, name)
+for _, name in ipairs({'cjson', 'cmsgpack', 'struct', 'bit', 'os'}) do
+  globals[name] = freeze(globals[name])
+end
+for _, name in ipairs({'coroutine', 'math', 'string', 'table'}) do
+  globals[name] = freeze(_G[name])
+end
+globals.redis = freeze(redis)
+
+local env = freeze(globals, function(_, name)
+  local value = globals[name]
+  if value == nil then
     error('Script attempted to access nonexistent global variable \'' .. tostring(name) .. '\'', 2)
-  end,
-  __newindex = function(_, name)
-    error('Script attempted to create global variable \'' .. tostring(name) .. '\'', 2)
-  end,
-})
+  end
+  return value
+end)
+globals._G = env
+
+function globals.loadstring(code, name)
+  if type(code) == 'string' and code:byte() == 27 then return nil, 'binary code is refused' end
+  local made, why = loadstring(code, name)
+  return made and setfenv(made, env), why
+end
 
 -- An error is a table with `err`, or a text with its place in front.
 local function guard(run, ...)
@@ -148,12 +185,11 @@ local function guard(run, ...)
 end
 
 local function compile(code, name)
-  return env.loadstring(code, name)
+  return globals.loadstring(code, name)
 end
 
 local function run(code, keys, argv)
-  rawset(env, 'KEYS', keys)
-  rawset(env, 'ARGV', argv)
+  globals.KEYS, globals.ARGV = keys, argv
   return guard(code)
 end
 
@@ -170,4 +206,4 @@ local function collect(code)
   return ok, ok and found or why
 end
 
-return compile, run, invoke, collect
+return compile, run, invoke, collect, rawget

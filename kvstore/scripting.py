@@ -70,7 +70,9 @@ class Scripts:
                 for name, table in libraries.tables.items()}),
         }  # fmt: skip
         prelude = self.lua.compile(files("kvstore").joinpath("prelude.lua").read_bytes())
-        self._compile, self._run, self._invoke, self._collect = prelude(self.lua.table_from(lent))
+        (
+            self._compile, self._run, self._invoke, self._collect, self._rawget,
+        ) = prelude(self.lua.table_from(lent))  # fmt: skip
 
     # ------------------------------------------------------------------ into the engine
 
@@ -111,19 +113,20 @@ class Scripts:
             return value if isinstance(value, bytes) else None
         if depth > 256:
             return ReplyError("ERR reached lua stack limit")
-        if (why := value[b"err"]) is not None:
+        get = self._rawget  # a metatable could run code, and raise
+        if (why := get(value, b"err")) is not None:
             return ReplyError(_text(why))
-        if (status := value[b"ok"]) is not None:
+        if (status := get(value, b"ok")) is not None:
             return Simple(_text(status).replace("\r", " ").replace("\n", " "))
-        if (number := value[b"double"]) is not None:
+        if isinstance(number := get(value, b"double"), (int, float)):
             return float(number)
-        if (pairs := value[b"map"]) is not None and self.is_table(pairs):
+        if (pairs := get(value, b"map")) is not None and self.is_table(pairs):
             return {
                 self.from_lua(key, depth + 1): self.from_lua(each, depth + 1)
                 for key, each in pairs.items()
             }
         items, i = [], 1
-        while (each := value[i]) is not None:
+        while (each := get(value, i)) is not None:
             items.append(self.from_lua(each, depth + 1))
             i += 1
         return items
@@ -225,7 +228,7 @@ class Scripts:
         flags = {_text(flag) for flag in row[b"flags"].values()}
         if read_only and "no-writes" not in flags:
             raise ReplyError("ERR Can not execute a script with write flag using *_ro command.")
-        keys, argv = split_keys(words[2:])
+        keys, argv = split_keys(words[2:], "Bad number of keys provided")
         where = f" script: {_text(words[1])}, on @user_function:1."
         return self._within(client, read_only or "no-writes" in flags, where, self._invoke,
                             row[b"callback"], keys, argv)
@@ -255,12 +258,14 @@ def sha1hex(text: bytes) -> bytes:
     return hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
 
 
-def split_keys(words: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+def split_keys(
+    words: list[bytes], bad: str = "value is not an integer or out of range"
+) -> tuple[list[bytes], list[bytes]]:
     """Keys and other arguments of `numkeys key ... arg ...`."""
     try:
         n = int(words[0])
     except ValueError:
-        raise ReplyError("ERR value is not an integer or out of range") from None
+        raise ReplyError(f"ERR {bad}") from None
     if n < 0:
         raise ReplyError("ERR Number of keys can't be negative")
     if n > len(words) - 1:
@@ -389,7 +394,7 @@ def script_debug(client, words):
 
 
 def _when(words: list[bytes], refusal: str) -> None:
-    if len(words) > 3 or len(words) == 3 and words[2].lower() not in (b"sync", b"async"):
+    if len(words) > 3 or (len(words) == 3 and words[2].lower() not in (b"sync", b"async")):
         raise ReplyError(f"ERR {refusal}")
 
 

@@ -49,7 +49,13 @@ def test_values_cross_the_border(kv, code, reply):
 @pytest.mark.parametrize(
     ("code", "why"),
     [
-        ("x = 1", "attempted to create global variable 'x'"),
+        ("x = 1", "Attempt to modify a readonly table"),
+        ("redis = nil", "Attempt to modify a readonly table"),
+        ("redis.call = nil", "Attempt to modify a readonly table"),
+        ("setmetatable(_G, {})", "Attempt to modify a readonly table"),
+        ("getmetatable(_G).__index = nil", "Attempt to modify a readonly table"),
+        ("rawset(string, 'rep', nil)", "Attempt to modify a readonly table"),
+        ("return loadstring(string.dump(function() end))()", "attempt to call a nil value"),
         ("return y", "nonexistent global variable 'y'"),
         ("return getfenv", "nonexistent global variable 'getfenv'"),
         ("return io.open('/etc/passwd')", "nonexistent global variable 'io'"),
