@@ -248,7 +248,8 @@ def struct_pack(layout: bytes, *values: Any) -> bytes:
 
 def struct_unpack(layout: bytes, data: bytes, start: Any = 1) -> tuple:
     """struct.unpack: the values, and where the next byte is."""
-    at, found = int(start) - 1, []
+    at = int(start) - 1
+    found: list[Any] = []
     if at < 0:
         raise ValueError("offset must be 1 or greater")
     for order, letter, size in struct_items(layout):
