@@ -83,7 +83,7 @@ cdef class Waiter:
                 return False
         except ReplyError as error:
             out.clear()
-            put_object(out, error, self.client.resp)
+            self.client.store.put_failure(out, error)
         self.finish(bytes(out))
         return True
 

@@ -56,10 +56,10 @@ def parse_events(text: str) -> int:
 
 def show_events(bits: int) -> str:
     """The letters of the bits, all of `A` as A."""
-    letters = "".join(c for i, c in enumerate(EVENT_LETTERS) if bits >> i & 1)
-    if all(c in letters for c in EVENTS_OF_A):
-        letters = "A" + "".join(c for c in letters if c not in EVENTS_OF_A)
-    return letters
+    letters = [c for i, c in enumerate(EVENT_LETTERS) if bits >> i & 1]
+    classes = "".join(c for c in letters if c in EVENTS_OF_A)
+    others = "".join(c for c in letters if c not in EVENTS_OF_A)
+    return ("A" if classes == EVENTS_OF_A else classes) + others
 
 
 def parse_save(text: str) -> str:

@@ -61,7 +61,7 @@ def look_up(client: Any, pattern: bytes, element: bytes) -> bytes | None:
     if b"*" not in pattern:
         return None
     key, arrow, field = pattern.partition(b"->")
-    if b"*" not in key:
+    if b"*" not in key or not field:
         key, arrow, field = pattern, b"", b""
     key = key.replace(b"*", element, 1)
     value = client.db.get(key)

@@ -17,7 +17,8 @@ from kvstore.stream cimport (
     EVERYTHING, NOTHING, Chunk, Id, Stream, compare, find_stream, id_of, id_text, next_id, put_id,
 )
 from kvstore.stream_groups cimport (
-    Consumer, Group, Pending, deliver, group_of, high_end, id_from, lag, low_end, put_history,
+    Consumer, Group, Pending, consumer_for, deliver, group_of, high_end, id_from, lag, low_end,
+    put_history,
 )
 from kvstore.resp import ReplyError
 
@@ -340,10 +341,7 @@ cdef class Reader(Waiter):
             raise ReplyError(
                 f"NOGROUP No such key '{name.decode('latin-1')}' or consumer group "
                 f"'{self.group.decode('latin-1')}' in XREADGROUP with GROUP option")
-        if self.consumer not in group.consumers:
-            c.store.keyspace.notify(EVENT_STREAM, "xgroup-createconsumer", name, c.db)
-            c.store.keyspace.dirty += 1
-        consumer = group.consumer(self.consumer, c.store.keyspace.now_ms)
+        consumer = consumer_for(c, name, group, self.consumer)
         if after is not None:
             # What is pending is told even if it is nothing.
             return put_history(c, stream, consumer, id_from(after), self.count, out)
@@ -551,7 +549,7 @@ cdef int put_full(Client c, Stream stream, int64_t count, Buf out) except -1:
         put_field(out, b"name", name, resp)
         put_progress(out, stream, group, resp)
         put_field(out, b"pel-count", len(group.pending), resp)
-        put_bytes(out, b"pel")
+        put_bytes(out, b"pending")
         put_object(out, [
             [b"%d-%d" % id, one.consumer.name, one.delivered_ms, one.deliveries]
             for id, one in first_of(group.pending, count)], resp)

@@ -29,6 +29,7 @@ cdef class Group:
     cdef bint acknowledge(self, tuple id) except -1
 
 
+cdef Consumer consumer_for(Client c, bytes key, Group group, bytes name)
 cdef Group group_of(Stream stream, bytes name)
 cdef Id id_from(tuple key) noexcept
 cdef Id low_end(const Arg* arg) except *

@@ -490,7 +490,7 @@ cdef Claim claim_options(Client c, Args a, Py_ssize_t i):
 cdef int take_over(Client c, Args a, Group group, tuple key, Claim claim, Stream stream,
                    bytes body, Buf out) except -1:
     """Give an entry to the consumer a.v[3] and append it to the answer."""
-    cdef Consumer consumer = group.consumer(a.text(3), c.store.keyspace.now_ms)
+    cdef Consumer consumer = consumer_for(c, a.text(1), group, a.text(3))
     cdef Pending one = group.assign(key, consumer, claim.at_ms)
     cdef Id id = id_from(key)
     if claim.retries >= 0:
@@ -503,6 +503,14 @@ cdef int take_over(Client c, Args a, Group group, tuple key, Claim claim, Stream
         put_entry(out, id, body)
     c.store.keyspace.dirty += 1
     return record_claim(c, a, key, one, group.last)
+
+
+cdef Consumer consumer_for(Client c, bytes key, Group group, bytes name):
+    """The consumer of a name; that a new one came is told."""
+    if name not in group.consumers:
+        c.store.keyspace.notify(EVENT_STREAM, "xgroup-createconsumer", key, c.db)
+        c.store.keyspace.dirty += 1
+    return group.consumer(name, c.store.keyspace.now_ms)
 
 
 cdef int64_t min_idle(Args a, str name) except -1:

@@ -73,7 +73,7 @@ def state(kv):
     for group in full[b"groups"]:
         for consumer in group[b"consumers"]:
             del consumer[b"seen-time"]
-        for pending in (group[b"pel"], *(c[b"pending"] for c in group[b"consumers"])):
+        for pending in (group[b"pending"], *(c[b"pending"] for c in group[b"consumers"])):
             for entry in pending:
                 entry[-2] = "when"
     return full
