@@ -12,8 +12,7 @@ Invariant: an id is pending in the group iff it is pending in exactly one of its
 refer to the same Pending.
 """
 
-from sortedcontainers import SortedDict
-
+from bedrock.lazy import lazy
 from kvstore.engine cimport define
 from kvstore.keyspace cimport EVENT_STREAM
 from kvstore.resp cimport (
@@ -26,6 +25,8 @@ from kvstore.stream cimport (
 )
 from kvstore.resp import ReplyError
 
+sortedcontainers = lazy("sortedcontainers")
+
 NEEDS_KEY = (
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use "
     "the MKSTREAM option to create an empty stream automatically.")
@@ -36,7 +37,7 @@ cdef class Consumer:
 
     def __cinit__(self, bytes name not None):
         self.name = name
-        self.pending = SortedDict()
+        self.pending = sortedcontainers.SortedDict()
 
 
 cdef class Pending:
@@ -48,7 +49,7 @@ cdef class Group:
 
     def __cinit__(self):
         self.consumers = {}
-        self.pending = SortedDict()
+        self.pending = sortedcontainers.SortedDict()
 
     cdef Consumer consumer(self, bytes name, int64_t now_ms):
         """The consumer of a name, made if need be."""
