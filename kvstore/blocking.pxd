@@ -19,6 +19,7 @@ cdef class Waiter:
     # Try the keys from first to last, in order; block the client when none has anything.
     cdef int run(self, Args a, Py_ssize_t first, Py_ssize_t last, int64_t timeout_ms,
                  Buf out) except -1
+    cdef int wait(self, list keys, int64_t timeout_ms, Buf out) except -1
     cdef bint answer(self, bytes key) except -1
     cdef int put_nothing(self, Buf out) except -1
 

@@ -41,15 +41,20 @@ cdef class Waiter:
 
     cdef int run(self, Args a, Py_ssize_t first, Py_ssize_t last, int64_t timeout_ms,
                  Buf out) except -1:
-        cdef Client c = self.client
         cdef Py_ssize_t i
-        self.db = c.db
+        self.db = self.client.db
         for i in range(first, last + 1):
             if self.take(&a.v[i], out):
                 return 0
+        return self.wait([a.text(i) for i in range(first, last + 1)], timeout_ms, out)
+
+    cdef int wait(self, list keys, int64_t timeout_ms, Buf out) except -1:
+        """Block the client until one of the keys has something; where nothing may wait, nil."""
+        cdef Client c = self.client
+        self.db = c.db
         if c.executing or c.replaying or c.link is None:
             return self.put_nothing(out)
-        self.keys = [a.text(i) for i in range(first, last + 1)]
+        self.keys = keys
         for key in self.keys:
             self.db.blocked.setdefault(key, {})[self] = None
         c.waiter = self
@@ -70,6 +75,7 @@ cdef class Waiter:
         cdef Arg arg = as_arg(key)
         value = self.db.find(&arg)
         if value is None or kind_of(value) != self.kind:
+            self.lost()
             return False
         out = Buf()
         try:
@@ -80,6 +86,9 @@ cdef class Waiter:
             put_object(out, error, self.client.resp)
         self.finish(bytes(out))
         return True
+
+    def lost(self) -> None:
+        """A key went, or holds something else now: most wait on."""
 
     def cancel(self) -> None:
         """Wait no more, without an answer."""
@@ -123,6 +132,4 @@ def serve(Store store not None) -> None:
         keyspace.ready.clear()
         for db, key in dict.fromkeys(ready):
             for waiter in list(db.blocked.get(key, ())):
-                if db.find_bytes(key) is None:
-                    break
                 waiter.answer(key)

@@ -96,6 +96,7 @@ cdef class Store:
 
     cdef int execute(self, Client c, Args a, Buf out) except -1
     cdef int reserve(self, list queue) except -1
+    cdef int reserve_for(self, Client c, Command command, Args a) except -1
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1
     cdef int admit(self, Client c, Command command, Args a, Buf out) except -1
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1

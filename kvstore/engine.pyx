@@ -87,6 +87,7 @@ cdef int run_container(Client c, Args a, Buf out) except -1:
     check_arity(command, a)
     c.command = command
     command.calls += 1
+    c.store.reserve_for(c, command, a)
     return command.run(c, a, out)
 
 
@@ -400,6 +401,12 @@ cdef class Store:
                 raise ReplyError(f"EXECABORT Transaction discarded because of: {error}") from None
         return 0
 
+    cdef int reserve_for(self, Client c, Command command, Args a) except -1:
+        """Make sure of room for a command's record, or refuse it."""
+        if command.flags & WRITE and self.journal is not None and not c.replaying:
+            self.journal.reserve(a.raw_n if a.raw is not NULL else size_of(a))
+        return 0
+
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1:
         """Run a command and record what it changed."""
         cdef size_t mark = out.n
@@ -414,13 +421,14 @@ cdef class Store:
         if self.monitors and not command.flags & SKIP_MONITOR:
             self.show_monitors(c, a)
         try:
-            if command.flags & WRITE and self.journal is not None and not c.replaying:
-                self.journal.reserve(a.raw_n if a.raw is not NULL else size_of(a))
+            self.reserve_for(c, command, a)
             command.run(c, a, out)
         except ReplyError as error:
             out.n = mark
             command.failed += 1
             self.put_failure(out, error)
+        if command.subcommands is not None:
+            command = c.command            # the subcommand that was run
         if keyspace.dirty != dirty and self.journal is not None and not self.recorded \
                 and command.flags & WRITE and not c.replaying:
             record = self.journal.begin(c.db.index)

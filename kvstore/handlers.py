@@ -6,7 +6,8 @@ Importing a module binds its handlers to their rows; the engine does so when a s
 from importlib import import_module
 
 MODULES = (
-    "strings", "bits", "lcs", "lists", "hashes", "sets", "zsets", "zset_ranges", "zset_algebra",
+    "strings", "bits", "bitfield", "hyperloglog", "lcs", "lists", "hashes", "sets",
+    "zsets", "zset_ranges", "zset_algebra", "geo", "stream_commands", "stream_groups",
     "keys", "sorting", "multi", "connection", "pubsub", "info", "introspection", "admin",
 )
 

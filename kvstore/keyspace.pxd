@@ -6,7 +6,7 @@ from kvstore.resp cimport Arg
 
 
 cdef enum Kind:
-    STRING, LIST, SET, ZSET, HASH
+    STRING, LIST, SET, ZSET, HASH, STREAM
 
 
 # Classes of keyspace notifications, as `notify-keyspace-events` names them.

@@ -24,7 +24,7 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from kvstore.hashtable cimport hash_of
 from kvstore.resp import ReplyError
 
-KIND_NAMES = ("string", "list", "set", "zset", "hash")
+KIND_NAMES = ("string", "list", "set", "zset", "hash", "stream")
 
 cdef enum:
     SAMPLE = 20                    # keys looked at in one round of active expiry

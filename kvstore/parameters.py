@@ -119,6 +119,7 @@ TABLE = [
         "hash-max-listpack-entries", INTEGER, 512, alias="hash-max-ziplist-entries"
     ),
     Parameter("hash-max-listpack-value", INTEGER, 64, alias="hash-max-ziplist-value"),
+    Parameter("hll-sparse-max-bytes", MEMORY, 3000),
     Parameter("hz", INTEGER, 10, low=1, high=500),
     Parameter("list-compress-depth", INTEGER, 0),
     Parameter("list-max-listpack-size", INTEGER, -2, low=-5, alias="list-max-ziplist-size"),
@@ -132,6 +133,7 @@ TABLE = [
     Parameter("set-max-intset-entries", INTEGER, 512),
     Parameter("slowlog-log-slower-than", INTEGER, 10_000, low=-1),
     Parameter("slowlog-max-len", INTEGER, 128),
+    Parameter("stream-node-max-entries", INTEGER, 100),
     Parameter("timeout", INTEGER, 0, fixed=True),
     Parameter(
         "zset-max-listpack-entries", INTEGER, 128, alias="zset-max-ziplist-entries"

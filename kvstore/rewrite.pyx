@@ -8,11 +8,13 @@ from cpython.object cimport PyObject
 from bedrock.net.buf cimport Buf
 from kvstore.hashes cimport Hash
 from kvstore.hashtable cimport Slot
-from kvstore.keyspace cimport HASH, LIST, SET, Database, Value, as_arg
+from kvstore.keyspace cimport HASH, LIST, SET, STREAM, Database, Value, as_arg
 from kvstore.lists cimport List
-from kvstore.resp cimport Arg, format_double, put_array, put_bulk, put_bytes
+from kvstore.resp cimport Arg, format_double, put_array, put_bulk, put_bytes, put_object
 from kvstore.sets cimport Set
 from kvstore.skiplist cimport Node
+from kvstore.stream cimport NOTHING, Chunk, Stream, compare, id_text, put_id
+from kvstore.stream_groups cimport Consumer, Group, Pending
 from kvstore.strings cimport text_of
 from kvstore.zsets cimport ZSet
 
@@ -78,6 +80,48 @@ cdef int put_zset(Buf out, bytes key, ZSet value) except -1:
     return 0
 
 
+cdef int put_entries(Buf out, bytes key, Stream value) except -1:
+    """XADD for each entry; its body is a RESP array, whose words follow the id."""
+    cdef Chunk chunk
+    cdef Py_ssize_t i, head
+    cdef bytes body
+    for chunk in value.chunks:
+        for i in range(chunk.n):
+            body = <bytes>chunk.bodies[i]
+            head = body.index(b"\r\n")
+            put_head(out, b"XADD", key, 1 + int(body[1:head]))
+            put_id(out, chunk.ids[i])
+            out.write(body[head + 2:])
+    return 0
+
+
+cdef int put_stream(Buf out, bytes key, Stream value) except -1:
+    """The entries, how far its ids have come, its groups, their consumers, what is pending."""
+    cdef Group group
+    cdef Consumer consumer
+    cdef Pending one
+    cdef list requests = []
+    put_entries(out, key, value)
+    if not value.n:
+        # A stream begins with an entry; MAXLEN 0 takes it away again.
+        first = id_text(value.last) if compare(value.last, NOTHING) else b"0-1"
+        requests.append([b"XADD", key, b"MAXLEN", b"0", first, b"x", b"y"])
+    requests.append([b"XSETID", key, id_text(value.last), b"ENTRIESADDED", b"%d" % value.added,
+                     b"MAXDELETEDID", id_text(value.deleted)])
+    for name, group in (value.groups or {}).items():
+        requests.append([b"XGROUP", b"CREATE", key, name, id_text(group.last), b"ENTRIESREAD",
+                         b"%d" % group.read])
+        for consumer in group.consumers.values():
+            requests.append([b"XGROUP", b"CREATECONSUMER", key, name, consumer.name])
+        for id, one in group.pending.items():
+            requests.append([b"XCLAIM", key, name, one.consumer.name, b"0", b"%d-%d" % id, b"TIME",
+                             b"%d" % one.delivered_ms, b"RETRYCOUNT", b"%d" % one.deliveries,
+                             b"FORCE", b"JUSTID"])
+    for request in requests:
+        put_object(out, request, 2)
+    return 0
+
+
 def write_database(Database db not None, Buf out not None, full) -> None:
     """Append requests that make a database; `full()` is called whenever out has grown much."""
     cdef size_t i
@@ -105,6 +149,8 @@ def write_database(Database db not None, Buf out not None, full) -> None:
             put_hash(out, key, <Hash>value)
         elif (<Value>value).kind == SET:
             put_members(out, key, <Set>value)
+        elif (<Value>value).kind == STREAM:
+            put_stream(out, key, <Stream>value)
         else:
             put_zset(out, key, <ZSet>value)
         arg = as_arg(key)

@@ -3,7 +3,7 @@ from bedrock.world.rand cimport Rand
 from kvstore.engine cimport Client
 from kvstore.hashtable cimport HashTable
 from kvstore.keyspace cimport Value
-from kvstore.resp cimport Arg
+from kvstore.resp cimport Arg, Args
 from kvstore.skiplist cimport Node, SkipList
 
 
@@ -25,3 +25,4 @@ cdef int put_pair(Client c, bytes member, double score, bint with_scores, Buf ou
 cdef int put_pairs_header(Client c, Py_ssize_t n, bint with_scores, Buf out) except -1
 # Keep a result at a key (nothing when it is empty) and answer with its size.
 cdef int store_zset(Client c, const Arg* key, ZSet value, str name, Buf out) except -1
+cdef int zadd(Client c, Args a, Buf out) except -1

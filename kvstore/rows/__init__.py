@@ -1,0 +1,1 @@
+"""The rows of the command table (kvstore.commands), a module for each family of groups."""

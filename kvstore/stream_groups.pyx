@@ -1,0 +1,618 @@
+"""Groups of consumers: each entry goes to one of them, and is theirs until they acknowledge it.
+
+    Group     last id delivered ─ new entries go to whoever asks (XREADGROUP ... >)
+      pending   id -> Pending(consumer, when, how often)     until XACK
+      consumers name -> Consumer ─ pending of its own, to read again after a crash
+                                   XCLAIM, XAUTOCLAIM: to another consumer
+
+`read` counts the entries delivered since the stream began, so that the lag (entries added and not
+yet read) costs nothing; after XDEL or SETID it may be unknown (-1) for a while.
+
+Invariant: an id is pending in the group iff it is pending in exactly one of its consumers, and both
+refer to the same Pending.
+"""
+
+from sortedcontainers import SortedDict
+
+from kvstore.engine cimport define
+from kvstore.keyspace cimport EVENT_STREAM
+from kvstore.resp cimport (
+    Args, is_word, parse_int, put_array, put_bytes, put_int, put_nil, put_nil_array,
+    put_object, put_ok,
+)
+from kvstore.stream cimport (
+    EVERYTHING, NOTHING, Chunk, compare, find_stream, id_of, id_text, next_id, previous_id,
+    put_entry, put_id, read_id,
+)
+from kvstore.resp import ReplyError
+
+NEEDS_KEY = (
+    "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use "
+    "the MKSTREAM option to create an empty stream automatically.")
+
+
+cdef class Consumer:
+    """One who reads; seen_ms: when it last asked for anything."""
+
+    def __cinit__(self, bytes name not None):
+        self.name = name
+        self.pending = SortedDict()
+
+
+cdef class Pending:
+    """An entry that was delivered and not acknowledged."""
+
+
+cdef class Group:
+    """Consumers that share a stream."""
+
+    def __cinit__(self):
+        self.consumers = {}
+        self.pending = SortedDict()
+
+    cdef Consumer consumer(self, bytes name, int64_t now_ms):
+        """The consumer of a name, made if need be."""
+        cdef Consumer found = self.consumers.get(name)
+        if found is None:
+            found = self.consumers[name] = Consumer(name)
+        found.seen_ms = now_ms
+        return found
+
+    cdef Pending assign(self, tuple id, Consumer consumer, int64_t now_ms):
+        """Make an entry pending for a consumer, taking it from another if one has it."""
+        cdef Pending one = self.pending.get(id)
+        if one is None:
+            one = self.pending[id] = Pending()
+        elif one.consumer is not consumer:
+            del one.consumer.pending[id]
+        one.consumer = consumer
+        one.delivered_ms = now_ms
+        consumer.pending[id] = one
+        return one
+
+    cdef bint acknowledge(self, tuple id) except -1:
+        cdef Pending one = self.pending.pop(id, None)
+        if one is None:
+            return False
+        del one.consumer.pending[id]
+        return True
+
+    def duplicate(self) -> Group:
+        """A deep copy."""
+        cdef Group copy = Group()
+        cdef Pending one, own
+        copy.last, copy.read = self.last, self.read
+        for name, consumer in self.consumers.items():
+            copy.consumer(name, consumer.seen_ms)
+        for id, one in self.pending.items():
+            own = copy.assign(id, copy.consumers[one.consumer.name], one.delivered_ms)
+            own.deliveries = one.deliveries
+        return copy
+
+
+# ---------------------------------------------------------------------- counting
+
+cdef bint has_gaps(Stream stream, Id start) noexcept:
+    """Whether XDEL took something from `start` on."""
+    if not stream.n or compare(stream.deleted, NOTHING) == 0:
+        return False
+    return compare(start, stream.deleted) <= 0
+
+
+cdef int64_t distance(Stream stream, Id id) noexcept:
+    cdef Id first = stream.first()
+    cdef int to_last = compare(id, stream.last), to_first
+    if not stream.added:
+        return 0
+    if not stream.n and to_last < 1:
+        return stream.added
+    if to_last == 0:
+        return stream.added
+    if to_last > 0:
+        return -1
+    to_first = compare(id, first)
+    if compare(stream.deleted, NOTHING) == 0 or compare(stream.deleted, first) < 0:
+        if to_first < 0:
+            return stream.added - stream.n
+        if to_first == 0:
+            return stream.added - stream.n + 1
+    return -1
+
+
+cdef object lag(Stream stream, Group group):
+    """Entries the group has not read, None if that cannot be told."""
+    cdef int64_t read = group.read
+    if not stream.added:
+        return 0
+    if read < 0 or has_gaps(stream, group.last):
+        read = distance(stream, group.last)
+    return None if read < 0 else stream.added - read
+
+
+# ---------------------------------------------------------------------- reading
+
+cdef Py_ssize_t deliver(Client c, Stream stream, Group group, Consumer consumer, int64_t count,
+                        bint no_ack, Buf out) except -1:
+    """Append the entries behind the group's last id and make them the consumer's; how many."""
+    cdef Py_ssize_t number, i, done = 0
+    cdef Id id = group.last
+    cdef Chunk chunk
+    cdef Pending one
+    if not next_id(&id):
+        return 0
+    number = stream.chunk_of(id)
+    while number < <Py_ssize_t>len(stream.chunks):
+        chunk = <Chunk>stream.chunks[number]
+        for i in range(chunk.place(id), chunk.n):
+            if done == count:
+                return done
+            id = chunk.ids[i]
+            put_entry(out, id, <bytes>chunk.bodies[i])
+            if group.read >= 0 and not has_gaps(stream, id):
+                group.read += 1
+            else:
+                group.read = distance(stream, id)
+            group.last = id
+            if not no_ack:
+                one = group.assign((id.ms, id.seq), consumer, c.store.keyspace.now_ms)
+                one.deliveries = 1
+            done += 1
+        number += 1
+    return done
+
+
+cdef Py_ssize_t put_history(Client c, Stream stream, Consumer consumer, Id after, int64_t count,
+                            Buf out) except -1:
+    """Append what is pending for a consumer after an id, with nil for what is gone; how many."""
+    cdef Pending one
+    cdef Py_ssize_t done = 0
+    cdef Id id
+    cdef bytes body
+    for key in list(consumer.pending.irange((after.ms, after.seq), inclusive=(False, False))):
+        if done == count:
+            break
+        id.ms, id.seq = key
+        body = stream.body_of(id)
+        if body is None:
+            put_array(out, 2)
+            put_id(out, id)
+            put_nil_array(out, c.resp)
+        else:
+            put_entry(out, id, body)
+        one = consumer.pending[key]
+        one.delivered_ms = c.store.keyspace.now_ms
+        one.deliveries += 1
+        done += 1
+    return done
+
+
+cdef Group group_of(Stream stream, bytes name):
+    """A group of a stream that may be None; None if there is none."""
+    if stream is None or stream.groups is None:
+        return None
+    return stream.groups.get(name)
+
+
+cdef object no_group(Args a):
+    return ReplyError(f"NOGROUP No such key '{a.text(1).decode('latin-1')}' or consumer group "
+                      f"'{a.text(2).decode('latin-1')}'")
+
+
+cdef Id id_from(tuple key) noexcept:
+    cdef Id id
+    id.ms, id.seq = key
+    return id
+
+
+# ---------------------------------------------------------------------- XGROUP
+
+cdef int64_t entries_read(Args a, Py_ssize_t i) except -2:
+    """The option ENTRIESREAD at word i, the last two words; -1 when it is not there."""
+    cdef int64_t read = -1
+    if i == a.n:
+        return -1
+    if i + 2 != a.n or not is_word(&a.v[i], "entriesread"):
+        raise ReplyError("ERR syntax error")
+    if not parse_int(a.v[i + 1].p, a.v[i + 1].n, &read):
+        raise ReplyError("ERR value is not an integer or out of range")
+    if read < -1:
+        raise ReplyError("ERR value for ENTRIESREAD must be positive or -1")
+    return read
+
+
+cdef Stream existing(Client c, Args a):
+    cdef Stream stream = find_stream(c, &a.v[2], False)
+    if stream is None:
+        raise ReplyError(NEEDS_KEY)
+    return stream
+
+
+cdef Group named(Client c, Args a, Stream stream):
+    """The group of a subcommand of XGROUP, or NOGROUP."""
+    cdef Group group = group_of(stream, a.text(3))
+    if group is None:
+        raise ReplyError(f"NOGROUP No such consumer group '{a.text(3).decode('latin-1')}' "
+                         f"for key name '{a.text(2).decode('latin-1')}'")
+    return group
+
+
+cdef Id start_of(Stream stream, const Arg* arg) except *:
+    """An id, or `$` for the last one."""
+    if arg.n == 1 and arg.p[0] == c'$':
+        return NOTHING if stream is None else stream.last
+    return id_of(arg, 0)
+
+
+cdef int xgroup_create(Client c, Args a, Buf out) except -1:
+    cdef bint make = a.n > 5 and is_word(&a.v[5], "mkstream")
+    cdef int64_t read = entries_read(a, 6 if make else 5)
+    cdef Stream stream
+    cdef Group group = Group()
+    cdef bytes name = a.text(3)
+    stream = find_stream(c, &a.v[2], False) if make else existing(c, a)
+    group.last, group.read = start_of(stream, &a.v[4]), read
+    if stream is None:
+        stream = Stream()
+        c.db.set(&a.v[2], stream, False)
+    if stream.groups is None:
+        stream.groups = {}
+    if name in stream.groups:
+        raise ReplyError("BUSYGROUP Consumer Group name already exists")
+    stream.groups[name] = group
+    c.db.changed(&a.v[2], EVENT_STREAM, "xgroup-create")
+    return put_ok(out)
+
+
+cdef int xgroup_setid(Client c, Args a, Buf out) except -1:
+    cdef int64_t read = entries_read(a, 5)
+    cdef Stream stream = existing(c, a)
+    cdef Group group = named(c, a, stream)
+    group.last, group.read = start_of(stream, &a.v[4]), read
+    c.db.changed(&a.v[2], EVENT_STREAM, "xgroup-setid")
+    return put_ok(out)
+
+
+cdef int xgroup_destroy(Client c, Args a, Buf out) except -1:
+    cdef Stream stream = existing(c, a)
+    if group_of(stream, a.text(3)) is None:
+        return put_int(out, 0)
+    del stream.groups[a.text(3)]
+    c.db.changed(&a.v[2], EVENT_STREAM, "xgroup-destroy")
+    return put_int(out, 1)
+
+
+cdef int xgroup_createconsumer(Client c, Args a, Buf out) except -1:
+    cdef Group group = named(c, a, existing(c, a))
+    if a.text(4) in group.consumers:
+        return put_int(out, 0)
+    group.consumer(a.text(4), c.store.keyspace.now_ms)
+    c.db.changed(&a.v[2], EVENT_STREAM, "xgroup-createconsumer")
+    return put_int(out, 1)
+
+
+cdef int xgroup_delconsumer(Client c, Args a, Buf out) except -1:
+    cdef Group group = named(c, a, existing(c, a))
+    cdef Consumer consumer = group.consumers.pop(a.text(4), None)
+    if consumer is None:
+        return put_int(out, 0)
+    for id in consumer.pending:
+        del group.pending[id]
+    c.db.changed(&a.v[2], EVENT_STREAM, "xgroup-delconsumer")
+    return put_int(out, len(consumer.pending))
+
+
+# ---------------------------------------------------------------------- pending entries
+
+cdef int xack(Client c, Args a, Buf out) except -1:
+    cdef Group group = group_of(find_stream(c, &a.v[1], False), a.text(2))
+    cdef list ids = []
+    cdef Py_ssize_t i
+    cdef int done = 0
+    cdef Id id
+    if group is None:
+        return put_int(out, 0)
+    for i in range(3, a.n):
+        id = id_of(&a.v[i], 0)
+        ids.append((id.ms, id.seq))
+    for key in ids:
+        done += group.acknowledge(key)
+    c.store.keyspace.dirty += done
+    return put_int(out, done)
+
+
+cdef int xpending(Client c, Args a, Buf out) except -1:
+    cdef Group group
+    cdef Consumer consumer
+    cdef Pending one
+    cdef Py_ssize_t i = 3
+    cdef int64_t idle = 0, count = 0, spent
+    cdef Id low, high
+    cdef list found = []
+    if a.n > 3 and is_word(&a.v[3], "idle"):
+        if a.n < 8:
+            raise ReplyError("ERR syntax error")
+        if not parse_int(a.v[4].p, a.v[4].n, &idle):
+            raise ReplyError("ERR value is not an integer or out of range")
+        i = 5
+    if a.n != 3 and not i + 3 <= a.n <= i + 4:
+        raise ReplyError("ERR syntax error")
+    if a.n > 3:
+        if not parse_int(a.v[i + 2].p, a.v[i + 2].n, &count):
+            raise ReplyError("ERR value is not an integer or out of range")
+        low, high = low_end(&a.v[i]), high_end(&a.v[i + 1])
+    group = group_of(find_stream(c, &a.v[1], True), a.text(2))
+    if group is None:
+        raise no_group(a)
+    if a.n == 3:
+        return put_summary(c, group, out)
+    where = group.pending
+    if i + 4 == a.n:
+        consumer = group.consumers.get(a.text(i + 3))
+        if consumer is None:
+            return put_array(out, 0)
+        where = consumer.pending
+    for key in where.irange((low.ms, low.seq), (high.ms, high.seq)):
+        if <int64_t>len(found) >= count:
+            break
+        one = where[key]
+        spent = c.store.keyspace.now_ms - one.delivered_ms
+        if spent >= idle:
+            found.append((key, one, max(<int64_t>0, spent)))
+    put_array(out, len(found))
+    for key, one, spent in found:
+        put_array(out, 4)
+        put_id(out, id_from(key))
+        put_bytes(out, one.consumer.name)
+        put_int(out, spent)
+        put_int(out, one.deliveries)
+    return 0
+
+
+cdef int put_summary(Client c, Group group, Buf out) except -1:
+    cdef Consumer consumer
+    put_array(out, 4)
+    put_int(out, len(group.pending))
+    if not group.pending:
+        put_nil(out, c.resp)
+        put_nil(out, c.resp)
+        return put_nil_array(out, c.resp)
+    put_id(out, id_from(group.pending.peekitem(0)[0]))
+    put_id(out, id_from(group.pending.peekitem(-1)[0]))
+    busy = [consumer for consumer in group.consumers.values() if consumer.pending]
+    put_array(out, len(busy))
+    for consumer in sorted(busy, key=lambda each: each.name):
+        put_array(out, 2)
+        put_bytes(out, consumer.name)
+        put_bytes(out, b"%d" % len(consumer.pending))
+    return 0
+
+
+cdef Id low_end(const Arg* arg) except *:
+    """The lower end of a range: `-`, an id, or `(` and an id that is not in it."""
+    cdef Arg inner
+    cdef Id id
+    if arg.n == 1 and arg.p[0] in b"-+":
+        return NOTHING if arg.p[0] == c'-' else EVERYTHING
+    if arg.n and arg.p[0] == c'(':
+        inner.p, inner.n = arg.p + 1, arg.n - 1
+        id = id_of(&inner, 0)
+        if not next_id(&id):
+            raise ReplyError("ERR invalid start ID for the interval")
+        return id
+    return id_of(arg, 0)
+
+
+cdef Id high_end(const Arg* arg) except *:
+    """The upper end of a range; an id without a number means its last."""
+    cdef Arg inner
+    cdef Id id
+    if arg.n == 1 and arg.p[0] in b"-+":
+        return NOTHING if arg.p[0] == c'-' else EVERYTHING
+    if arg.n and arg.p[0] == c'(':
+        inner.p, inner.n = arg.p + 1, arg.n - 1
+        id = id_of(&inner, EVERYTHING.seq)
+        if not previous_id(&id):
+            raise ReplyError("ERR invalid end ID for the interval")
+        return id
+    return id_of(arg, EVERYTHING.seq)
+
+
+cdef int record_claim(Client c, Args a, tuple key, Pending one, Id last) except -1:
+    """What a claim came to, since a replay happens at another time."""
+    cdef Buf record = c.store.instead(c)
+    if record is not None:
+        put_object(record, [
+            b"XCLAIM", a.text(1), a.text(2), one.consumer.name, b"0", b"%d-%d" % key, b"TIME",
+            b"%d" % one.delivered_ms, b"RETRYCOUNT", b"%d" % one.deliveries, b"FORCE", b"JUSTID",
+            b"LASTID", id_text(last)], 2)
+    return 0
+
+
+cdef int record_loss(Client c, Args a, tuple key) except -1:
+    cdef Buf record = c.store.instead(c)
+    if record is not None:
+        put_object(record, [b"XACK", a.text(1), a.text(2), b"%d-%d" % key], 2)
+    return 0
+
+
+cdef class Claim:
+    """The options of XCLAIM."""
+
+    cdef int64_t at_ms             # when it counts as delivered
+    cdef int64_t retries           # how often it counts as delivered, -1 = once more
+    cdef bint force, just_ids
+    cdef Id last
+
+
+cdef Claim claim_options(Client c, Args a, Py_ssize_t i):
+    cdef Claim claim = Claim()
+    cdef int64_t number
+    claim.at_ms = c.store.keyspace.now_ms
+    claim.retries = -1
+    while i < a.n:
+        if is_word(&a.v[i], "force"):
+            claim.force = True
+        elif is_word(&a.v[i], "justid"):
+            claim.just_ids = True
+        elif i + 1 == a.n:
+            raise ReplyError(
+                f"ERR Unrecognized XCLAIM option '{a.text(i).decode('latin-1')}'")
+        elif is_word(&a.v[i], "lastid"):
+            claim.last = id_of(&a.v[i + 1], 0)
+            i += 1
+        else:
+            if is_word(&a.v[i], "idle"):
+                what = "IDLE"
+            elif is_word(&a.v[i], "time"):
+                what = "TIME"
+            elif is_word(&a.v[i], "retrycount"):
+                what = "RETRYCOUNT"
+            else:
+                raise ReplyError(
+                    f"ERR Unrecognized XCLAIM option '{a.text(i).decode('latin-1')}'")
+            if not parse_int(a.v[i + 1].p, a.v[i + 1].n, &number):
+                raise ReplyError(
+                    f"ERR Invalid {what} option argument for XCLAIM")
+            if what == "RETRYCOUNT":
+                claim.retries = number
+            else:
+                claim.at_ms = c.store.keyspace.now_ms - number if what == "IDLE" else number
+            i += 1
+        i += 1
+    # In the future, or before time began: now.
+    if not 0 <= claim.at_ms <= c.store.keyspace.now_ms:
+        claim.at_ms = c.store.keyspace.now_ms
+    return claim
+
+
+cdef int take_over(Client c, Args a, Group group, tuple key, Claim claim, Stream stream,
+                   bytes body, Buf out) except -1:
+    """Give an entry to the consumer a.v[3] and append it to the answer."""
+    cdef Consumer consumer = group.consumer(a.text(3), c.store.keyspace.now_ms)
+    cdef Pending one = group.assign(key, consumer, claim.at_ms)
+    cdef Id id = id_from(key)
+    if claim.retries >= 0:
+        one.deliveries = claim.retries
+    elif not claim.just_ids:
+        one.deliveries += 1
+    if claim.just_ids:
+        put_id(out, id)
+    else:
+        put_entry(out, id, body)
+    c.store.keyspace.dirty += 1
+    return record_claim(c, a, key, one, group.last)
+
+
+cdef int64_t min_idle(Args a, str name) except -1:
+    cdef int64_t idle
+    if not parse_int(a.v[4].p, a.v[4].n, &idle):
+        raise ReplyError(f"ERR Invalid min-idle-time argument for {name}")
+    return max(<int64_t>0, idle)
+
+
+cdef int xclaim(Client c, Args a, Buf out) except -1:
+    cdef Stream stream = find_stream(c, &a.v[1], False)
+    cdef Group group = group_of(stream, a.text(2))
+    cdef int64_t idle, now_ms = c.store.keyspace.now_ms
+    cdef Py_ssize_t i = 5, done = 0
+    cdef list keys = []
+    cdef Claim claim
+    cdef Pending one
+    cdef Id id
+    cdef bytes body
+    cdef Buf entries = Buf()
+    if group is None:
+        raise no_group(a)
+    idle = min_idle(a, "XCLAIM")
+    while i < a.n and read_id(&a.v[i], 0, &id):
+        keys.append((id.ms, id.seq))
+        i += 1
+    if not keys:
+        id_of(&a.v[5], 0)
+    claim = claim_options(c, a, i)
+    if compare(claim.last, group.last) > 0:
+        group.last = claim.last
+        c.store.keyspace.dirty += 1
+    for key in keys:
+        one = group.pending.get(key)
+        body = stream.body_of(id_from(key))
+        if body is None:
+            if one is not None:
+                group.acknowledge(key)
+                c.store.keyspace.dirty += 1
+                record_loss(c, a, key)
+            continue
+        if one is None and not claim.force:
+            continue
+        if one is not None and idle and now_ms - one.delivered_ms < idle:
+            continue
+        take_over(c, a, group, key, claim, stream, body, entries)
+        done += 1
+    put_array(out, done)
+    out.put(entries.p, entries.n)
+    return 0
+
+
+cdef int xautoclaim(Client c, Args a, Buf out) except -1:
+    cdef Stream stream = find_stream(c, &a.v[1], False)
+    cdef Group group
+    cdef Claim claim = Claim()
+    cdef int64_t idle = min_idle(a, "XAUTOCLAIM"), count = 100, left
+    cdef int64_t now_ms = c.store.keyspace.now_ms
+    cdef Id start = low_end(&a.v[5]), next = NOTHING
+    cdef Py_ssize_t i = 6, done = 0
+    cdef Pending one
+    cdef list lost = []
+    cdef bytes body
+    cdef Buf entries = Buf()
+    claim.at_ms, claim.retries = now_ms, -1
+    while i < a.n:
+        if is_word(&a.v[i], "justid"):
+            claim.just_ids = True
+        elif is_word(&a.v[i], "count") and i + 1 < a.n:
+            i += 1
+            if not parse_int(a.v[i].p, a.v[i].n, &count) or not 0 < count < 1 << 58:
+                raise ReplyError("ERR COUNT must be > 0")
+        else:
+            raise ReplyError("ERR syntax error")
+        i += 1
+    group = group_of(stream, a.text(2))
+    if group is None:
+        raise no_group(a)
+    left = count * 10                  # so many entries are looked at
+    for key in list(group.pending.irange((start.ms, start.seq))):
+        if not left or not count:
+            next = id_from(key)
+            break
+        left -= 1
+        one = group.pending[key]
+        body = stream.body_of(id_from(key))
+        if body is None:
+            group.acknowledge(key)
+            c.store.keyspace.dirty += 1
+            record_loss(c, a, key)
+            lost.append(key)
+            count -= 1
+        elif not idle or now_ms - one.delivered_ms >= idle:
+            take_over(c, a, group, key, claim, stream, body, entries)
+            done += 1
+            count -= 1
+    put_array(out, 3)
+    put_id(out, next)
+    put_array(out, done)
+    out.put(entries.p, entries.n)
+    put_array(out, len(lost))
+    for key in lost:
+        put_id(out, id_from(key))
+    return 0
+
+
+define("xgroup|create", xgroup_create)
+define("xgroup|setid", xgroup_setid)
+define("xgroup|destroy", xgroup_destroy)
+define("xgroup|createconsumer", xgroup_createconsumer)
+define("xgroup|delconsumer", xgroup_delconsumer)
+define("xack", xack)
+define("xpending", xpending)
+define("xclaim", xclaim)
+define("xautoclaim", xautoclaim)
