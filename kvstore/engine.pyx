@@ -218,6 +218,7 @@ cdef class Store:
     def __init__(self, world, parameters):
         from kvstore.handlers import import_all
         from kvstore.pubsub import PubSub
+        from kvstore.saving import Saver
 
         import_all()
         self.world = world
@@ -238,6 +239,7 @@ cdef class Store:
         self.tick()
         self.started_ms = self.keyspace.now_ms
         self.pubsub = PubSub(self)
+        self.saver = Saver(self)
         parameters.listen(self.configure)
 
     def configure(self) -> None:
@@ -467,11 +469,15 @@ cdef class Store:
 
     def reload(self) -> None:
         """Forget everything and read the journal's files again."""
-        cdef Database db
         self.journal.flush()
+        self.empty()
+        self.aof.load()
+
+    def empty(self) -> None:
+        """Forget all data, which is not a change: the log is not told."""
+        cdef Database db
         for db in self.keyspace.databases:
             db.clear()
-        self.aof.load()
 
     def stall(self, double seconds) -> None:
         """Do nothing, and let nobody else do anything, for a while (DEBUG SLEEP)."""

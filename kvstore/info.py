@@ -89,12 +89,13 @@ def memory(store: Any) -> dict[str, Any]:
 
 
 def persistence(store: Any) -> dict[str, Any]:
-    """The append-only file."""
+    """The snapshot and the append-only file."""
     aof = store.aof
     facts: dict[str, Any] = {
         "loading": int(store.keyspace.loading),
+        **store.saver.facts(),
         "aof_enabled": int(aof is not None),
-        "aof_rewrite_in_progress": 0,
+        "aof_rewrite_in_progress": int(aof is not None and aof.rewriting),
         "aof_rewrite_scheduled": 0,
     }
     if aof is not None:

@@ -35,6 +35,12 @@ cdef class Value:
     cdef Py_ssize_t length(self) noexcept
 
 
+# Someone who writes down a database as it is now, bit by bit (kvstore.snapshot).
+cdef class Walk:
+    cdef int before(self, Slot* slot) except -1            # a key may be about to change
+    cdef int born(self, uint64_t h, bytes key) except -1   # a key that was not there
+
+
 cdef class Watch:
     cdef bint broken               # a watched key changed
     cdef list keys                 # (Database, bytes)
@@ -61,6 +67,7 @@ cdef class Database:
     cdef readonly HashTable keys       # bytes -> bytes | bytearray | Value
     cdef readonly HashTable expires    # bytes -> ms since 1970, raw
     cdef readonly dict watched         # bytes -> list of Watch
+    cdef Walk walk                     # or None
     cdef readonly dict blocked         # bytes -> dict of what waits for it, in order
 
     # Look a key up; None when it is not there (any more).

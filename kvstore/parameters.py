@@ -105,6 +105,7 @@ class Parameter(NamedTuple):
 
 
 TABLE = [
+    Parameter("aof-use-rdb-preamble", BOOL, True),
     Parameter("appenddirname", TEXT, "appendonlydir", fixed=True),
     Parameter("appendfilename", TEXT, "appendonly.aof", fixed=True),
     Parameter("appendfsync", SYNC, "everysec"),
@@ -113,6 +114,7 @@ TABLE = [
     Parameter("bind", TEXT, "127.0.0.1", fixed=True),
     Parameter("client-output-buffer-limit-pubsub", MEMORY, 32 << 20),
     Parameter("databases", INTEGER, 16, low=1, fixed=True),
+    Parameter("dbfilename", TEXT, "dump.rdb", fixed=True),
     Parameter("dir", TEXT, "", fixed=True),
     Parameter("enable-debug-command", BOOL, False, fixed=True),
     Parameter(

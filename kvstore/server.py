@@ -59,6 +59,8 @@ class Server:
             aof.open()
             store.keep(aof)
             aof.start()
+        else:
+            store.saver.load()
         self.store = store
         limits = Limits(max_clients=config.maxclients, first_message_s=0, frame_s=0)
         self._net = NetServer(
