@@ -52,12 +52,6 @@ def time(client, words):
     return [b"%d" % (now_ms // 1000), b"%d" % (now_ms % 1000 * 1000)]
 
 
-@command("role")
-def role(client, words):
-    """ROLE"""
-    return [b"master", 0, []]
-
-
 @command("lolwut")
 def lolwut(client, words):
     """LOLWUT: layers of rock, and the version"""

@@ -122,9 +122,10 @@ cdef class Aof(Journal):
         write_annotation(buf.p, self.seq, self.size, buf.n - HEADER, self.synced)
         self.file.write(buf.p, buf.n, self.size)
         self.size += buf.n
-        buf.clear()
         if self.always:
             self.sync()
+        self.publish(HEADER)
+        buf.clear()
 
     cdef int sync(self) except -1:
         self.file.sync()

@@ -218,6 +218,7 @@ cdef class Store:
     def __init__(self, world, parameters):
         from kvstore.handlers import import_all
         from kvstore.pubsub import PubSub
+        from kvstore.replication import Primary
         from kvstore.saving import Saver
 
         import_all()
@@ -240,6 +241,7 @@ cdef class Store:
         self.started_ms = self.keyspace.now_ms
         self.pubsub = PubSub(self)
         self.saver = Saver(self)
+        self.primary = Primary(self)
         parameters.listen(self.configure)
 
     def configure(self) -> None:
@@ -266,6 +268,7 @@ cdef class Store:
         self.clients.pop(client.id, None)
         self.monitors.pop(client, None)
         self.pubsub.forget(client)
+        self.primary.forget(client)
         client.leave_multi()
         if client.waiter is not None:
             client.waiter.cancel()
@@ -461,11 +464,16 @@ cdef class Store:
         self.journal = journal
         self.aof = journal
 
+    def record_in(self, Journal journal not None) -> None:
+        """Record every change from now on, though not in a file."""
+        self.journal = journal
+
     def cycle(self) -> None:
         """What is done from time to time: active expiry."""
         self.tick()
         if self.active_expire:
             self.keyspace.expire_some()
+        self.primary.cycle(self.keyspace.now_ms)
 
     def reload(self) -> None:
         """Forget everything and read the journal's files again."""

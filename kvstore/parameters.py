@@ -130,6 +130,7 @@ TABLE = [
     Parameter("notify-keyspace-events", EVENTS, 0),
     Parameter("port", INTEGER, 0, fixed=True),
     Parameter("proto-max-bulk-len", MEMORY, 512 << 20, low=1 << 20),
+    Parameter("repl-backlog-size", MEMORY, 1 << 20, low=1),
     Parameter("requirepass", TEXT, ""),
     Parameter("save", SAVE, ""),
     Parameter("set-max-intset-entries", INTEGER, 512),

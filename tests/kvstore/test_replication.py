@@ -1,0 +1,86 @@
+"""Replication with a real redis-server: the same data, also after the line was cut."""
+
+import random
+import threading
+
+import pytest
+import redis
+
+import bedrock
+from tests.kvstore.compare import FORMS, contents, real, runner, wait_until
+
+pytestmark = pytest.mark.peer
+
+
+def fill(run, seed, n=3000):
+    """Random commands over few keys of each type."""
+    rand = random.Random(seed)
+    for _ in range(n):
+        i = rand.randrange(30)
+        run(*rand.choice([
+            ("SET", f"s{i}", rand.random()), ("INCR", f"n{i}"), ("APPEND", f"s{i}", "+"),
+            ("RPUSH", f"l{i}", rand.random(), 2), ("LPOP", f"l{i}"), ("SADD", f"e{i}", i, _),
+            ("SPOP", f"e{i}"), ("HSET", f"h{i}", _ % 9, i), ("HINCRBYFLOAT", f"f{i}", "x", 0.1),
+            ("ZADD", f"z{i}", rand.random(), _ % 50), ("ZPOPMIN", f"z{i}"), ("DEL", f"s{i}"),
+            ("XADD", f"x{i}", "*", "a", _), ("PEXPIRE", f"h{i}", rand.choice([1, 10**7])),
+            ("SELECT", 0),
+        ]))  # fmt: skip
+
+
+def caught_up(primary, replica):
+    """Both have the same data, once the replica has read all."""
+    assert primary("WAIT", 1, 10_000) == 1
+    assert contents(replica) == contents(primary)
+
+
+@pytest.mark.parametrize("cuts", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_redis_server_follows_and_resumes(tmp_path, cuts):
+    with bedrock.run("kvstore", data_dir=str(tmp_path / "ours"), process=True) as server:
+        ours = runner(server.port)
+        for words in FORMS:
+            ours(*words)
+        (tmp_path / "theirs").mkdir()
+        flags = ("--replicaof", f"127.0.0.1 {server.port}")
+        with real(tmp_path / "theirs", *flags) as theirs:
+            wait_until(lambda: b"master_link_status:up" in theirs("INFO", "replication"))
+            assert b"connected_slaves:1" in ours("INFO", "replication")
+            caught_up(ours, theirs)
+            fill(ours, 1)
+            caught_up(ours, theirs)
+            for cut in range(cuts):
+                ours("CLIENT", "KILL", "TYPE", "replica")
+                fill(ours, cut, 100)
+                wait_until(lambda: b"master_link_status:up" in theirs("INFO", "replication"))
+                caught_up(ours, theirs)
+            said = ours("INFO", "stats")
+            assert b"sync_full:1\r\nsync_partial_ok:%d\r\n" % cuts in said
+            assert ours("ROLE")[0] == b"master" and len(ours("ROLE")[2]) == 1
+
+
+def test_a_snapshot_for_a_replica_is_taken_while_writes_go_on(tmp_path):
+    with bedrock.run("kvstore", appendonly=False, process=True) as server:
+        ours = runner(server.port)
+        with redis.Redis(port=server.port) as client, client.pipeline(transaction=False) as pipe:
+            for i in range(100_000):
+                pipe.set(f"k{i}", i)
+            pipe.execute()
+        stop = threading.Event()
+
+        def write():
+            run = runner(server.port)
+            while not stop.is_set():
+                run("INCR", f"k{random.randrange(100_000)}")
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            with real(tmp_path, "--replicaof", f"127.0.0.1 {server.port}") as theirs:
+                wait_until(lambda: b"master_link_status:up" in theirs("INFO", "replication"))
+                stop.set()
+                writer.join()
+                assert ours("WAIT", 1, 10_000) == 1
+                keys = [f"k{i}" for i in range(100_000)]
+                assert theirs("MGET", *keys) == ours("MGET", *keys)
+        finally:
+            stop.set()
+            writer.join()
