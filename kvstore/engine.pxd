@@ -80,6 +80,7 @@ cdef class Store:
     cdef readonly Journal journal      # None while nothing is kept
     cdef readonly object aof           # the journal when it is a file (kvstore.aof.Aof)
     cdef public object snapshot        # kvstore.snapshot.Snapshot under way, or None
+    cdef readonly object follower      # kvstore.following.Follower while a replica, or None
     cdef readonly object primary       # kvstore.replication.Primary
     cdef readonly object saver         # kvstore.saving.Saver
     cdef readonly int64_t started_ms

@@ -407,7 +407,9 @@ cdef class Store:
         return 0
 
     cdef int reserve_for(self, Client c, Command command, Args a) except -1:
-        """Make sure of room for a command's record, or refuse it."""
+        """Make sure of room for a command's record, or refuse it; a replica refuses writes."""
+        if command.flags & WRITE and self.follower is not None and not self.keyspace.loading:
+            raise ReplyError("READONLY You can't write against a read only replica.")
         if command.flags & WRITE and self.journal is not None and not c.replaying:
             self.journal.reserve(a.raw_n if a.raw is not NULL else size_of(a))
         return 0
@@ -464,6 +466,13 @@ cdef class Store:
         self.journal = journal
         self.aof = journal
 
+    def follow(self, follower) -> None:
+        """Be a replica from now on, or (None) one no more."""
+        self.follower = follower
+        self.keyspace.passive = follower is not None
+        if self.journal is not None:
+            self.journal.follow(None)
+
     def record_in(self, Journal journal not None) -> None:
         """Record every change from now on, though not in a file."""
         self.journal = journal
@@ -471,7 +480,7 @@ cdef class Store:
     def cycle(self) -> None:
         """What is done from time to time: active expiry."""
         self.tick()
-        if self.active_expire:
+        if self.active_expire and self.follower is None:
             self.keyspace.expire_some()
         self.primary.cycle(self.keyspace.now_ms)
 

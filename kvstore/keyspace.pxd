@@ -55,6 +55,7 @@ cdef class Keyspace:
     cdef public object on_event    # (class, name, key, database) of a notification
     cdef public object on_expired  # (database, key) of a key that passed its time
     cdef readonly list ready       # (database, key) that changed and that clients wait for
+    cdef public bint passive       # a replica: the primary removes keys, here they are only hidden
     cdef public bint loading       # replaying the log: nothing expires by itself
     cdef public uint64_t hits, misses, expired
 

@@ -188,7 +188,8 @@ cdef class Database:
         if slot is NULL:
             return None
         if self.expires.used and self.is_dead(slot):
-            self.expire_slot(slot)
+            if not self.keyspace.passive:
+                self.expire_slot(slot)
             return None
         if self.walk is not None:
             self.walk.before(slot)

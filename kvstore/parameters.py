@@ -125,6 +125,7 @@ TABLE = [
     Parameter("hz", INTEGER, 10, low=1, high=500),
     Parameter("list-compress-depth", INTEGER, 0),
     Parameter("list-max-listpack-size", INTEGER, -2, low=-5, alias="list-max-ziplist-size"),
+    Parameter("masterauth", TEXT, ""),
     Parameter("maxclients", INTEGER, 10_000, low=1, fixed=True),
     Parameter("maxmemory", MEMORY, 0, fixed=True),
     Parameter("notify-keyspace-events", EVENTS, 0),

@@ -378,8 +378,11 @@ cdef class Reader:
                 self.length()
                 self.length()
             elif op == OP_AUX:
-                self.text()
-                self.text()
+                key = self.text()
+                value = self.text()
+                if key == b"repl-stream-db" and 0 <= int(value) < len(
+                        self.store.keyspace.databases):
+                    self.stream_db = int(value)
             elif op == OP_FREQ:
                 self.byte()
             elif op == OP_IDLE:

@@ -20,7 +20,7 @@ from bedrock.app.logs import logger
 from bedrock.world.disk import DiskFull
 from kvstore.engine import command
 from kvstore.feed import Feed
-from kvstore.resp import ReplyError, Simple, encode
+from kvstore.resp import ReplyError, encode
 from kvstore.snapshot import Snapshot
 
 log = logger("kvstore")
@@ -53,12 +53,14 @@ class Primary:
 
     def __init__(self, store: Any):
         self.store = store
-        self.id = b"%040x" % int.from_bytes(store.world.rand.bytes(20), "big")
+        self.id = self.new_id()
         self.offset = 0
         self.backlog = bytearray()  # the last bytes of the stream
         self.replicas: dict[Any, Replica] = {}  # client -> Replica
         self.acknowledged = asyncio.Event()  # set and cleared when a replica tells how far it is
         self.pinged_ms = 0
+        self.synced = False  # this server has data that `id` and `offset` speak of, as a replica
+        self.db = 0  # the database the stream speaks of, while it comes from another
         self.full = self.partial = 0  # how often a replica began anew, and went on
 
     # ------------------------------------------------------------------ the stream
@@ -67,7 +69,7 @@ class Primary:
         """From now on the journal's records are handed to `publish`."""
         if self.store.journal is None:
             self.store.record_in(Feed(self.store.world.turn))
-        self.store.journal.follow(self.publish)
+        self.store.journal.follow(None if self.store.follower else self.publish)
 
     def publish(self, data: bytes) -> None:
         """Some more of the stream."""
@@ -82,9 +84,38 @@ class Primary:
             elif replica.waiting is not None:
                 replica.waiting.append(data)
 
+    def start_at(self, id: bytes, offset: int) -> None:
+        """The data is now another server's: the stream goes on as its does."""
+        self.id, self.offset, self.synced = id, offset, True
+        self.backlog.clear()
+        self.cut_off()
+
+    def follow_on(self, id: bytes | None) -> None:
+        """The server followed goes on where it was, perhaps under another name."""
+        if id is not None and id != self.id:
+            self.id = id
+            self.cut_off()
+
+    def rename(self) -> None:
+        """What is written from now on is this server's own stream."""
+        self.id = self.new_id()
+        self.synced = False
+        self.cut_off()
+        if self.store.journal is not None:
+            self.begin()
+
+    def new_id(self) -> bytes:
+        """A name for a stream."""
+        return b"%040x" % int.from_bytes(self.store.world.rand.bytes(20), "big")
+
+    def cut_off(self) -> None:
+        """Replicas must come again and ask anew."""
+        for replica in list(self.replicas.values()):
+            replica.client.link.abort()
+
     def cycle(self, now_ms: int) -> None:
         """From time to time: let replicas know that the primary lives."""
-        if self.replicas and now_ms - self.pinged_ms >= PING_S * 1000:
+        if self.replicas and self.store.follower is None and now_ms - self.pinged_ms >= PING_S * 1000:
             self.pinged_ms = now_ms
             self.store.journal.flush()
             self.publish(PING)
@@ -126,7 +157,7 @@ class Primary:
         # From here to the first piece nothing else happens.
         store.now()
         store.journal.flush()
-        snapshot = Snapshot(store)
+        snapshot = Snapshot(store, False, self.db if store.follower else 0)
         replica.waiting = []
         store.journal.forget_database()
         link.write(b"+FULLRESYNC %s %d\r\n" % (self.id, self.offset))
@@ -160,7 +191,8 @@ class Primary:
         """Answer when enough replicas have all that is written so far, or in time."""
         self.store.journal.flush()
         offset = self.offset
-        self.publish(GETACK)
+        if self.store.follower is None:
+            self.publish(GETACK)
         clock = self.store.world.clock
         until = clock.now_ns() + timeout_ms * 1_000_000
         while self.reached(offset) < wanted:
@@ -179,7 +211,10 @@ class Primary:
         """For INFO."""
         now_ms = self.store.keyspace.now_ms
         replicas = [r for r in self.replicas.values() if r.online or r.waiting is not None]
-        facts: dict[str, Any] = {"role": "master", "connected_slaves": len(replicas)}
+        facts: dict[str, Any] = {"role": "master"}
+        if self.store.follower is not None:
+            facts = self.store.follower.facts()
+        facts["connected_slaves"] = len(replicas)
         for i, r in enumerate(replicas):
             facts[f"slave{i}"] = (
                 f"ip={r.host},port={r.port},state={'online' if r.online else 'send_bulk'},"
@@ -201,7 +236,10 @@ class Primary:
 @command("role")
 def role(client, words):
     """ROLE"""
-    primary = client.store.primary
+    primary, follower = client.store.primary, client.store.follower
+    if follower is not None:
+        state = b"connected" if follower.up else b"connect"
+        return [b"slave", follower.host.encode(), follower.port, state, primary.offset]
     return [
         b"master",
         primary.offset,

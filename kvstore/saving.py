@@ -117,6 +117,12 @@ class Saver:
         else:
             self.store.world.spawn(self._rewrite_beside(steps), "aof rewrite")
 
+    def rewrite_now(self) -> None:
+        """The same, at once: the data was replaced."""
+        if self.store.snapshot is not None:
+            self.store.snapshot.abort()
+        run(self.store.aof.rewrite())
+
     async def _rewrite_beside(self, steps: Steps) -> None:
         try:
             await run_beside(self.store.world, steps)

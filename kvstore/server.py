@@ -106,6 +106,8 @@ class Server:
         if self._net is not None:
             await self._net.stop()
         store, self.store = self.store, None
+        if store is not None and store.follower is not None:
+            store.follower.stop()
         if store is not None and store.aof is not None:
             store.aof.close()
 

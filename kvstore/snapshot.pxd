@@ -25,4 +25,4 @@ cdef class Snapshot:
     cdef Buf out
     cdef uint64_t crc
     cdef readonly int64_t written      # bytes handed out
-    cdef bint ended
+    cdef bint ended, abandoned

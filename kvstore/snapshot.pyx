@@ -94,10 +94,11 @@ cdef class DatabaseWalk(Walk):
 cdef class Snapshot:
     """Take one from here on; `next()` gives the bytes of the file piece by piece.
 
-    aof_base: whether it is to be the base of an append-only file
+    aof_base:  whether it is to be the base of an append-only file
+    stream_db: the database that a stream which goes on from here speaks of
     """
 
-    def __init__(self, Store store not None, bint aof_base=False):
+    def __init__(self, Store store not None, bint aof_base=False, int stream_db=0):
         cdef Database db
         if store.snapshot is not None:
             raise ReplyError("ERR Background save already in progress")
@@ -110,6 +111,7 @@ cdef class Snapshot:
         put_aux(self.out, b"redis-bits", b"64")
         put_aux(self.out, b"ctime", b"%d" % (store.keyspace.now_ms // 1000))
         put_aux(self.out, b"aof-base", b"%d" % aof_base)
+        put_aux(self.out, b"repl-stream-db", b"%d" % stream_db)
         for db in store.keyspace.databases:
             if db.keys.used:
                 # Databases share the output, and what is touched early must not stand under
@@ -122,6 +124,8 @@ cdef class Snapshot:
         cdef int64_t until = self.store.clock.now_ns() + SLICE_NS
         cdef DatabaseWalk walk
         cdef bytes piece
+        if self.abandoned:
+            raise ReplyError("ERR the data was replaced while a snapshot was written")
         while self.walks:
             walk = self.walks[0]
             if not walk.step(STEP_KEYS):
@@ -163,7 +167,8 @@ cdef class Snapshot:
                 db.walk = None
 
     def abort(self) -> None:
-        """Give up; also at the end, where it does nothing."""
+        """Give up; also at the end, where it does nothing.  `next` fails from now on."""
+        self.abandoned = not self.ended
         for walk in self.walks:
             self.detach(walk)
         self.walks.clear()

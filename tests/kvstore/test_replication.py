@@ -7,6 +7,7 @@ import pytest
 import redis
 
 import bedrock
+import kvstore
 from tests.kvstore.compare import FORMS, contents, real, runner, wait_until
 
 pytestmark = pytest.mark.peer
@@ -84,3 +85,39 @@ def test_a_snapshot_for_a_replica_is_taken_while_writes_go_on(tmp_path):
         finally:
             stop.set()
             writer.join()
+
+
+def test_we_follow_a_redis_server_and_resume(tmp_path):
+    with (
+        real(tmp_path) as theirs,
+        bedrock.run("kvstore", data_dir=str(tmp_path / "ours"), process=True) as server,
+    ):
+        ours = runner(server.port)
+        ours("SET", "gone", "soon")
+        for words in FORMS:
+            theirs(*words)
+        port = theirs("CONFIG", "GET", "port")[1]
+        assert ours("REPLICAOF", "127.0.0.1", port) == b"OK"
+        wait_until(lambda: b"master_link_status:up" in ours("INFO", "replication"))
+        caught_up(theirs, ours)
+        fill(theirs, 3)
+        caught_up(theirs, ours)
+        with pytest.raises(redis.ReadOnlyError):
+            ours("SET", "a", 1)
+        for cut in range(3):
+            theirs("CLIENT", "KILL", "TYPE", "replica")
+            fill(theirs, cut, 200)
+            wait_until(lambda: theirs("ROLE")[2])
+            caught_up(theirs, ours)
+        assert b"sync_partial_ok:3" in theirs("INFO", "stats")
+        (tmp_path / "third").mkdir()
+        with real(tmp_path / "third", "--replicaof", f"127.0.0.1 {server.port}") as third:
+            wait_until(lambda: b"master_link_status:up" in third("INFO", "replication"))
+            theirs("SET", "chained", 1)
+            kept = contents(theirs)
+            wait_until(lambda: contents(third) == kept)
+        assert ours("REPLICAOF", "NO", "ONE") == b"OK"
+        assert ours("ROLE")[0] == b"master" and ours("SET", "a", 1) == b"OK"
+        ours("DEL", "a")
+    with kvstore.connect(str(tmp_path / "ours")) as kv:
+        assert contents(kv.execute) == kept
