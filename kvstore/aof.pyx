@@ -44,7 +44,7 @@ from kvstore.manifest import Manifest
 from kvstore.parameters import Parameters
 from kvstore.resp cimport Args, Bounds, parse
 from kvstore.resp import ReplyError
-from kvstore.rewrite import write_database
+from kvstore.rewrite import write_database, write_libraries
 from kvstore.rdb_read import Reader
 from kvstore.saving import write_pieces
 from kvstore.snapshot import Snapshot
@@ -263,6 +263,7 @@ cdef class Aof(Journal):
             file.append(bytes(out))
             out.clear()
 
+        write_libraries(self.store.scripts, out)
         for db in self.store.keyspace.databases:
             write_database(db, out, spill)
         spill()

@@ -20,6 +20,7 @@ cdef enum Flag:
     WHEN_SUBSCRIBED = 16           # allowed while a RESP2 client listens to channels
     UNQUEUED = 32                  # runs at once inside MULTI
     SKIP_MONITOR = 64
+    NO_SCRIPT = 128                # not from a script
 
 
 # Why a client's request needs more than a lookup and a call.
@@ -77,6 +78,7 @@ cdef class Store:
     cdef readonly object pubsub        # kvstore.pubsub.PubSub
     cdef readonly dict monitors        # Client -> None
     cdef public object server          # kvstore.server.Server, None when embedded
+    cdef public object scripts         # kvstore.scripting.Scripts, None until one is run
     cdef readonly Journal journal      # None while nothing is kept
     cdef readonly object aof           # the journal when it is a file (kvstore.aof.Aof)
     cdef public object snapshot        # kvstore.snapshot.Snapshot under way, or None

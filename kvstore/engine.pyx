@@ -35,6 +35,7 @@ FLAGS = {
     "write": WRITE,
     "denyoom": DENY_OOM,
     "no_auth": NO_AUTH,
+    "noscript": NO_SCRIPT,
     "no_multi": NO_MULTI,
     "skip_monitor": SKIP_MONITOR,
 }
@@ -560,6 +561,51 @@ cdef class Store:
         self.tick()
         self.execute(c, a, out)
         return bytes(out)
+
+    # ------------------------------------------------------------------ scripts
+
+    def script_client(self) -> Client:
+        """The client in whose name scripts call commands."""
+        return Client(self)
+
+    def begin_script(self, Client own not None, Client caller not None) -> None:
+        """What a script changes from now on belongs together."""
+        own.db, own.resp, own.executing = caller.db, 2, True
+        own.replaying = caller.replaying
+        if self.journal is not None and not caller.executing:
+            self.journal.start_transaction()
+
+    def end_script(self, Client own not None, Client caller not None) -> None:
+        """The script is over."""
+        own.executing = False
+        if self.journal is not None and not caller.executing:
+            self.journal.end_transaction()
+
+    def run_in_script(self, Client own not None, words: list[bytes], read_only: bool):
+        """A command called by a script: its reply as a Python value, an error as ReplyError."""
+        cdef Args a = Args.of(*words)
+        cdef Command command = self.lookup(a.v[0].p, a.v[0].n)
+        cdef Command part = None
+        cdef Buf out = Buf()
+        if command is None:
+            raise ReplyError("ERR Unknown Redis command called from script")
+        if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
+            raise ReplyError("ERR Wrong number of args calling Redis command from script")
+        if command.subcommands is not None and a.n > 1:
+            part = command.subcommands.get(a.text(1).decode("latin-1").lower())
+        for each in (command, part):
+            if each is None:
+                continue
+            if (<Command>each).flags & NO_SCRIPT:
+                raise ReplyError("ERR This Redis command is not allowed from script")
+            if read_only and (<Command>each).flags & WRITE:
+                raise ReplyError("ERR Write commands are not allowed from read-only scripts.")
+        self.call(own, command, a, out)
+        return decode(bytes(out))[0]
+
+    def count_change(self) -> None:
+        """Something changed that is no key: libraries of functions."""
+        self.keyspace.dirty += 1
 
     def execute_words(self, Client c not None, *words):
         """One request of str, bytes, int or float words; its reply as a Python value.

@@ -122,9 +122,8 @@ cdef int check_head(const Arg* text) except -1:
 
 
 cdef void unpack(const uint8_t* p, uint8_t* registers) noexcept:
-    cdef Py_ssize_t i
     cdef uint32_t four
-    for i in range(REGISTERS // 4):
+    for _ in range(REGISTERS // 4):
         four = p[0] | <uint32_t>p[1] << 8 | <uint32_t>p[2] << 16
         registers[0], registers[1] = four & 63, four >> 6 & 63
         registers[2], registers[3] = four >> 12 & 63, four >> 18 & 63
@@ -136,7 +135,7 @@ cdef bytearray packed(const uint8_t* registers, Encoding encoding, Py_ssize_t mo
     """The string of these registers; sparse only if they fit in `most` bytes."""
     cdef bytearray made
     cdef uint8_t* p
-    cdef Py_ssize_t i = 0, n, at = HEAD
+    cdef Py_ssize_t i, at = HEAD
     cdef uint32_t four
     if encoding == SPARSE:
         made = sparse(registers, most)

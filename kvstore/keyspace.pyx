@@ -350,6 +350,7 @@ cdef class Database:
             self.keys = HashTable()
             self.expires = HashTable(raw=True)
             self.walk = None
+        self.keyspace.ready.extend([(self, key) for key in self.blocked])
         return 0
 
     def exchange(self, Database other not None) -> None:

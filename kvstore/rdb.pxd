@@ -49,4 +49,5 @@ cdef int put_kind(Buf out, object value) except -1
 cdef int put_value(Buf out, object value) except -1
 # A whole key as it stands in a file; expires_ms = -1: never.
 cdef int put_key(Buf out, bytes key, object value, int64_t expires_ms) except -1
+cdef int put_library(Buf out, bytes code) except -1
 cdef int put_aux(Buf out, bytes name, bytes value) except -1

@@ -73,6 +73,12 @@ cdef int put_aux(Buf out, bytes name, bytes value) except -1:
     return put_object_text(out, value)
 
 
+cdef int put_library(Buf out, bytes code) except -1:
+    """A library of functions."""
+    put_byte(out, OP_FUNCTION)
+    return put_object_text(out, code)
+
+
 cdef int put_kind(Buf out, object value) except -1:
     return put_byte(out, FORMS[<int>kind_of(value)])
 

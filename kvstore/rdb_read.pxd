@@ -29,6 +29,7 @@ cdef class Reader:
     cdef uint64_t big(self, int size) except? 0xFFFFFFFFFFFFFFFF
     cdef int64_t little(self) except? -1
     cdef int64_t little_4(self) except? -1
+    cdef int library(self, bytes code) except -1
     cdef uint64_t rest(self, int first) except? 0xFFFFFFFFFFFFFFFF
     cdef uint64_t count(self) except? 0xFFFFFFFFFFFFFFFF
     cdef bytes text(self)

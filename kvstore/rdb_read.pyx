@@ -4,8 +4,7 @@ The bytes pass through a window; every length is checked against what is left of
 memory is taken for it.  Whatever is wrong raises Damaged with the offset.  The format is told in
 `rdb.pyx`, the packed forms within in `compact.pyx`.
 
-Not read: modules' values, and libraries of functions, which this server cannot run: a file with
-them is refused rather than loaded without.
+Not read: what modules keep; a file with such data is refused rather than loaded without.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -24,6 +23,7 @@ from kvstore.keyspace cimport STREAM, Database, Value, as_arg
 from kvstore.lists cimport List
 from kvstore.rdb cimport *
 from kvstore.resp cimport Arg, put_array, put_bytes
+from kvstore.resp import ReplyError
 from kvstore.sets cimport Set
 from kvstore.stream cimport Id, Stream
 from kvstore.stream_groups cimport Consumer, Group, Pending
@@ -387,8 +387,10 @@ cdef class Reader:
                 self.byte()
             elif op == OP_IDLE:
                 self.length()
-            elif op == OP_FUNCTION or op == OP_MODULE_AUX:
-                raise self.damaged("holds functions or data of modules")
+            elif op == OP_FUNCTION:
+                self.library(self.text())
+            elif op == OP_MODULE_AUX:
+                raise self.damaged("holds data of modules")
             else:
                 key = self.text()
                 value = self.value(op)
@@ -407,6 +409,17 @@ cdef class Reader:
             if stated and stated != found:
                 raise self.damaged("checksum does not match")
         return self.base + self.at
+
+    cdef int library(self, bytes code) except -1:
+        from kvstore.scripting import Scripts
+
+        if self.store.scripts is None:
+            self.store.scripts = Scripts(self.store)
+        try:
+            self.store.scripts.load_library(code, True)
+        except ReplyError as error:
+            raise self.damaged(str(error)) from None
+        return 0
 
     cdef int64_t little_4(self) except? -1:
         cdef uint32_t n

@@ -115,7 +115,9 @@ class Primary:
 
     def cycle(self, now_ms: int) -> None:
         """From time to time: let replicas know that the primary lives."""
-        if self.replicas and self.store.follower is None and now_ms - self.pinged_ms >= PING_S * 1000:
+        if self.store.follower is not None:
+            return
+        if self.replicas and now_ms - self.pinged_ms >= PING_S * 1000:
             self.pinged_ms = now_ms
             self.store.journal.flush()
             self.publish(PING)

@@ -122,6 +122,13 @@ cdef int put_stream(Buf out, bytes key, Stream value) except -1:
     return 0
 
 
+def write_libraries(scripts, Buf out not None) -> None:
+    """Append requests that load the libraries of functions; scripts may be None."""
+    if scripts is not None:
+        for library in scripts.libraries.values():
+            put_object(out, [b"FUNCTION", b"LOAD", library.code], 2)
+
+
 def write_database(Database db not None, Buf out not None, full) -> None:
     """Append requests that make a database; `full()` is called whenever out has grown much."""
     cdef size_t i

@@ -24,7 +24,7 @@ from cpython.object cimport PyObject
 
 from kvstore.crc64 cimport crc64_of
 from kvstore.keyspace cimport Database
-from kvstore.rdb cimport OP_EOF, OP_RESIZE, OP_SELECT, put_aux, put_key, put_length
+from kvstore.rdb cimport OP_EOF, OP_RESIZE, OP_SELECT, put_aux, put_key, put_length, put_library
 from kvstore.resp import ReplyError
 from kvstore.version import REDIS_VERSION
 
@@ -112,6 +112,9 @@ cdef class Snapshot:
         put_aux(self.out, b"ctime", b"%d" % (store.keyspace.now_ms // 1000))
         put_aux(self.out, b"aof-base", b"%d" % aof_base)
         put_aux(self.out, b"repl-stream-db", b"%d" % stream_db)
+        if store.scripts is not None:
+            for library in store.scripts.libraries.values():
+                put_library(self.out, library.code)
         for db in store.keyspace.databases:
             if db.keys.used:
                 # Databases share the output, and what is touched early must not stand under

@@ -3,7 +3,7 @@
 XADD's record in the log has the id that `*` became, and what a trimming with `~` came to.
 """
 
-from libc.stdint cimport UINT64_MAX, int64_t, uint64_t
+from libc.stdint cimport UINT64_MAX, int64_t
 
 from bedrock.net.buf cimport Buf
 from kvstore.blocking cimport Waiter
@@ -14,8 +14,7 @@ from kvstore.resp cimport (
     put_nil_array, put_object, put_ok,
 )
 from kvstore.stream cimport (
-    EVERYTHING, NOTHING, Chunk, Id, Stream, compare, find_stream, id_of, id_text, next_id, put_entry,
-    put_id, read_id,
+    EVERYTHING, NOTHING, Chunk, Id, Stream, compare, find_stream, id_of, id_text, next_id, put_id,
 )
 from kvstore.stream_groups cimport (
     Consumer, Group, Pending, deliver, group_of, high_end, id_from, lag, low_end, put_history,

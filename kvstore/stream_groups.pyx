@@ -237,9 +237,11 @@ cdef Group named(Client c, Args a, Stream stream):
 
 
 cdef Id start_of(Stream stream, const Arg* arg) except *:
-    """An id, or `$` for the last one."""
+    """An id, `-` and `+` the lowest and highest, or `$` for the last one."""
     if arg.n == 1 and arg.p[0] == c'$':
         return NOTHING if stream is None else stream.last
+    if arg.n == 1 and arg.p[0] in b"-+":
+        return NOTHING if arg.p[0] == c'-' else EVERYTHING
     return id_of(arg, 0)
 
 

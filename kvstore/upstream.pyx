@@ -142,6 +142,8 @@ cdef class Upstream(Session):
         cdef Reader reader = Reader(self.store, self.file, b"", FILE)
         self.store.tick()
         self.store.empty()
+        if self.store.scripts is not None:
+            self.store.scripts.flush_libraries()
         self.store.keyspace.loading = True
         try:
             reader.load(True)

@@ -1,0 +1,209 @@
+-- What a script finds: the table `redis`, the libraries, and no way out.
+--
+-- Called once with the functions that Python lends; they stay in closures, so that a script never
+-- holds a Python object.  Returns what Python calls.
+
+local lend = ...
+
+local concat, format, type, error = table.concat, string.format, type, error
+local getmetatable, setmetatable = getmetatable, setmetatable
+local rawget, rawset, select = rawget, rawset, select
+local loadstring, setfenv = loadstring, setfenv
+
+local redis = {
+  LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,
+  REPL_NONE = 0, REPL_AOF = 1, REPL_SLAVE = 2, REPL_REPLICA = 2, REPL_ALL = 3,
+  REDIS_VERSION = lend.version, REDIS_VERSION_NUM = lend.version_number,
+}
+
+local function words(...)
+  local n = select('#', ...)
+  if n == 0 then
+    return nil, 'ERR Please specify at least one argument for this redis.call() call'
+  end
+  local made = {}
+  for i = 1, n do
+    local word = select(i, ...)
+    if type(word) == 'number' then
+      word = format('%.17g', word)
+    elseif type(word) ~= 'string' then
+      return nil, 'ERR Lua redis lib command arguments must be strings or integers'
+    end
+    made[i] = word
+  end
+  return made
+end
+
+function redis.pcall(...)
+  local made, why = words(...)
+  if not made then return {err = why} end
+  return lend.call(made)
+end
+
+function redis.call(...)
+  local reply = redis.pcall(...)
+  if type(reply) == 'table' and reply.err then error(reply, 0) end
+  return reply
+end
+
+function redis.error_reply(text)
+  if type(text) ~= 'string' then error({err = 'ERR wrong number or type of arguments'}, 0) end
+  if text:sub(1, 1) == '-' then text = text:sub(2) end
+  return {err = text:find('^%u+ ') and text or 'ERR ' .. text}
+end
+
+function redis.status_reply(text)
+  if type(text) ~= 'string' then error({err = 'ERR wrong number or type of arguments'}, 0) end
+  return {ok = text}
+end
+
+function redis.sha1hex(...)
+  local text = ...
+  if select('#', ...) ~= 1 then error({err = 'ERR wrong number of arguments'}, 0) end
+  return lend.sha1hex(tostring(text))
+end
+function redis.setresp(version)
+  if version ~= 2 and version ~= 3 then error({err = 'ERR RESP version must be 2 or 3.'}, 0) end
+  lend.setresp(version)
+end
+function redis.log(level, ...)
+  local said = {...}
+  for i = 1, select('#', ...) do said[i] = tostring(said[i]) end
+  lend.log(level, concat(said, ' '))
+end
+function redis.set_repl() end
+function redis.replicate_commands() return true end
+function redis.breakpoint() return false end
+function redis.debug() end
+
+local registered
+function redis.register_function(name, callback)
+  if not registered then
+    error({err = 'ERR redis.register_function can only be called on FUNCTION LOAD command'}, 0)
+  end
+  local row = {}
+  if type(name) == 'table' then
+    for key, value in pairs(name) do
+      if key ~= 'function_name' and key ~= 'callback' and key ~= 'flags' and key ~= 'description' then
+        error({err = 'ERR unknown argument given to redis.register_function'}, 0)
+      end
+    end
+    row.name, row.callback = name.function_name, name.callback
+    row.flags, row.description = name.flags or {}, name.description
+  else
+    row.name, row.callback, row.flags = name, callback, {}
+  end
+  if type(row.name) ~= 'string' then
+    error({err = 'ERR redis.register_function must get a function name argument'}, 0)
+  elseif type(row.callback) ~= 'function' then
+    error({err = 'ERR redis.register_function must get a callback argument'}, 0)
+  elseif row.name == '' or row.name:find('[^%w_]') then
+    error({err = 'ERR Library names can only contain letters, numbers, or underscores(_) '
+                 .. 'and must be at least one character long'}, 0)
+  elseif registered[row.name] then
+    error({err = 'ERR Function already exists in the library'}, 0)
+  end
+  registered[row.name] = row
+end
+
+-- The globals of all scripts.  What they see are empty tables that lead here and refuse to be
+-- changed, by whatever way; the state's own globals stay out of their reach.
+local globals = {
+  os = {clock = os.clock},
+  _VERSION = _VERSION, assert = assert, error = error, ipairs = ipairs, next = next, pairs = pairs,
+  pcall = pcall, rawequal = rawequal, rawget = rawget, select = select, tonumber = tonumber,
+  tostring = tostring, type = type, unpack = unpack, xpcall = xpcall,
+}
+local frozen = {}
+
+local function refuse()
+  error('Attempt to modify a readonly table', 2)
+end
+
+local function freeze(real, index)
+  local shown = setmetatable({}, {__index = index or real, __newindex = refuse})
+  frozen[shown] = true
+  return shown
+end
+
+function globals.setmetatable(of, meta)
+  if frozen[of] then refuse() end
+  return setmetatable(of, meta)
+end
+
+function globals.getmetatable(of)
+  local meta = getmetatable(of)
+  return meta and (frozen[of] or type(of) == 'string') and freeze(meta) or meta
+end
+
+function globals.rawset(of, key, value)
+  if frozen[of] then refuse() end
+  return rawset(of, key, value)
+end
+
+for _, library in ipairs({'cjson', 'cmsgpack', 'struct', 'bit'}) do
+  local functions = {}
+  for name, lent in pairs(lend.libraries[library]) do
+    functions[name] = function(...)
+      local ok, values = lend.guarded(lent, select('#', ...), {...})
+      if not ok then error({err = 'ERR ' .. values}, 0) end
+      return unpack(values, 1, values.n)
+    end
+  end
+  globals[library] = functions
+end
+globals.cjson.null = lend.null
+
+for _, name in ipairs({'cjson', 'cmsgpack', 'struct', 'bit', 'os'}) do
+  globals[name] = freeze(globals[name])
+end
+for _, name in ipairs({'coroutine', 'math', 'string', 'table'}) do
+  globals[name] = freeze(_G[name])
+end
+globals.redis = freeze(redis)
+
+local env = freeze(globals, function(_, name)
+  local value = globals[name]
+  if value == nil then
+    error('Script attempted to access nonexistent global variable \'' .. tostring(name) .. '\'', 2)
+  end
+  return value
+end)
+globals._G = env
+
+function globals.loadstring(code, name)
+  if type(code) == 'string' and code:byte() == 27 then return nil, 'binary code is refused' end
+  local made, why = loadstring(code, name)
+  return made and setfenv(made, env), why
+end
+
+-- An error is a table with `err`, or a text with its place in front.
+local function guard(run, ...)
+  local ok, value = pcall(run, ...)
+  if ok then return true, value end
+  return false, type(value) == 'table' and value.err or tostring(value)
+end
+
+local function compile(code, name)
+  return globals.loadstring(code, name)
+end
+
+local function run(code, keys, argv)
+  globals.KEYS, globals.ARGV = keys, argv
+  return guard(code)
+end
+
+local function invoke(callback, keys, argv)
+  return guard(callback, keys, argv)
+end
+
+-- Run a library's code; what it registers, by name.
+local function collect(code)
+  registered = {}
+  local ok, why = guard(code)
+  local found = registered
+  registered = nil
+  return ok, ok and found or why
+end
+
+return compile, run, invoke, collect, rawget

@@ -1,0 +1,119 @@
+"""Scripts: values across the border, what they may not do, and what the log keeps of them."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import kvstore
+
+LIBRARY = """#!lua name=board
+local function add(keys, args)
+  redis.call('ZADD', keys[1], args[2], args[1])
+  return redis.call('ZREVRANK', keys[1], args[1])
+end
+redis.register_function('add', add)
+redis.register_function{function_name='top', flags={'no-writes'}, callback=function(keys)
+  return redis.call('ZREVRANGE', keys[1], 0, 0)
+end}
+"""
+
+
+@pytest.fixture
+def kv():
+    with kvstore.connect() as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("code", "reply"),
+    [
+        ("return {1, 2.9, 'x', true, false, nil, 3}", [1, 2, b"x", 1, None]),
+        ("return {ok='fine'}", "fine"),
+        ("return redis.call('SET', 'k', 'v')", "OK"),
+        ("return redis.call('GET', 'nothing') == false", 1),
+        ("return {KEYS[1], ARGV[1], #ARGV}", [b"key", b"one", 2]),
+        ("return cjson.encode({a={1, 2, {b=cjson.null}}})", b'{"a":[1,2,{"b":null}]}'),
+        ("return cmsgpack.unpack(cmsgpack.pack({1, 'x', {y=2}}))[3].y", 2),
+        ("return {struct.unpack('>I2h', struct.pack('>I2h', 513, -2))}", [513, -2, 5]),
+        ("return {bit.band(255, 15), bit.tohex(255)}", [15, b"000000ff"]),
+        ("local ok, why = pcall(redis.call, 'INCR', 'x', 'y') return why.err",
+         b"ERR Wrong number of args calling Redis command from script"),
+    ],
+)  # fmt: skip
+def test_values_cross_the_border(kv, code, reply):
+    assert kv.execute("EVAL", code, 1, "key", "one", "two") == reply
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("x = 1", "Attempt to modify a readonly table"),
+        ("redis = nil", "Attempt to modify a readonly table"),
+        ("redis.call = nil", "Attempt to modify a readonly table"),
+        ("setmetatable(_G, {})", "Attempt to modify a readonly table"),
+        ("getmetatable(_G).__index = nil", "Attempt to modify a readonly table"),
+        ("rawset(string, 'rep', nil)", "Attempt to modify a readonly table"),
+        ("return loadstring(string.dump(function() end))()", "attempt to call a nil value"),
+        ("return y", "nonexistent global variable 'y'"),
+        ("return getfenv", "nonexistent global variable 'getfenv'"),
+        ("return io.open('/etc/passwd')", "nonexistent global variable 'io'"),
+        ("return redis.call.__globals__", "attempt to index"),
+        ("return loadstring('return python')()", "nonexistent global variable 'python'"),
+        ("return redis.call('NOSUCH')", "Unknown Redis command"),
+        ("return redis.call('BLPOP', 'l', 0)", "not allowed from script"),
+        ("return redis.error_reply('MINE own')", "^MINE own$"),
+        ("return cjson.decode('[1,')", "Expecting value"),
+        ("return (", "Error compiling script"),
+    ],
+)
+def test_what_a_script_may_not_do_is_an_error(kv, code, why):
+    with pytest.raises(kvstore.ReplyError, match=why):
+        kv.execute("EVAL", code, 0)
+    assert kv.execute("EVAL", "return 1", 0) == 1
+
+
+def test_a_script_that_only_reads_may_not_write(kv):
+    with pytest.raises(kvstore.ReplyError, match="Write commands are not allowed"):
+        kv.execute("EVAL_RO", "return redis.call('SET', 'a', 1)", 0)
+    sha = kv.execute("SCRIPT", "LOAD", "return redis.call('GET', KEYS[1])")
+    kv.execute("SET", "a", 1)
+    assert kv.execute("EVALSHA_RO", sha, 1, "a") == b"1"
+    assert kv.execute("SCRIPT", "EXISTS", sha, "0" * 40) == [1, 0]
+    kv.execute("SCRIPT", "FLUSH")
+    with pytest.raises(kvstore.ReplyError, match="NOSCRIPT"):
+        kv.execute("EVALSHA", sha, 1, "a")
+
+
+def test_functions_and_what_scripts_changed_survive_a_restart_and_a_rewrite(tmp_path):
+    with kvstore.connect(str(tmp_path)) as kv:
+        assert kv.execute("FUNCTION", "LOAD", LIBRARY) == b"board"
+        with pytest.raises(kvstore.ReplyError, match="already exists"):
+            kv.execute("FUNCTION", "LOAD", LIBRARY)
+        assert kv.execute("FCALL", "add", 1, "z", "ada", 5) == 0
+        kv.execute("EVAL", "redis.call('SET', 'a', 1) redis.call('INCR', 'a')", 0)
+        with pytest.raises(kvstore.ReplyError, match="_ro command"):
+            kv.execute("FCALL_RO", "add", 1, "z", "bob", 6)
+    for _ in range(2):
+        with kvstore.connect(str(tmp_path)) as kv:
+            assert kv.execute("GET", "a") == b"2"
+            assert kv.execute("FCALL_RO", "top", 1, "z") == [b"ada"]
+            (library,) = kv.execute("FUNCTION", "LIST", "WITHCODE")
+            assert library[b"library_code"] == LIBRARY.encode()
+            kv.execute("BGREWRITEAOF")
+
+
+JSON = st.recursive(
+    st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=5),
+    lambda inner: st.lists(inner, min_size=1, max_size=3)
+    | st.dictionaries(st.text("abc", min_size=1), inner, min_size=1, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+def test_json_and_msgpack_come_back_as_they_went(value):
+    with kvstore.connect() as kv:
+        code = "return cjson.encode(cmsgpack.unpack(cmsgpack.pack(cjson.decode(ARGV[1]))))"
+        assert json.loads(kv.execute("EVAL", code, 0, json.dumps(value))) == value
