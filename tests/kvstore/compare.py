@@ -1,5 +1,6 @@
 """Data sets of every type, and their comparison between kvstore and a redis-server."""
 
+import random
 import time
 from contextlib import contextmanager
 
@@ -110,3 +111,18 @@ def wait_until(true, seconds=20):
     while not true():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.01)
+
+
+def fill(run, seed, n=3000):
+    """Random commands over few keys of each type."""
+    rand = random.Random(seed)
+    for _ in range(n):
+        i = rand.randrange(30)
+        run(*rand.choice([
+            ("SET", f"s{i}", rand.random()), ("INCR", f"n{i}"), ("APPEND", f"s{i}", "+"),
+            ("RPUSH", f"l{i}", rand.random(), 2), ("LPOP", f"l{i}"), ("SADD", f"e{i}", i, _),
+            ("SPOP", f"e{i}"), ("HSET", f"h{i}", _ % 9, i), ("HINCRBYFLOAT", f"f{i}", "x", 0.1),
+            ("ZADD", f"z{i}", rand.random(), _ % 50), ("ZPOPMIN", f"z{i}"), ("DEL", f"s{i}"),
+            ("XADD", f"x{i}", "*", "a", _), ("PEXPIRE", f"h{i}", rand.choice([1, 10**7])),
+            ("SELECT", 0),
+        ]))  # fmt: skip

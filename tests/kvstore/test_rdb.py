@@ -18,7 +18,9 @@ from bedrock.world import OsDisk
 from kvstore.check import check
 from kvstore.crc64 import crc64
 from kvstore.snapshot import Snapshot
-from tests.kvstore.compare import FORMS, contents, real, wait_until
+from tests.kvstore.compare import FORMS, contents, fill, real, wait_until
+
+LIBRARY = b"#!lua name=l\nredis.register_function('seven', function() return 7 end)"
 
 
 def test_the_checksum_is_jones_crc_64():
@@ -30,6 +32,7 @@ def test_every_form_survives_save_and_reload(tmp_path):
     with kvstore.connect(str(tmp_path), **{"enable-debug-command": True}) as kv:
         for words in FORMS:
             kv.execute(*words)
+        kv.execute("FUNCTION", "LOAD", LIBRARY)
         before = contents(kv.execute)
         kv.execute("DEBUG", "RELOAD")
         assert contents(kv.execute) == before
@@ -39,6 +42,7 @@ def test_every_form_survives_save_and_reload(tmp_path):
     assert (tmp_path / "appendonlydir/appendonly.aof.1.base.rdb").read_bytes()[:9] == b"REDIS0010"
     with kvstore.connect(str(tmp_path)) as kv:
         assert contents(kv.execute) == before
+        assert kv.execute("FCALL", "seven", 0) == 7
 
 
 def test_dump_and_restore_are_inverse():
@@ -191,6 +195,32 @@ def test_each_opens_the_others_append_only_folder(tmp_path):
         before = contents(run)
     with kvstore.connect(str(tmp_path)) as kv:
         assert contents(kv.execute) == before
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("sets", [15, pytest.param(1000, marks=pytest.mark.slow)])
+def test_generated_data_sets_go_both_ways(tmp_path, sets):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.mkdir()
+    theirs.mkdir()
+    debug = {"enable-debug-command": True}
+    with (
+        real(theirs, "--enable-debug-command", "yes") as run,
+        kvstore.connect(str(ours), **debug) as kv,
+    ):
+        for seed in range(sets):
+            rand = random.Random(seed)
+            kv.execute("FLUSHALL")
+            fill(kv.execute, seed, rand.choice([10, 100, 600]))
+            kv.execute("SAVE")
+            before = contents(kv.execute)
+            shutil.copy(ours / "dump.rdb", theirs)
+            run("DEBUG", "RELOAD", "NOSAVE")
+            assert contents(run) == before, seed
+            run("SAVE")
+            shutil.copy(theirs / "dump.rdb", ours)
+            kv.execute("DEBUG", "RELOAD", "NOSAVE")
+            assert contents(kv.execute) == before, seed
 
 
 def assets():

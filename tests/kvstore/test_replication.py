@@ -8,24 +8,9 @@ import redis
 
 import bedrock
 import kvstore
-from tests.kvstore.compare import FORMS, contents, real, runner, wait_until
+from tests.kvstore.compare import FORMS, contents, fill, real, runner, wait_until
 
 pytestmark = pytest.mark.peer
-
-
-def fill(run, seed, n=3000):
-    """Random commands over few keys of each type."""
-    rand = random.Random(seed)
-    for _ in range(n):
-        i = rand.randrange(30)
-        run(*rand.choice([
-            ("SET", f"s{i}", rand.random()), ("INCR", f"n{i}"), ("APPEND", f"s{i}", "+"),
-            ("RPUSH", f"l{i}", rand.random(), 2), ("LPOP", f"l{i}"), ("SADD", f"e{i}", i, _),
-            ("SPOP", f"e{i}"), ("HSET", f"h{i}", _ % 9, i), ("HINCRBYFLOAT", f"f{i}", "x", 0.1),
-            ("ZADD", f"z{i}", rand.random(), _ % 50), ("ZPOPMIN", f"z{i}"), ("DEL", f"s{i}"),
-            ("XADD", f"x{i}", "*", "a", _), ("PEXPIRE", f"h{i}", rand.choice([1, 10**7])),
-            ("SELECT", 0),
-        ]))  # fmt: skip
 
 
 def caught_up(primary, replica):
