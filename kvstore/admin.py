@@ -52,12 +52,6 @@ def time(client, words):
     return [b"%d" % (now_ms // 1000), b"%d" % (now_ms % 1000 * 1000)]
 
 
-@command("role")
-def role(client, words):
-    """ROLE"""
-    return [b"master", 0, []]
-
-
 @command("lolwut")
 def lolwut(client, words):
     """LOLWUT: layers of rock, and the version"""
@@ -144,8 +138,10 @@ def bgrewriteaof(client, words):
     """BGREWRITEAOF"""
     if client.store.aof is None:
         raise ReplyError("ERR the append-only file is off")
-    client.store.aof.rewrite()
-    return "Background append only file rewriting started"
+    if client.store.aof.rewriting or client.store.snapshot is not None:
+        raise ReplyError("ERR Background append only file rewriting already in progress")
+    client.store.saver.rewrite()
+    return Simple("Background append only file rewriting started")
 
 
 @command("shutdown")
@@ -206,6 +202,18 @@ def debug_loadaof(client, words):
     return "OK"
 
 
+def debug_reload(client, words):
+    """Write a snapshot (unless NOSAVE), empty the databases and load it again."""
+    options = {word.upper() for word in words[2:]}
+    if not options <= {b"NOSAVE", b"NOFLUSH", b"MERGE"}:
+        raise ReplyError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+    if b"NOSAVE" not in options:
+        client.store.saver.save()
+    client.store.empty()
+    client.store.saver.load()
+    return "OK"
+
+
 def debug_log(client, words):
     """Write a line to the log."""
     from bedrock.app.logs import logger
@@ -224,6 +232,7 @@ DEBUG = {
     "log": debug_log,
     "loadaof": debug_loadaof,
     "object": debug_object,
+    "reload": debug_reload,
     "quicklist-packed-threshold": debug_nothing,
     "set-active-expire": debug_set_active_expire,
     "sleep": debug_sleep,

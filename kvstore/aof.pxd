@@ -21,6 +21,7 @@ cdef class Aof(Journal):
     cdef readonly str policy
     cdef object syncing                # the task that syncs once a second
     cdef readonly bint full            # the last request for room was refused
+    cdef readonly bint rewriting
     cdef readonly int64_t base_size
 
     cdef int sync(self) except -1

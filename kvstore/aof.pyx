@@ -1,7 +1,7 @@
 """The append-only file: the journal on disk, in Redis's multi-part format.
 
     appendonlydir/appendonly.aof.manifest        which files, in which order (manifest.py)
-    appendonlydir/appendonly.aof.1.base.aof      after a rewrite: the state then
+    appendonlydir/appendonly.aof.1.base.rdb      after a rewrite: the state then
     appendonlydir/appendonly.aof.1.incr.aof      every change since, as requests
 
 RESP has no checksums, so each batch (what one turn wrote) is preceded by an annotation, a line that
@@ -37,12 +37,17 @@ from bedrock.app.logs import logger
 from bedrock.codec.crc32c cimport crc32c_of
 from bedrock.net.buf cimport Buf
 from bedrock.storage.errors import Damaged
+from bedrock.world import World
 from bedrock.world.disk import DiskFull
 from kvstore.engine cimport IN_MULTI, Client, Store
 from kvstore.manifest import Manifest
+from kvstore.parameters import Parameters
 from kvstore.resp cimport Args, Bounds, parse
 from kvstore.resp import ReplyError
 from kvstore.rewrite import write_database, write_libraries
+from kvstore.rdb_read import Reader
+from kvstore.saving import write_pieces
+from kvstore.snapshot import Snapshot
 
 log = logger("kvstore")
 
@@ -117,9 +122,10 @@ cdef class Aof(Journal):
         write_annotation(buf.p, self.seq, self.size, buf.n - HEADER, self.synced)
         self.file.write(buf.p, buf.n, self.size)
         self.size += buf.n
-        buf.clear()
         if self.always:
             self.sync()
+        self.publish(HEADER)
+        buf.clear()
 
     cdef int sync(self) except -1:
         self.file.sync()
@@ -207,44 +213,60 @@ cdef class Aof(Journal):
         file.sync()
         self.disk.sync_dir()
         self.manifest.save([*kept, entry])
-        if self.file is not None:
-            self.file.close()
+        # The old file may be being synced beside the loop; it closes with its last reference.
         self.file = file
         self.seq = entry.seq
         self.size = self.synced = self.room = 0
         self.db = -1
         return 0
 
-    def rewrite(self) -> None:
-        """Put the present state into a new base file and begin a new incremental one.
+    def rewrite(self):
+        """Put the present state into a new base file; a generator, as told in kvstore.saving.
 
-        It stops the service for as long as it takes; a crash at any point leaves the old files or
-        the new ones, by the order of the steps.
+        What happens meanwhile goes to a new incremental file.  A crash or a full disk at any point
+        leaves a manifest whose files hold everything.
         """
-        cdef Buf out = Buf()
-        self.flush()
-        self.sync()
-        old = list(self.manifest.entries)
-        entry = self.manifest.next_name("b")
-        cdef File file = self.disk.open(entry.name, "rw")
+        cdef File file
+        preamble = self.store.parameters["aof-use-rdb-preamble"]
+        entry = self.manifest.next_name("b", "rdb" if preamble else "aof")
+        self.rewriting = True
         try:
-            file.truncate(0)
-
-            def spill():
-                file.append(bytes(out))
-                out.clear()
-
-            write_libraries(self.store.scripts, out)
-            for db in self.store.keyspace.databases:
-                write_database(db, out, spill)
-            spill()
-            file.sync()
+            self.flush()
+            self.sync()
+            snapshot = Snapshot(self.store, True) if preamble else None
+            old = list(self.manifest.entries)
+            try:
+                self.begin_file(old)
+                file = self.disk.open(entry.name, "rw")
+                file.truncate(0)
+                if preamble:
+                    yield from write_pieces(snapshot, file)
+                else:
+                    self.write_requests(file)
+                    yield lambda: file.sync()
+            finally:
+                if preamble:
+                    snapshot.abort()
             self.base_size = file.size()
+            self.disk.sync_dir()
+            self.manifest.save([entry, *[e for e in self.manifest.entries if e not in old]])
+            for stale in old:
+                self.disk.remove(stale.name)
         finally:
-            file.close()
-        self.begin_file([entry])
-        for stale in old:
-            self.disk.remove(stale.name)
+            self.rewriting = False
+
+    def write_requests(self, File file not None) -> None:
+        """The state as requests, for those who want no RDB in the folder; all at once."""
+        cdef Buf out = Buf()
+
+        def spill():
+            file.append(bytes(out))
+            out.clear()
+
+        write_libraries(self.store.scripts, out)
+        for db in self.store.keyspace.databases:
+            write_database(db, out, spill)
+        spill()
 
     def load_file(self, entry, bint last) -> None:
         """Replay one file; a torn tail of the last one is cut off."""
@@ -348,8 +370,8 @@ cdef class Replay:
         """Replay; the offset up to which the file is good.  Damaged when more than a tail is bad."""
         cdef int64_t at = 0, end
         if self.file.read_at(0, 5) == b"REDIS":
-            raise Damaged(self.entry.name, 0, "is an RDB file, which this version does not read; "
-                          "have redis-server rewrite it with aof-use-rdb-preamble no")
+            store = self.store if self.store is not None else Store(World(None), Parameters())
+            at = Reader(store, self.file, b"", self.entry.name).load(True)
         while at < self.size:
             head = self.file.read_at(at, HEADER)
             if head.startswith(b"#"):

@@ -169,6 +169,8 @@ def client_info(Client c, words):
 
 def client_kind(Client c) -> bytes:
     """What CLIENT LIST TYPE and CLIENT KILL TYPE call it."""
+    if c in c.store.primary.replicas:
+        return b"replica"
     return b"pubsub" if c.subscriptions or c.shard_channels else b"normal"
 
 
@@ -176,7 +178,7 @@ def check_kind(word: bytes) -> bytes:
     """A client type, or the error for an unknown one."""
     if word.lower() not in (b"normal", b"master", b"replica", b"slave", b"pubsub"):
         raise ReplyError(f"ERR Unknown client type '{word.decode('latin-1')}'")
-    return word.lower()
+    return b"replica" if word.lower() == b"slave" else word.lower()
 
 
 def parse_id(word: bytes) -> int:

@@ -53,5 +53,5 @@ class Embedded:
 
 def connect(directory: str = "", **parameters: Any) -> Embedded:
     """A store in this process: in memory, or kept in a directory."""
-    world = World(OsDisk(directory or "."))
+    world = World(OsDisk(directory) if directory else None)
     return Embedded(world, Parameters(appendonly=bool(directory), **parameters))

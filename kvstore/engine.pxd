@@ -81,6 +81,10 @@ cdef class Store:
     cdef public object scripts         # kvstore.scripting.Scripts, None until one is run
     cdef readonly Journal journal      # None while nothing is kept
     cdef readonly object aof           # the journal when it is a file (kvstore.aof.Aof)
+    cdef public object snapshot        # kvstore.snapshot.Snapshot under way, or None
+    cdef readonly object follower      # kvstore.following.Follower while a replica, or None
+    cdef readonly object primary       # kvstore.replication.Primary
+    cdef readonly object saver         # kvstore.saving.Saver
     cdef readonly int64_t started_ms
     cdef readonly uint64_t processed, connected, rejected_calls, errors
     cdef readonly dict error_counts

@@ -219,6 +219,8 @@ cdef class Store:
     def __init__(self, world, parameters):
         from kvstore.handlers import import_all
         from kvstore.pubsub import PubSub
+        from kvstore.replication import Primary
+        from kvstore.saving import Saver
 
         import_all()
         self.world = world
@@ -239,6 +241,8 @@ cdef class Store:
         self.tick()
         self.started_ms = self.keyspace.now_ms
         self.pubsub = PubSub(self)
+        self.saver = Saver(self)
+        self.primary = Primary(self)
         parameters.listen(self.configure)
 
     def configure(self) -> None:
@@ -265,6 +269,7 @@ cdef class Store:
         self.clients.pop(client.id, None)
         self.monitors.pop(client, None)
         self.pubsub.forget(client)
+        self.primary.forget(client)
         client.leave_multi()
         if client.waiter is not None:
             client.waiter.cancel()
@@ -403,7 +408,9 @@ cdef class Store:
         return 0
 
     cdef int reserve_for(self, Client c, Command command, Args a) except -1:
-        """Make sure of room for a command's record, or refuse it."""
+        """Make sure of room for a command's record, or refuse it; a replica refuses writes."""
+        if command.flags & WRITE and self.follower is not None and not self.keyspace.loading:
+            raise ReplyError("READONLY You can't write against a read only replica.")
         if command.flags & WRITE and self.journal is not None and not c.replaying:
             self.journal.reserve(a.raw_n if a.raw is not NULL else size_of(a))
         return 0
@@ -460,19 +467,35 @@ cdef class Store:
         self.journal = journal
         self.aof = journal
 
+    def follow(self, follower) -> None:
+        """Be a replica from now on, or (None) one no more."""
+        self.follower = follower
+        self.keyspace.passive = follower is not None
+        if self.journal is not None:
+            self.journal.follow(None)
+
+    def record_in(self, Journal journal not None) -> None:
+        """Record every change from now on, though not in a file."""
+        self.journal = journal
+
     def cycle(self) -> None:
         """What is done from time to time: active expiry."""
         self.tick()
-        if self.active_expire:
+        if self.active_expire and self.follower is None:
             self.keyspace.expire_some()
+        self.primary.cycle(self.keyspace.now_ms)
 
     def reload(self) -> None:
         """Forget everything and read the journal's files again."""
-        cdef Database db
         self.journal.flush()
+        self.empty()
+        self.aof.load()
+
+    def empty(self) -> None:
+        """Forget all data, which is not a change: the log is not told."""
+        cdef Database db
         for db in self.keyspace.databases:
             db.clear()
-        self.aof.load()
 
     def stall(self, double seconds) -> None:
         """Do nothing, and let nobody else do anything, for a while (DEBUG SLEEP)."""

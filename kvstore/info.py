@@ -89,12 +89,13 @@ def memory(store: Any) -> dict[str, Any]:
 
 
 def persistence(store: Any) -> dict[str, Any]:
-    """The append-only file."""
+    """The snapshot and the append-only file."""
     aof = store.aof
     facts: dict[str, Any] = {
         "loading": int(store.keyspace.loading),
+        **store.saver.facts(),
         "aof_enabled": int(aof is not None),
-        "aof_rewrite_in_progress": 0,
+        "aof_rewrite_in_progress": int(aof is not None and aof.rewriting),
         "aof_rewrite_scheduled": 0,
     }
     if aof is not None:
@@ -117,6 +118,8 @@ def stats(store: Any) -> dict[str, Any]:
         "total_net_input_bytes": net.get("bytes_in", 0),
         "total_net_output_bytes": net.get("bytes_out", 0),
         "rejected_connections": net.get("refused", 0),
+        "sync_full": store.primary.full,
+        "sync_partial_ok": store.primary.partial,
         "expired_keys": keyspace.expired,
         "keyspace_hits": keyspace.hits,
         "keyspace_misses": keyspace.misses,
@@ -128,8 +131,9 @@ def stats(store: Any) -> dict[str, Any]:
 
 
 def replication(store: Any) -> dict[str, Any]:
-    """Always a master without replicas."""
-    return {"role": "master", "connected_slaves": 0}
+    """The stream of changes, and who follows it."""
+    facts: dict[str, Any] = store.primary.facts()
+    return facts
 
 
 def cpu(store: Any) -> dict[str, Any]:

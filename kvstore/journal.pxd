@@ -6,6 +6,7 @@ cdef class Journal:
     cdef int db                    # database the last record was for, -1 = none yet
     cdef bint in_transaction       # inside EXEC: the first record opens MULTI
     cdef bint opened               # MULTI was written
+    cdef object follower           # gets the records as bytes once they are kept, or None
 
     # The buffer, ready for a record about a database.
     cdef Buf begin(self, int db)
@@ -13,4 +14,6 @@ cdef class Journal:
     cdef int reserve(self, size_t n) except -1
     cdef int start_transaction(self) except -1
     cdef int end_transaction(self) except -1
+    # Tell the follower of the buffer's bytes from an offset on.
+    cdef int publish(self, size_t start) except -1
     cdef int deferred(self) except -1

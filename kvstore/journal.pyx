@@ -9,6 +9,8 @@ for another database than the last, and what one EXEC changed stands between MUL
 This is the part that knows what a record is; where the bytes go is for a subclass (`aof.Aof`).
 """
 
+from cpython.bytes cimport PyBytes_FromStringAndSize
+
 from kvstore.resp cimport put_array, put_bulk
 
 
@@ -49,3 +51,17 @@ cdef class Journal:
     cdef int deferred(self) except -1:
         """The buffer is no longer empty: see that it is written before the replies leave."""
         return 0
+
+    cdef int publish(self, size_t start) except -1:
+        if self.follower is not None and self.buffer.n > start:
+            self.follower(PyBytes_FromStringAndSize(
+                self.buffer.p + start, self.buffer.n - start))
+        return 0
+
+    def follow(self, follower) -> None:
+        """Let someone hear of every record from now on."""
+        self.follower = follower
+
+    def forget_database(self) -> None:
+        """Let the next record begin with SELECT: someone new reads on from here."""
+        self.db = -1

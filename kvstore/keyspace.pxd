@@ -35,6 +35,12 @@ cdef class Value:
     cdef Py_ssize_t length(self) noexcept
 
 
+# Someone who writes down a database as it is now, bit by bit (kvstore.snapshot).
+cdef class Walk:
+    cdef int before(self, Slot* slot) except -1            # a key may be about to change
+    cdef int born(self, uint64_t h, bytes key) except -1   # a key that was not there
+
+
 cdef class Watch:
     cdef bint broken               # a watched key changed
     cdef list keys                 # (Database, bytes)
@@ -49,6 +55,7 @@ cdef class Keyspace:
     cdef public object on_event    # (class, name, key, database) of a notification
     cdef public object on_expired  # (database, key) of a key that passed its time
     cdef readonly list ready       # (database, key) that changed and that clients wait for
+    cdef public bint passive       # a replica: the primary removes keys, here they are only hidden
     cdef public bint loading       # replaying the log: nothing expires by itself
     cdef public uint64_t hits, misses, expired
 
@@ -61,6 +68,7 @@ cdef class Database:
     cdef readonly HashTable keys       # bytes -> bytes | bytearray | Value
     cdef readonly HashTable expires    # bytes -> ms since 1970, raw
     cdef readonly dict watched         # bytes -> list of Watch
+    cdef Walk walk                     # or None
     cdef readonly dict blocked         # bytes -> dict of what waits for it, in order
 
     # Look a key up; None when it is not there (any more).

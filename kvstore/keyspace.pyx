@@ -61,6 +61,16 @@ cdef class Value:
         return self.length()
 
 
+cdef class Walk:
+    """What a database tells a snapshot in progress."""
+
+    cdef int before(self, Slot* slot) except -1:
+        raise NotImplementedError
+
+    cdef int born(self, uint64_t h, bytes key) except -1:
+        raise NotImplementedError
+
+
 cdef class Watch:
     """What a client watches, from WATCH to EXEC: `broken` once any of it changed."""
 
@@ -178,8 +188,11 @@ cdef class Database:
         if slot is NULL:
             return None
         if self.expires.used and self.is_dead(slot):
-            self.expire_slot(slot)
+            if not self.keyspace.passive:
+                self.expire_slot(slot)
             return None
+        if self.walk is not None:
+            self.walk.before(slot)
         return <object><PyObject*>slot.value
 
     cdef object read(self, const Arg* key):
@@ -254,11 +267,15 @@ cdef class Database:
         slot = self.keys.find_hash(h, key.p, key.n)
         if slot is NULL:
             slot = self.keys.add(h, PyBytes_FromStringAndSize(key.p, key.n))
+            if self.walk is not None:
+                self.walk.born(h, <bytes>slot.key)
             Py_INCREF(value)
             slot.value = <void*>value
             if self.keyspace.events & EVENT_NEW:
                 self.keyspace.notify(EVENT_NEW, "new", <bytes>slot.key, self)
             return 0
+        if self.walk is not None:
+            self.walk.before(slot)
         if self.expires.used and not keep_ttl:
             self.forget_expiry(h, key)
         old = <object><PyObject*>slot.value
@@ -281,6 +298,8 @@ cdef class Database:
         cdef Slot* slot = self.keys.find_hash(h, key.p, key.n)
         if slot is NULL:
             return False
+        if self.walk is not None:
+            self.walk.before(slot)
         if self.expires.used:
             self.forget_expiry(h, key)
         self.keys.remove(slot)
@@ -323,8 +342,14 @@ cdef class Database:
             if self.find_bytes(key) is not None:
                 self.break_watches(key)
         self.keyspace.dirty += self.keys.used
-        self.keys.clear()
-        self.expires.clear()
+        if self.walk is None:
+            self.keys.clear()
+            self.expires.clear()
+        else:
+            # A snapshot goes on with what was there.
+            self.keys = HashTable()
+            self.expires = HashTable(raw=True)
+            self.walk = None
         self.keyspace.ready.extend([(self, key) for key in self.blocked])
         return 0
 
@@ -335,6 +360,7 @@ cdef class Database:
         before = {(db, key): (<Database>db).find_bytes(key) for db, key in affected}
         self.keys, other.keys = other.keys, self.keys
         self.expires, other.expires = other.expires, self.expires
+        self.walk, other.walk = other.walk, self.walk
         for db, key in affected:
             if (<Database>db).find_bytes(key) is not before[db, key]:
                 (<Database>db).tell(key, 0, "")

@@ -75,10 +75,10 @@ class Manifest:
         """The incremental files, oldest first."""
         return [e for e in self.entries if e.kind == "i"]
 
-    def next_name(self, kind: str) -> Entry:
+    def next_name(self, kind: str, suffix: str = "aof") -> Entry:
         """The entry for a new file."""
         seq = max((e.seq for e in self.entries if e.kind in (kind, "h")), default=0) + 1
-        return Entry(f"{self.stem}.{seq}.{SUFFIX[kind]}.aof", seq, kind)
+        return Entry(f"{self.stem}.{seq}.{SUFFIX[kind]}.{suffix}", seq, kind)
 
     def save(self, entries: list[Entry]) -> None:
         """Replace it: a crash leaves the old or the new one."""

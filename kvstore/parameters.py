@@ -105,6 +105,7 @@ class Parameter(NamedTuple):
 
 
 TABLE = [
+    Parameter("aof-use-rdb-preamble", BOOL, True),
     Parameter("appenddirname", TEXT, "appendonlydir", fixed=True),
     Parameter("appendfilename", TEXT, "appendonly.aof", fixed=True),
     Parameter("appendfsync", SYNC, "everysec"),
@@ -113,6 +114,7 @@ TABLE = [
     Parameter("bind", TEXT, "127.0.0.1", fixed=True),
     Parameter("client-output-buffer-limit-pubsub", MEMORY, 32 << 20),
     Parameter("databases", INTEGER, 16, low=1, fixed=True),
+    Parameter("dbfilename", TEXT, "dump.rdb", fixed=True),
     Parameter("dir", TEXT, "", fixed=True),
     Parameter("enable-debug-command", BOOL, False, fixed=True),
     Parameter(
@@ -123,11 +125,13 @@ TABLE = [
     Parameter("hz", INTEGER, 10, low=1, high=500),
     Parameter("list-compress-depth", INTEGER, 0),
     Parameter("list-max-listpack-size", INTEGER, -2, low=-5, alias="list-max-ziplist-size"),
+    Parameter("masterauth", TEXT, ""),
     Parameter("maxclients", INTEGER, 10_000, low=1, fixed=True),
     Parameter("maxmemory", MEMORY, 0, fixed=True),
     Parameter("notify-keyspace-events", EVENTS, 0),
     Parameter("port", INTEGER, 0, fixed=True),
     Parameter("proto-max-bulk-len", MEMORY, 512 << 20, low=1 << 20),
+    Parameter("repl-backlog-size", MEMORY, 1 << 20, low=1),
     Parameter("requirepass", TEXT, ""),
     Parameter("save", SAVE, ""),
     Parameter("set-max-intset-entries", INTEGER, 512),

@@ -59,6 +59,8 @@ class Server:
             aof.open()
             store.keep(aof)
             aof.start()
+        else:
+            store.saver.load()
         self.store = store
         limits = Limits(max_clients=config.maxclients, first_message_s=0, frame_s=0)
         self._net = NetServer(
@@ -104,6 +106,8 @@ class Server:
         if self._net is not None:
             await self._net.stop()
         store, self.store = self.store, None
+        if store is not None and store.follower is not None:
+            store.follower.stop()
         if store is not None and store.aof is not None:
             store.aof.close()
 

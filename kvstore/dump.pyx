@@ -1,0 +1,116 @@
+"""DUMP and RESTORE: one value as bytes, in the form of an RDB file.
+
+    kind | value | version:2 | crc64:8          (little-endian, the checksum over all before it)
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint64_t
+from libc.string cimport memcpy
+
+from bedrock.net.buf cimport Buf
+from bedrock.storage.errors import Damaged
+from kvstore.crc64 cimport crc64_of
+from kvstore.engine cimport Client, define
+from kvstore.keyspace cimport EVENT_GENERIC
+from kvstore.rdb cimport RDB_VERSION, put_kind, put_value
+from kvstore.rdb_read cimport Reader, is_empty
+from kvstore.resp cimport Args, is_word, put_array, put_bulk, put_bytes, put_nil, put_ok
+from kvstore.resp import ReplyError
+from kvstore.strings cimport int_of
+
+cdef enum:
+    FOOTER = 10
+
+
+cdef int dump(Client c, Args a, Buf out) except -1:
+    cdef Buf payload = Buf()
+    cdef uint16_t version = RDB_VERSION
+    cdef uint64_t crc
+    value = c.db.read(&a.v[1])
+    if value is None:
+        return put_nil(out, c.resp)
+    put_kind(payload, value)
+    put_value(payload, value)
+    payload.put(<const char*>&version, 2)
+    crc = crc64_of(payload.p, payload.n, 0)
+    payload.put(<const char*>&crc, 8)
+    return put_bulk(out, payload.p, payload.n)
+
+
+cdef object value_of(Client c, bytes payload):
+    """The value of a payload."""
+    cdef Py_ssize_t n = PyBytes_GET_SIZE(payload)
+    cdef const char* p = PyBytes_AS_STRING(payload)
+    cdef uint16_t version
+    cdef uint64_t crc
+    cdef Reader reader
+    if n < FOOTER:
+        raise ReplyError("ERR DUMP payload version or checksum are wrong")
+    memcpy(&version, p + n - FOOTER, 2)
+    memcpy(&crc, p + n - 8, 8)
+    if version > RDB_VERSION or crc64_of(p, n - 8, 0) != crc:
+        raise ReplyError("ERR DUMP payload version or checksum are wrong")
+    reader = Reader(c.store, None, PyBytes_FromStringAndSize(p, n - FOOTER))
+    try:
+        value = reader.value(reader.byte())
+    except (Damaged, ValueError, IndexError, OverflowError):
+        raise ReplyError("ERR Bad data format") from None
+    if reader.at != n - FOOTER or is_empty(value):
+        raise ReplyError("ERR Bad data format")
+    return value
+
+
+cdef int restore(Client c, Args a, Buf out) except -1:
+    """RESTORE key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]"""
+    cdef bint replace = False, absolute = False
+    cdef int64_t ttl, number
+    cdef Py_ssize_t i = 4
+    cdef Buf record
+    while i < a.n:
+        if is_word(&a.v[i], "replace"):
+            replace = True
+        elif is_word(&a.v[i], "absttl"):
+            absolute = True
+        elif is_word(&a.v[i], "idletime") and i + 1 < a.n:
+            i += 1
+            if int_of(&a.v[i]) < 0:
+                raise ReplyError("ERR Invalid IDLETIME value, must be >= 0")
+        elif is_word(&a.v[i], "freq") and i + 1 < a.n:
+            i += 1
+            number = int_of(&a.v[i])
+            if not 0 <= number <= 255:
+                raise ReplyError("ERR Invalid FREQ value, must be >= 0 and <= 255")
+        else:
+            raise ReplyError("ERR syntax error")
+        i += 1
+    if not replace and c.db.find(&a.v[1]) is not None:
+        raise ReplyError("BUSYKEY Target key name already exists.")
+    ttl = int_of(&a.v[2])
+    if ttl < 0:
+        raise ReplyError("ERR Invalid TTL value, must be >= 0")
+    value = value_of(c, a.text(3))
+    if ttl and not absolute:
+        ttl = INT64_MAX if ttl > INT64_MAX - c.store.keyspace.now_ms \
+            else ttl + c.store.keyspace.now_ms
+    c.db.delete(&a.v[1])
+    if not ttl or ttl > c.store.keyspace.now_ms or c.replaying:
+        c.db.set(&a.v[1], value, False)
+        if ttl:
+            c.db.set_expiry(&a.v[1], ttl)
+    c.db.changed(&a.v[1], EVENT_GENERIC, "restore")
+    if ttl:
+        # The log must not need to know when this was.
+        record = c.store.instead(c)
+        if record is not None:
+            put_array(record, 6)
+            put_bytes(record, b"RESTORE")
+            put_bulk(record, a.v[1].p, a.v[1].n)
+            put_bytes(record, b"%d" % ttl)
+            put_bulk(record, a.v[3].p, a.v[3].n)
+            put_bytes(record, b"ABSTTL")
+            put_bytes(record, b"REPLACE")
+    return put_ok(out)
+
+
+define("dump", dump)
+define("restore", restore)

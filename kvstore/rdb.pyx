@@ -1,0 +1,263 @@
+"""RDB version 10, written: the format of Redis 7.0's snapshots, base files and DUMP payloads.
+
+    REDIS0010 | aux fields | SELECT n, RESIZE keys deadlines | key ... | ... | EOF crc64
+    key:  [ EXPIRE_MS deadline ] kind name value
+
+    length   00nnnnnn | 01nnnnnn n | 80 n:4 | 81 n:8     (big-endian), 11nnnnnn = a string told
+                                                         otherwise: 8, 16, 32-bit number or LZF
+
+Only the plain kinds are written: strings as they are, collections as their elements one after the
+other, streams as listpacks because there is no plain kind of those.  A redis-server reads them and
+packs them again as it likes.  Reading, in `rdb_read.pyx`, knows every kind a 7.0 server writes.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport uint32_t
+from libc.string cimport memcpy
+
+from kvstore.hashes cimport Hash
+from kvstore.keyspace cimport HASH, LIST, SET, STREAM, ZSET, kind_of
+from kvstore.lists cimport List
+from kvstore.resp cimport Arg
+from kvstore.resp import decode
+from kvstore.sets cimport Set
+from kvstore.skiplist cimport Node
+from kvstore.stream cimport Chunk, Id, Stream
+from kvstore.stream_groups cimport Consumer, Group, Pending, id_from
+from kvstore.strings cimport text_of
+from kvstore.zsets cimport ZSet
+
+cdef Form[6] FORMS
+FORMS[:] = [RDB_STRING, RDB_LIST, RDB_SET, RDB_ZSET, RDB_HASH, RDB_STREAM]
+
+
+cdef int put_byte(Buf out, int byte) except -1:
+    cdef char c = <char>byte
+    return out.put(&c, 1)
+
+
+cdef int put_big(Buf out, uint64_t n, int size) except -1:
+    """A number of some bytes, the high ones first."""
+    cdef char[8] text
+    cdef int i
+    for i in range(size):
+        text[i] = <char>(n >> 8 * (size - 1 - i))
+    return out.put(text, size)
+
+
+cdef int put_length(Buf out, uint64_t n) except -1:
+    if n < 64:
+        return put_byte(out, <int>n)
+    if n < 16384:
+        put_byte(out, 0x40 | <int>(n >> 8))
+        return put_byte(out, n & 0xFF)
+    if n <= <uint32_t>-1:
+        put_byte(out, 0x80)
+        return put_big(out, n, 4)
+    put_byte(out, 0x81)
+    return put_big(out, n, 8)
+
+
+cdef int put_text(Buf out, const char* p, Py_ssize_t n) except -1:
+    put_length(out, n)
+    return out.put(p, n)
+
+
+cdef int put_object_text(Buf out, bytes text) except -1:
+    return put_text(out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+
+
+cdef int put_aux(Buf out, bytes name, bytes value) except -1:
+    put_byte(out, OP_AUX)
+    put_object_text(out, name)
+    return put_object_text(out, value)
+
+
+cdef int put_library(Buf out, bytes code) except -1:
+    """A library of functions."""
+    put_byte(out, OP_FUNCTION)
+    return put_object_text(out, code)
+
+
+cdef int put_kind(Buf out, object value) except -1:
+    return put_byte(out, FORMS[<int>kind_of(value)])
+
+
+cdef int put_key(Buf out, bytes key, object value, int64_t expires_ms) except -1:
+    if expires_ms >= 0:
+        put_byte(out, OP_EXPIRE_MS)
+        out.put(<const char*>&expires_ms, 8)
+    put_kind(out, value)
+    put_object_text(out, key)
+    return put_value(out, value)
+
+
+cdef int put_value(Buf out, object value) except -1:
+    cdef Arg text
+    cdef int kind = kind_of(value)
+    if kind == LIST:
+        return put_list(out, <List>value)
+    if kind == SET:
+        return put_set(out, <Set>value)
+    if kind == ZSET:
+        return put_zset(out, <ZSet>value)
+    if kind == HASH:
+        return put_hash(out, <Hash>value)
+    if kind == STREAM:
+        return put_stream(out, <Stream>value)
+    text_of(value, &text)
+    return put_text(out, text.p, text.n)
+
+
+cdef int put_list(Buf out, List value) except -1:
+    cdef Py_ssize_t i
+    put_length(out, value.n)
+    for i in range(value.n):
+        put_object_text(out, value.at(i))
+    return 0
+
+
+cdef int put_set(Buf out, Set value) except -1:
+    cdef size_t i
+    put_length(out, value.table.used)
+    for i in range(value.table.end):
+        if value.table.slots[i].key is not NULL:
+            put_object_text(out, <bytes>value.table.slots[i].key)
+    return 0
+
+
+cdef int put_hash(Buf out, Hash value) except -1:
+    cdef Arg field, text
+    cdef Py_ssize_t at = 0
+    put_length(out, value.length())
+    while value.next(&at, &field, &text):
+        put_text(out, field.p, field.n)
+        put_text(out, text.p, text.n)
+    return 0
+
+
+cdef int put_zset(Buf out, ZSet value) except -1:
+    cdef Node* node = value.order.head.lanes[0].next
+    put_length(out, value.order.n)
+    while node is not NULL:
+        put_object_text(out, <bytes>node.member)
+        out.put(<const char*>&node.score, 8)
+        node = node.lanes[0].next
+    return 0
+
+
+# ---------------------------------------------------------------------- streams
+
+cdef int put_raw_id(Buf out, Id id) except -1:
+    put_big(out, id.ms, 8)
+    return put_big(out, id.seq, 8)
+
+
+cdef int put_id_lengths(Buf out, Id id) except -1:
+    put_length(out, id.ms)
+    return put_length(out, id.seq)
+
+
+cdef int end_entry(Buf out, size_t start) except -1:
+    """The length of a listpack entry behind it, seven bits a byte, to be read backwards."""
+    cdef uint64_t n = out.n - start
+    cdef int size = 1 if n <= 127 else 2 if n < 16383 else 3 if n < 2097151 \
+        else 4 if n < 268435455 else 5
+    cdef int i
+    for i in range(size - 1, -1, -1):
+        put_byte(out, <int>(n >> 7 * i & 127) | (0 if i == size - 1 else 128))
+    return 0
+
+
+cdef int put_packed_int(Buf out, int64_t n) except -1:
+    cdef size_t start = out.n
+    if 0 <= n < 128:
+        put_byte(out, <int>n)
+    else:
+        put_byte(out, 0xF4)
+        out.put(<const char*>&n, 8)
+    return end_entry(out, start)
+
+
+cdef int put_packed_text(Buf out, bytes text) except -1:
+    cdef size_t start = out.n
+    cdef uint32_t n = PyBytes_GET_SIZE(text)
+    if n < 64:
+        put_byte(out, 0x80 | <int>n)
+    elif n < 4096:
+        put_byte(out, 0xE0 | <int>(n >> 8))
+        put_byte(out, n & 0xFF)
+    else:
+        put_byte(out, 0xF0)
+        out.put(<const char*>&n, 4)
+    out.put(PyBytes_AS_STRING(text), n)
+    return end_entry(out, start)
+
+
+cdef int put_chunk(Buf out, Chunk chunk) except -1:
+    """Entries as a listpack: a master entry, whose id the others are told from, then each.
+
+        count  deleted  fields=0  0  |  flags=0  ms  seq  n  field value ...  entries so far
+    """
+    cdef Buf pack = Buf()
+    cdef Py_ssize_t i, entries = 4
+    cdef uint32_t size
+    cdef int counted
+    pack.put(b"\0\0\0\0\0\0", 6)
+    put_packed_int(pack, chunk.n)
+    for _ in range(3):
+        put_packed_int(pack, 0)
+    for i in range(chunk.n):
+        words = decode(chunk.bodies[i])[0]
+        put_packed_int(pack, 0)
+        put_packed_int(pack, <int64_t>(chunk.ids[i].ms - chunk.ids[0].ms))
+        put_packed_int(pack, <int64_t>(chunk.ids[i].seq - chunk.ids[0].seq))
+        put_packed_int(pack, len(words) // 2)
+        for word in words:
+            put_packed_text(pack, word)
+        put_packed_int(pack, len(words) + 4)
+        entries += len(words) + 5
+    put_byte(pack, 0xFF)
+    size = pack.n
+    memcpy(pack.p, &size, 4)
+    counted = min(entries, <Py_ssize_t>0xFFFF)
+    memcpy(pack.p + 4, &counted, 2)
+    put_length(out, 16)
+    put_raw_id(out, chunk.ids[0])
+    return put_text(out, pack.p, pack.n)
+
+
+cdef int put_group(Buf out, bytes name, Group group) except -1:
+    cdef Pending one
+    cdef Consumer consumer
+    put_object_text(out, name)
+    put_id_lengths(out, group.last)
+    put_length(out, <uint64_t>group.read)
+    put_length(out, len(group.pending))
+    for id, one in group.pending.items():
+        put_raw_id(out, id_from(id))
+        out.put(<const char*>&one.delivered_ms, 8)
+        put_length(out, one.deliveries)
+    put_length(out, len(group.consumers))
+    for consumer in group.consumers.values():
+        put_object_text(out, consumer.name)
+        out.put(<const char*>&consumer.seen_ms, 8)
+        put_length(out, len(consumer.pending))
+        for id in consumer.pending:
+            put_raw_id(out, id_from(id))
+    return 0
+
+
+cdef int put_stream(Buf out, Stream value) except -1:
+    put_length(out, len(value.chunks))
+    for chunk in value.chunks:
+        put_chunk(out, <Chunk>chunk)
+    put_length(out, value.n)
+    put_id_lengths(out, value.last)
+    put_id_lengths(out, value.first())
+    put_id_lengths(out, value.deleted)
+    put_length(out, value.added)
+    put_length(out, len(value.groups or ()))
+    for name, group in (value.groups or {}).items():
+        put_group(out, name, <Group>group)
+    return 0

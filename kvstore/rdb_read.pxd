@@ -1,0 +1,47 @@
+from libc.stdint cimport int64_t, uint64_t
+
+from kvstore.engine cimport Store
+from kvstore.hashes cimport Hash
+from kvstore.lists cimport List
+from kvstore.sets cimport Set
+from kvstore.stream cimport Id, Stream
+from kvstore.zsets cimport ZSet
+
+
+# A collection without elements, which is never stored.
+cdef bint is_empty(object value) noexcept
+
+
+cdef class Reader:
+    cdef Store store
+    cdef object file               # or None: all is in `data`
+    cdef str name                  # for errors
+    cdef bytes data                # the window
+    cdef Py_ssize_t at             # next byte in it
+    cdef int64_t base              # where the window begins in the file
+    cdef int64_t end               # of the file
+    cdef int stream_db             # the database that a stream behind it speaks of
+    cdef uint64_t crc              # of what lies before the window
+
+    cdef const char* need(self, Py_ssize_t n) except NULL
+    cdef int byte(self) except -1
+    cdef uint64_t length(self) except? 0xFFFFFFFFFFFFFFFF
+    cdef uint64_t big(self, int size) except? 0xFFFFFFFFFFFFFFFF
+    cdef int64_t little(self) except? -1
+    cdef int64_t little_4(self) except? -1
+    cdef int library(self, bytes code) except -1
+    cdef uint64_t rest(self, int first) except? 0xFFFFFFFFFFFFFFFF
+    cdef uint64_t count(self) except? 0xFFFFFFFFFFFFFFFF
+    cdef bytes text(self)
+    cdef object value(self, int kind)
+    cdef List quicklist(self, bint plain_too)
+    cdef Set set_of(self, list members)
+    cdef Hash hash_of(self, list words)
+    cdef int put_score(self, ZSet value, bytes member, double score) except -1
+    cdef ZSet zset_of_pairs(self, list words)
+    cdef ZSet zset(self, bint binary)
+    cdef Id id_of_lengths(self) except *
+    cdef tuple raw_id(self)
+    cdef Stream stream(self, bint counted)
+    cdef int node(self, Stream value, Id first, list words) except -1
+    cdef int group(self, dict groups, bint counted) except -1

@@ -1,0 +1,427 @@
+"""RDB files, read: every kind of value that a server up to 7.0 writes.
+
+The bytes pass through a window; every length is checked against what is left of the file before
+memory is taken for it.  Whatever is wrong raises Damaged with the offset.  The format is told in
+`rdb.pyx`, the packed forms within in `compact.pyx`.
+
+Not read: what modules keep; a file with such data is refused rather than loaded without.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.math cimport isnan
+from libc.stdint cimport int8_t, int16_t, int32_t, uint32_t
+from libc.string cimport memcpy
+
+from bedrock.net.buf cimport Buf
+from bedrock.storage.errors import Damaged
+from kvstore.compact cimport (
+    intset_entries, listpack_entries, lzf_expand, ziplist_entries, zipmap_entries,
+)
+from kvstore.crc64 cimport crc64_of
+from kvstore.hashes cimport Hash
+from kvstore.keyspace cimport STREAM, Database, Value, as_arg
+from kvstore.lists cimport List
+from kvstore.rdb cimport *
+from kvstore.resp cimport Arg, put_array, put_bytes
+from kvstore.resp import ReplyError
+from kvstore.sets cimport Set
+from kvstore.stream cimport Id, Stream
+from kvstore.stream_groups cimport Consumer, Group, Pending
+from kvstore.zsets cimport ZSet, new_zset
+
+cdef enum:
+    WINDOW = 1 << 20
+    DELETED = 1                    # flags of a stream's entry
+    SAME_FIELDS = 2
+
+
+cdef bint is_empty(object value) noexcept:
+    """Collections of nothing are never stored; old servers wrote some by mistake."""
+    return isinstance(value, Value) and (<Value>value).kind != STREAM \
+        and (<Value>value).length() == 0
+
+
+cdef class Reader:
+    """Reads a file, or a payload in memory, into a store.
+
+    file: where from, beginning at its offset 0; None = `data` is all there is
+    """
+
+    def __init__(self, Store store not None, file, bytes data=b"", str name="payload"):
+        self.store = store
+        self.file = file
+        self.name = name
+        self.data = data
+        self.end = len(data) if file is None else file.size()
+
+    # ------------------------------------------------------------------ bytes
+
+    def damaged(self, why: str) -> Exception:
+        """What to raise about the place read last."""
+        return Damaged(self.name, self.base + self.at, why)
+
+    cdef const char* need(self, Py_ssize_t n) except NULL:
+        """The next n bytes; good until the next call."""
+        if n < 0 or n > self.end - self.base - self.at:
+            raise self.damaged("ends early")
+        if n > PyBytes_GET_SIZE(self.data) - self.at:
+            self.crc = crc64_of(PyBytes_AS_STRING(self.data), self.at, self.crc)
+            self.base += self.at
+            self.at = 0
+            self.data = self.file.read_at(self.base, max(n, <Py_ssize_t>WINDOW))
+            if n > PyBytes_GET_SIZE(self.data):
+                raise self.damaged("ends early")
+        self.at += n
+        return PyBytes_AS_STRING(self.data) + self.at - n
+
+    cdef int byte(self) except -1:
+        return <unsigned char>self.need(1)[0]
+
+    cdef uint64_t big(self, int size) except? 0xFFFFFFFFFFFFFFFF:
+        cdef const unsigned char* p = <const unsigned char*>self.need(size)
+        cdef uint64_t n = 0
+        cdef int i
+        for i in range(size):
+            n = n << 8 | p[i]
+        return n
+
+    cdef int64_t little(self) except? -1:
+        cdef int64_t n
+        memcpy(&n, self.need(8), 8)
+        return n
+
+    cdef uint64_t rest(self, int first) except? 0xFFFFFFFFFFFFFFFF:
+        """The length that begins with a byte."""
+        if first < 0x40:
+            return first
+        if first < 0x80:
+            return (first & 0x3F) << 8 | self.byte()
+        if first == 0x80:
+            return self.big(4)
+        if first == 0x81:
+            return self.big(8)
+        raise self.damaged("not a length")
+
+    cdef uint64_t length(self) except? 0xFFFFFFFFFFFFFFFF:
+        return self.rest(self.byte())
+
+    cdef uint64_t count(self) except? 0xFFFFFFFFFFFFFFFF:
+        """How many elements follow; each takes a byte at least."""
+        cdef uint64_t n = self.length()
+        if n > <uint64_t>(self.end - self.base - self.at):
+            raise self.damaged("more elements than bytes")
+        return n
+
+    cdef bytes text(self):
+        cdef int first = self.byte()
+        cdef uint64_t n, whole
+        cdef int16_t two
+        cdef int32_t four
+        if first == 0xC0:
+            return b"%d" % <int8_t>self.need(1)[0]
+        if first == 0xC1:
+            memcpy(&two, self.need(2), 2)
+            return b"%d" % two
+        if first == 0xC2:
+            memcpy(&four, self.need(4), 4)
+            return b"%d" % four
+        if first == 0xC3:
+            n = self.count()
+            whole = self.length()
+            return lzf_expand(PyBytes_FromStringAndSize(self.need(n), n), whole)
+        n = self.rest(first)
+        if n > <uint64_t>(self.end - self.base - self.at):
+            raise self.damaged("string longer than what is left")
+        return PyBytes_FromStringAndSize(self.need(n), n)
+
+    # ------------------------------------------------------------------ values
+
+    cdef object value(self, int kind):
+        """The value of a kind; ValueError and Damaged when it makes no sense."""
+        if kind == RDB_STRING:
+            return self.text()
+        if kind == RDB_LIST:
+            return List.of([self.text() for _ in range(self.count())])
+        if kind == RDB_SET:
+            return self.set_of([self.text() for _ in range(self.count())])
+        if kind == RDB_SET_INTSET:
+            return self.set_of(intset_entries(self.text()))
+        if kind == RDB_HASH:
+            return self.hash_of([self.text() for _ in range(self.count() * 2)])
+        if kind == RDB_HASH_ZIPMAP:
+            return self.hash_of(zipmap_entries(self.text()))
+        if kind == RDB_HASH_ZIPLIST:
+            return self.hash_of(ziplist_entries(self.text()))
+        if kind == RDB_HASH_LISTPACK:
+            return self.hash_of(listpack_entries(self.text()))
+        if kind == RDB_ZSET_ZIPLIST:
+            return self.zset_of_pairs(ziplist_entries(self.text()))
+        if kind == RDB_ZSET_LISTPACK:
+            return self.zset_of_pairs(listpack_entries(self.text()))
+        if kind == RDB_ZSET or kind == RDB_ZSET_TEXT:
+            return self.zset(kind == RDB_ZSET)
+        if kind == RDB_LIST_ZIPLIST:
+            return List.of(ziplist_entries(self.text()))
+        if kind == RDB_QUICKLIST or kind == RDB_QUICKLIST_2:
+            return self.quicklist(kind == RDB_QUICKLIST_2)
+        if kind == RDB_STREAM or kind == RDB_STREAM_OLD:
+            return self.stream(kind == RDB_STREAM)
+        raise self.damaged(f"unknown kind of value {kind}")
+
+    cdef List quicklist(self, bint plain_too):
+        cdef List value = List()
+        for _ in range(self.count()):
+            if not plain_too:
+                nodes = ziplist_entries(self.text())
+            elif self.length() == 1:
+                nodes = [self.text()]
+            else:
+                nodes = listpack_entries(self.text())
+            for element in nodes:
+                value.push(element, False)
+        return value
+
+    cdef Set set_of(self, list members):
+        cdef Set value = Set()
+        cdef Arg arg
+        for member in members:
+            arg = as_arg(member)
+            if not value.add(&arg, self.store.intset_entries):
+                raise ValueError("a member twice")
+        return value
+
+    cdef Hash hash_of(self, list words):
+        cdef Hash value = Hash()
+        cdef Arg field, text
+        cdef Py_ssize_t i
+        if len(words) % 2:
+            raise ValueError("a field without value")
+        for i in range(0, len(words), 2):
+            field, text = as_arg(words[i]), as_arg(words[i + 1])
+            if not value.set(&field, &text, self.store.hash_entries, self.store.hash_value):
+                raise ValueError("a field twice")
+        return value
+
+    cdef int put_score(self, ZSet value, bytes member, double score) except -1:
+        cdef Arg arg = as_arg(member)
+        if isnan(score):
+            raise ValueError("a score that is no number")
+        if not value.put(&arg, score, self.store.zset_entries, self.store.zset_value):
+            raise ValueError("a member twice")
+        return 0
+
+    cdef ZSet zset_of_pairs(self, list words):
+        cdef ZSet value = new_zset(self.store.keyspace.rand)
+        cdef Py_ssize_t i
+        if len(words) % 2:
+            raise ValueError("a member without score")
+        for i in range(0, len(words), 2):
+            self.put_score(value, words[i], float(words[i + 1]))
+        return value
+
+    cdef ZSet zset(self, bint binary):
+        cdef ZSet value = new_zset(self.store.keyspace.rand)
+        cdef bytes member
+        cdef double score
+        cdef int n
+        for _ in range(self.count()):
+            member = self.text()
+            if binary:
+                memcpy(&score, self.need(8), 8)
+            else:
+                n = self.byte()
+                score = float("nan") if n == 253 else float("inf") if n == 254 \
+                    else float("-inf") if n == 255 \
+                    else float(PyBytes_FromStringAndSize(self.need(n), n))
+            self.put_score(value, member, score)
+        return value
+
+    # ------------------------------------------------------------------ streams
+
+    cdef Id id_of_lengths(self) except *:
+        cdef Id id
+        id.ms = self.length()
+        id.seq = self.length()
+        return id
+
+    cdef tuple raw_id(self):
+        ms = self.big(8)
+        return ms, self.big(8)
+
+    cdef Stream stream(self, bint counted):
+        cdef Stream value = Stream()
+        cdef Id first
+        cdef uint64_t entries
+        for _ in range(self.count()):
+            if self.length() != 16:
+                raise ValueError("not the id of a stream's node")
+            first.ms = self.big(8)
+            first.seq = self.big(8)
+            self.node(value, first, listpack_entries(self.text()))
+        entries = self.length()
+        if entries != <uint64_t>value.n:
+            raise ValueError("number of a stream's entries is wrong")
+        value.last = self.id_of_lengths()
+        value.added = entries
+        if counted:
+            self.id_of_lengths()             # the first, which the entries tell
+            value.deleted = self.id_of_lengths()
+            value.added = self.length()
+        for _ in range(self.count()):
+            if value.groups is None:
+                value.groups = {}
+            self.group(value.groups, counted)
+        return value
+
+    cdef int node(self, Stream value, Id first, list words) except -1:
+        """The entries of one listpack; its layout is in `rdb.put_chunk`."""
+        cdef Py_ssize_t at, fields, n = 0
+        cdef int flags
+        cdef Id id
+        cdef Buf body = Buf()
+        cdef list master, own
+        fields = int(words[2])
+        master = words[3:3 + fields]
+        if fields < 0 or len(master) < fields or words[3 + fields] != b"0":
+            raise ValueError("master entry of a stream's node is wrong")
+        at = 4 + fields
+        while at < len(words):
+            flags = int(words[at])
+            id.ms = first.ms + <uint64_t><int64_t>int(words[at + 1])
+            id.seq = first.seq + <uint64_t><int64_t>int(words[at + 2])
+            at += 3
+            if flags & SAME_FIELDS:
+                own = [word for pair in zip(master, words[at:at + fields]) for word in pair]
+                at += fields
+            else:
+                n = int(words[at])
+                own = words[at + 1:at + 1 + 2 * n]
+                at += 1 + 2 * n
+            if at >= len(words) or n < 0:
+                raise ValueError("entry of a stream ends early")
+            at += 1
+            if flags & DELETED:
+                continue
+            body.clear()
+            put_array(body, len(own))
+            for word in own:
+                put_bytes(body, word)
+            value.append(id, bytes(body), self.store.parameters["stream-node-max-entries"])
+        return 0
+
+    cdef int group(self, dict groups, bint counted) except -1:
+        cdef Group group = Group()
+        cdef Pending one
+        cdef Consumer consumer
+        cdef dict delivered = {}
+        cdef bytes name = self.text()
+        groups[name] = group
+        group.last = self.id_of_lengths()
+        group.read = <int64_t>self.length() if counted else -1
+        for _ in range(self.count()):
+            id = self.raw_id()
+            when = self.little()
+            delivered[id] = when, self.length()
+        for _ in range(self.count()):
+            name = self.text()
+            consumer = group.consumer(name, self.little())
+            for _ in range(self.count()):
+                id = self.raw_id()
+                if id not in delivered:
+                    raise ValueError("pending for a consumer, but not in its group")
+                when, times = delivered.pop(id)
+                one = group.assign(id, consumer, when)
+                one.deliveries = times
+        if delivered:
+            raise ValueError("pending in a group, but for no consumer")
+        return 0
+
+    # ------------------------------------------------------------------ files
+
+    def load(self, bint keep_dead) -> int:
+        """Read the whole file into the store; the offset behind it.
+
+        keep_dead: keys whose time has passed are loaded too, because a log that follows says when
+        they died.
+        """
+        try:
+            return self.read_file(keep_dead)
+        except (ValueError, IndexError, OverflowError) as error:
+            raise self.damaged(str(error)) from None
+
+    def read_file(self, bint keep_dead) -> int:
+        cdef bytes head = PyBytes_FromStringAndSize(self.need(9), 9)
+        cdef Database db = self.store.keyspace.databases[0]
+        cdef int op
+        cdef int64_t expires = -1
+        cdef bytes key
+        cdef Arg arg
+        cdef uint64_t stated, found
+        if head[:5] != b"REDIS" or not head[5:].isdigit():
+            raise self.damaged("not an RDB file")
+        if not 1 <= int(head[5:]) <= RDB_VERSION:
+            raise self.damaged(f"RDB version {int(head[5:])} is not known")
+        while True:
+            op = self.byte()
+            if op == OP_EOF:
+                break
+            if op == OP_EXPIRE_MS:
+                expires = self.little()
+            elif op == OP_EXPIRE_S:
+                expires = self.little_4() * 1000
+            elif op == OP_SELECT:
+                found = self.length()
+                if found >= <uint64_t>len(self.store.keyspace.databases):
+                    raise self.damaged(f"database {found} is beyond `databases`")
+                db = self.store.keyspace.databases[found]
+            elif op == OP_RESIZE:
+                self.length()
+                self.length()
+            elif op == OP_AUX:
+                key = self.text()
+                value = self.text()
+                if key == b"repl-stream-db" and 0 <= int(value) < len(
+                        self.store.keyspace.databases):
+                    self.stream_db = int(value)
+            elif op == OP_FREQ:
+                self.byte()
+            elif op == OP_IDLE:
+                self.length()
+            elif op == OP_FUNCTION:
+                self.library(self.text())
+            elif op == OP_MODULE_AUX:
+                raise self.damaged("holds data of modules")
+            else:
+                key = self.text()
+                value = self.value(op)
+                arg = as_arg(key)
+                if not is_empty(value) and (
+                        expires < 0 or keep_dead or expires > self.store.keyspace.now_ms):
+                    if db.find_bytes(key) is not None:
+                        raise self.damaged(f"key twice: {key[:40]!r}")
+                    db.set(&arg, value, False)
+                    if expires >= 0:
+                        db.set_expiry(&arg, expires)
+                expires = -1
+        if int(head[5:]) >= 5:
+            found = crc64_of(PyBytes_AS_STRING(self.data), self.at, self.crc)
+            stated = <uint64_t>self.little()
+            if stated and stated != found:
+                raise self.damaged("checksum does not match")
+        return self.base + self.at
+
+    cdef int library(self, bytes code) except -1:
+        from kvstore.scripting import Scripts
+
+        if self.store.scripts is None:
+            self.store.scripts = Scripts(self.store)
+        try:
+            self.store.scripts.load_library(code, True)
+        except ReplyError as error:
+            raise self.damaged(str(error)) from None
+        return 0
+
+    cdef int64_t little_4(self) except? -1:
+        cdef uint32_t n
+        memcpy(&n, self.need(4), 4)
+        return n

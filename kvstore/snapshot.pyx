@@ -1,0 +1,179 @@
+"""A snapshot: the data as it was at one moment, written as RDB while the service goes on.
+
+Nothing is copied and nothing forked.  The tables of the keyspace are ordered by hash, so a walk in
+that order knows of each key whether it has been there yet.  Whoever looks up, sets or deletes a key
+the walk has not reached has it written first, as it still is:
+
+    written     | ............................... cursor | k      k'     |
+                                                           └ touched: written now, skipped later
+
+The price is one comparison a lookup while there is no snapshot, and while there is one the
+writing of a key by the command that touches it first; memory for the names of those keys.
+
+A key made after the beginning is skipped too, and a database that is emptied leaves its old tables
+to the walk.  The file therefore holds the state at the beginning and no other, which is what an
+append-only file or a stream to a replica needs to go on from.
+
+Invariants:
+1. A key is written at most once, with the value and deadline it had at the beginning.
+2. At most one snapshot is under way.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
+
+from kvstore.crc64 cimport crc64_of
+from kvstore.keyspace cimport Database
+from kvstore.rdb cimport OP_EOF, OP_RESIZE, OP_SELECT, put_aux, put_key, put_length, put_library
+from kvstore.resp import ReplyError
+from kvstore.version import REDIS_VERSION
+
+cdef enum:
+    CURSOR_SHIFT = 16              # a cursor is the upper bits of a hash
+    STEP_KEYS = 64                 # keys written between two looks at the clock
+    PIECE = 1 << 20                # bytes from which a piece is handed out
+    SLICE_NS = 1_000_000           # what a step may take, so that a turn stays short
+
+
+cdef class DatabaseWalk(Walk):
+    """The walk through one database."""
+
+    def __init__(self, Database db not None, Buf out not None):
+        self.index = db.index
+        self.keys = db.keys
+        self.expires = db.expires
+        self.out = out
+        self.skip = set()
+
+    cdef int before(self, Slot* slot) except -1:
+        cdef bytes key
+        if self.done or slot.hash >> CURSOR_SHIFT < self.cursor:
+            return 0
+        key = <bytes>slot.key
+        if key not in self.skip:
+            self.skip.add(key)
+            self.write(key, <object><PyObject*>slot.value)
+        return 0
+
+    cdef int born(self, uint64_t h, bytes key) except -1:
+        if not self.done and h >> CURSOR_SHIFT >= self.cursor:
+            self.skip.add(key)
+        return 0
+
+    cdef int write(self, bytes key, object value) except -1:
+        cdef Slot* deadline = self.expires.find_bytes(key) if self.expires.used else NULL
+        cdef char op
+        if not self.headed:
+            self.headed = True
+            op = <char>OP_SELECT
+            self.out.put(&op, 1)
+            put_length(self.out, self.index)
+            op = <char>OP_RESIZE
+            self.out.put(&op, 1)
+            put_length(self.out, self.keys.used)
+            put_length(self.out, self.expires.used)
+        return put_key(self.out, key, value, -1 if deadline is NULL else <int64_t>deadline.value)
+
+    cdef bint step(self, size_t count) except -1:
+        """Write some more keys; False at the end."""
+        cdef list found = []
+        cdef bytes key
+        cdef Slot* slot
+        cdef uint64_t cursor = self.keys.scan(self.cursor, count, found)
+        for key in found:
+            if key in self.skip:
+                self.skip.discard(key)
+                continue
+            slot = self.keys.find_bytes(key)
+            self.write(key, <object><PyObject*>slot.value)
+        self.cursor = cursor
+        self.done = cursor == 0
+        return not self.done
+
+
+cdef class Snapshot:
+    """Take one from here on; `next()` gives the bytes of the file piece by piece.
+
+    aof_base:  whether it is to be the base of an append-only file
+    stream_db: the database that a stream which goes on from here speaks of
+    """
+
+    def __init__(self, Store store not None, bint aof_base=False, int stream_db=0):
+        cdef Database db
+        if store.snapshot is not None:
+            raise ReplyError("ERR Background save already in progress")
+        store.snapshot = self
+        self.store = store
+        self.out = Buf()
+        self.walks = []
+        self.out.put(b"REDIS0010", 9)
+        put_aux(self.out, b"redis-ver", REDIS_VERSION.encode())
+        put_aux(self.out, b"redis-bits", b"64")
+        put_aux(self.out, b"ctime", b"%d" % (store.keyspace.now_ms // 1000))
+        put_aux(self.out, b"aof-base", b"%d" % aof_base)
+        put_aux(self.out, b"repl-stream-db", b"%d" % stream_db)
+        if store.scripts is not None:
+            for library in store.scripts.libraries.values():
+                put_library(self.out, library.code)
+        for db in store.keyspace.databases:
+            if db.keys.used:
+                # Databases share the output, and what is touched early must not stand under
+                # another's SELECT: each has its own until its turn comes.
+                db.walk = DatabaseWalk(db, Buf())
+                self.walks.append(db.walk)
+
+    def next(self) -> bytes:
+        """Some more of the file; empty at its end."""
+        cdef int64_t until = self.store.clock.now_ns() + SLICE_NS
+        cdef DatabaseWalk walk
+        cdef bytes piece
+        if self.abandoned:
+            raise ReplyError("ERR the data was replaced while a snapshot was written")
+        while self.walks:
+            walk = self.walks[0]
+            if not walk.step(STEP_KEYS):
+                self.take(walk)
+                del self.walks[0]
+                self.detach(walk)
+            elif self.store.clock.now_ns() >= until or walk.out.n >= PIECE:
+                self.take(walk)
+                if self.out.n:
+                    break
+        if not self.walks and not self.ended:
+            self.finish()
+        piece = PyBytes_FromStringAndSize(self.out.p, self.out.n) if self.out.n else b""
+        self.crc = crc64_of(piece, len(piece), self.crc)
+        if self.ended and piece:
+            piece += self.crc.to_bytes(8, "little")
+        self.written += len(piece)
+        self.out.clear()
+        return piece
+
+    def take(self, DatabaseWalk walk not None) -> None:
+        """What a walk has written so far goes into the file."""
+        if walk.out.n:
+            self.out.put(walk.out.p, walk.out.n)
+            walk.out.clear()
+
+    def finish(self) -> None:
+        """The end mark; the checksum follows when all before it has passed."""
+        cdef char op = <char>OP_EOF
+        self.out.put(&op, 1)
+        self.ended = True
+        self.store.snapshot = None
+
+    def detach(self, DatabaseWalk walk not None) -> None:
+        """Whichever database has the walk's tables now needs it no more."""
+        cdef Database db
+        for db in self.store.keyspace.databases:
+            if db.walk is walk:
+                db.walk = None
+
+    def abort(self) -> None:
+        """Give up; also at the end, where it does nothing.  `next` fails from now on."""
+        self.abandoned = not self.ended
+        for walk in self.walks:
+            self.detach(walk)
+        self.walks.clear()
+        if self.store.snapshot is self:
+            self.store.snapshot = None
