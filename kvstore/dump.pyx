@@ -1,6 +1,7 @@
-"""DUMP and RESTORE: one value as bytes, in the form of an RDB file.
+"""DUMP and RESTORE: one value as bytes, in the form of an RDB file; and all libraries as bytes.
 
-    kind | value | version:2 | crc64:8          (little-endian, the checksum over all before it)
+    kind | value         | version:2 | crc64:8      (little-endian, the checksum over all before it)
+    library | library... | version:2 | crc64:8      FUNCTION DUMP
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -12,50 +13,60 @@ from bedrock.storage.errors import Damaged
 from kvstore.crc64 cimport crc64_of
 from kvstore.engine cimport Client, define
 from kvstore.keyspace cimport EVENT_GENERIC
-from kvstore.rdb cimport RDB_VERSION, put_kind, put_value
+from kvstore.rdb cimport OP_FUNCTION, RDB_VERSION, put_kind, put_library, put_value
 from kvstore.rdb_read cimport Reader, is_empty
 from kvstore.resp cimport Args, is_word, put_array, put_bulk, put_bytes, put_nil, put_ok
 from kvstore.resp import ReplyError
+from kvstore.scripting import scripts_of
 from kvstore.strings cimport int_of
 
 cdef enum:
     FOOTER = 10
 
 
-cdef int dump(Client c, Args a, Buf out) except -1:
-    cdef Buf payload = Buf()
+cdef int seal(Buf payload) except -1:
+    """Append the version and the checksum."""
     cdef uint16_t version = RDB_VERSION
     cdef uint64_t crc
-    value = c.db.read(&a.v[1])
-    if value is None:
-        return put_nil(out, c.resp)
-    put_kind(payload, value)
-    put_value(payload, value)
     payload.put(<const char*>&version, 2)
     crc = crc64_of(payload.p, payload.n, 0)
-    payload.put(<const char*>&crc, 8)
-    return put_bulk(out, payload.p, payload.n)
+    return payload.put(<const char*>&crc, 8)
 
 
-cdef object value_of(Client c, bytes payload):
-    """The value of a payload."""
+cdef Reader unsealed(Client c, bytes payload):
+    """What stands before version and checksum, if these are right."""
     cdef Py_ssize_t n = PyBytes_GET_SIZE(payload)
     cdef const char* p = PyBytes_AS_STRING(payload)
     cdef uint16_t version
     cdef uint64_t crc
-    cdef Reader reader
     if n < FOOTER:
         raise ReplyError("ERR DUMP payload version or checksum are wrong")
     memcpy(&version, p + n - FOOTER, 2)
     memcpy(&crc, p + n - 8, 8)
     if version > RDB_VERSION or crc64_of(p, n - 8, 0) != crc:
         raise ReplyError("ERR DUMP payload version or checksum are wrong")
-    reader = Reader(c.store, None, PyBytes_FromStringAndSize(p, n - FOOTER))
+    return Reader(c.store, None, PyBytes_FromStringAndSize(p, n - FOOTER))
+
+
+cdef int dump(Client c, Args a, Buf out) except -1:
+    cdef Buf payload = Buf()
+    value = c.db.read(&a.v[1])
+    if value is None:
+        return put_nil(out, c.resp)
+    put_kind(payload, value)
+    put_value(payload, value)
+    seal(payload)
+    return put_bulk(out, payload.p, payload.n)
+
+
+cdef object value_of(Client c, bytes payload):
+    """The value of a payload."""
+    cdef Reader reader = unsealed(c, payload)
     try:
         value = reader.value(reader.byte())
     except (Damaged, ValueError, IndexError, OverflowError):
         raise ReplyError("ERR Bad data format") from None
-    if reader.at != n - FOOTER or is_empty(value):
+    if reader.at != PyBytes_GET_SIZE(payload) - FOOTER or is_empty(value):
         raise ReplyError("ERR Bad data format")
     return value
 
@@ -112,5 +123,37 @@ cdef int restore(Client c, Args a, Buf out) except -1:
     return put_ok(out)
 
 
+cdef int function_dump(Client c, Args a, Buf out) except -1:
+    cdef Buf payload = Buf()
+    for library in scripts_of(c).libraries.values():
+        put_library(payload, library.code)
+    seal(payload)
+    return put_bulk(out, payload.p, payload.n)
+
+
+cdef int function_restore(Client c, Args a, Buf out) except -1:
+    """FUNCTION RESTORE payload [FLUSH | APPEND | REPLACE]: all libraries of it, or none."""
+    cdef bint flush = a.n == 4 and is_word(&a.v[3], "flush")
+    cdef bint replace = a.n == 4 and is_word(&a.v[3], "replace")
+    cdef Reader reader
+    cdef list codes = []
+    if a.n > 4 or (a.n == 4 and not flush and not replace and not is_word(&a.v[3], "append")):
+        raise ReplyError("ERR Wrong restore policy given, value should be either FLUSH, APPEND or "
+                         "REPLACE.")
+    reader = unsealed(c, a.text(2))
+    try:
+        while reader.at < PyBytes_GET_SIZE(reader.data):
+            if reader.byte() != OP_FUNCTION:
+                raise ReplyError("ERR given type is not a function")
+            codes.append(reader.text())
+    except (Damaged, ValueError, IndexError, OverflowError):
+        raise ReplyError("ERR Bad data format") from None
+    scripts_of(c).restore(codes, flush, replace)
+    c.store.count_change()
+    return put_ok(out)
+
+
+define("function|dump", function_dump)
+define("function|restore", function_restore)
 define("dump", dump)
 define("restore", restore)

@@ -215,6 +215,18 @@ class Scripts:
         for each in library.rows:
             del self.functions[each]
 
+    def restore(self, codes: list[bytes], flush: bool, replace: bool) -> None:
+        """Add several libraries, or, when one of them is refused, none."""
+        before = dict(self.libraries), dict(self.functions)
+        try:
+            if flush:
+                self.flush_libraries()
+            for code in codes:
+                self.load_library(code, replace)
+        except ReplyError:
+            self.libraries, self.functions = before
+            raise
+
     def flush_libraries(self) -> None:
         self.libraries.clear()
         self.functions.clear()

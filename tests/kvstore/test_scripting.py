@@ -104,6 +104,19 @@ def test_functions_and_what_scripts_changed_survive_a_restart_and_a_rewrite(tmp_
             kv.execute("BGREWRITEAOF")
 
 
+def test_libraries_go_into_a_payload_and_come_back(kv):
+    kv.execute("FUNCTION", "LOAD", LIBRARY)
+    payload = kv.execute("FUNCTION", "DUMP")
+    with pytest.raises(kvstore.ReplyError, match="already exists"):
+        kv.execute("FUNCTION", "RESTORE", payload)
+    kv.execute("FUNCTION", "FLUSH")
+    for damaged in (payload[:-1], payload[:-1] + bytes([payload[-1] ^ 1]), b""):
+        with pytest.raises(kvstore.ReplyError, match="version or checksum"):
+            kv.execute("FUNCTION", "RESTORE", damaged)
+    assert kv.execute("FUNCTION", "RESTORE", payload, "REPLACE") == "OK"
+    assert kv.execute("FCALL", "add", 1, "z", "ada", 5) == 0
+
+
 JSON = st.recursive(
     st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=5),
     lambda inner: st.lists(inner, min_size=1, max_size=3)
