@@ -5,8 +5,8 @@ import pathlib
 import random
 import shutil
 import signal
-import time
 import subprocess
+import time
 
 import pytest
 import redis
