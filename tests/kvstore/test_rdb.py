@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 import redis
@@ -212,6 +213,7 @@ def test_generated_data_sets_go_both_ways(tmp_path, sets):
             rand = random.Random(seed)
             kv.execute("FLUSHALL")
             fill(kv.execute, seed, rand.choice([10, 100, 600]))
+            time.sleep(0.003)  # what is to die soon is dead before it is compared
             kv.execute("SAVE")
             before = contents(kv.execute)
             shutil.copy(ours / "dump.rdb", theirs)
