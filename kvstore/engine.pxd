@@ -61,6 +61,7 @@ cdef class Client:
     cdef public bint spoiled           # a queued command was refused
     cdef public bint executing         # inside EXEC: nothing may block
     cdef public bint replaying         # the log's own client
+    cdef readonly bint scripted        # what scripts call commands as
     cdef public Watch watch            # or None
     cdef public dict channels, patterns, shard_channels   # or None
     cdef public object waiter          # kvstore.blocking.Waiter while blocked

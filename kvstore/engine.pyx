@@ -566,7 +566,9 @@ cdef class Store:
 
     def script_client(self) -> Client:
         """The client in whose name scripts call commands."""
-        return Client(self)
+        cdef Client client = Client(self)
+        client.scripted = True
+        return client
 
     def begin_script(self, Client own not None, Client caller not None) -> None:
         """What a script changes from now on belongs together."""

@@ -431,6 +431,8 @@ cdef int read_streams(Client c, Args a, Buf out, bint grouped) except -1:
         i += 1
     if not first:
         raise ReplyError(SYNTAX)
+    if block_ms >= 0 and c.scripted:
+        raise ReplyError(f"ERR {name} command is not allowed with BLOCK option from scripts")
     if grouped and reader.group is None:
         raise ReplyError("ERR Missing GROUP option for XREADGROUP")
     keys = (a.n - first) // 2

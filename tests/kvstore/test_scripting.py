@@ -63,6 +63,7 @@ def test_values_cross_the_border(kv, code, reply):
         ("return loadstring('return python')()", "nonexistent global variable 'python'"),
         ("return redis.call('NOSUCH')", "Unknown Redis command"),
         ("return redis.call('BLPOP', 'l', 0)", "not allowed from script"),
+        ("return redis.call('XREAD', 'BLOCK', 0, 'STREAMS', 's', '$')", "with BLOCK option"),
         ("return redis.error_reply('MINE own')", "^MINE own$"),
         ("return cjson.decode('[1,')", "Expecting value"),
         ("return (", "Error compiling script"),
