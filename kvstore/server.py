@@ -28,6 +28,7 @@ def parameters_of(config: Any, directory: str = "") -> Parameters:
         databases=config.databases,
         dir=directory,
         maxclients=config.maxclients,
+        port=config.port,
         requirepass=config.password(),
     )
     try:
@@ -72,6 +73,7 @@ class Server:
         )
         await self._net.start()
         self.ports["port"] = self._net.port
+        store.parameters.note("port", self._net.port)
         self._expire_later()
         self.ready = True
 
@@ -83,7 +85,7 @@ class Server:
     def _expire_later(self) -> None:
         assert self.store is not None
         clock = self.world.clock
-        period_ns = 1_000_000_000 // self.store.parameters["hz"]
+        period_ns = 1_000_000_000 // min(max(self.store.parameters["hz"], 1), 500)
         self._timer = clock.call_at(clock.now_ns() + period_ns, self._expire)
 
     def _expire(self) -> None:
