@@ -20,6 +20,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 
 from kvstore.commands import ROWS
+from kvstore.eviction cimport Evictor
 from kvstore.hashtable cimport seed_hash
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_LIST, as_arg
 from kvstore.resp cimport is_word, put_error, put_object, put_request
@@ -39,6 +40,7 @@ FLAGS = {
     "no_multi": NO_MULTI,
     "skip_monitor": SKIP_MONITOR,
 }
+OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'."
 CONTAINERS = {name.partition("|")[0] for name in ROWS if "|" in name}
 UNQUEUED_NAMES = {"exec", "discard", "multi", "watch", "quit", "reset"}
 SUBSCRIBED_NAMES = {
@@ -198,6 +200,21 @@ cdef class Client:
         """Channels and patterns listened to."""
         return len(self.channels or ()) + len(self.patterns or ())
 
+    @property
+    def memory(self) -> int:
+        """Bytes it takes: itself, its buffers, what it queued and listens to."""
+        cdef Args words
+        cdef int64_t n = CLIENT_BYTES
+        if self.link is not None:
+            n += self.link.memory
+        for _, words in self.queue or ():
+            n += size_of(words)
+        if self.watch is not None:
+            n += sum([len(key) + 160 for _, key in self.watch.keys])
+        for names in (self.channels, self.patterns, self.shard_channels):
+            n += sum([len(name) + 160 for name in names or ()])
+        return n
+
     def mark_subscribed(self) -> None:
         """Keep the gate in step with the subscriptions."""
         if self.subscriptions or self.shard_channels:
@@ -245,6 +262,7 @@ cdef class Store:
     """
 
     def __init__(self, world, parameters):
+        from kvstore.eviction import Evictor
         from kvstore.handlers import import_all
         from kvstore.pubsub import PubSub
         from kvstore.replication import Primary
@@ -257,7 +275,7 @@ cdef class Store:
         self.parameters = parameters
         seed_hash(world.rand)
         self.keyspace = Keyspace(parameters["databases"], world.rand)
-        self.keyspace.on_expired = self.record_expired
+        self.keyspace.on_vanished = self.record_vanished
         self.scratch = Args()
         self.bounds = Bounds(0x7FFFFFFF, parameters["proto-max-bulk-len"])
         self.early_bounds = Bounds(10, 16384)
@@ -273,6 +291,7 @@ cdef class Store:
         self.pubsub = PubSub(self)
         self.saver = Saver(self)
         self.primary = Primary(self)
+        self.evictor = Evictor(self)
         parameters.listen(self.configure)
 
     def configure(self) -> None:
@@ -284,9 +303,22 @@ cdef class Store:
         self.zset_entries = p["zset-max-listpack-entries"]
         self.zset_value = p["zset-max-listpack-value"]
         self.intset_entries = p["set-max-intset-entries"]
+        self.evictor.configure(p)
+        self.keyspace.age_by(
+            p["maxmemory-policy"].endswith("lfu"), p["lfu-log-factor"], p["lfu-decay-time"])
+        self.limit_memory()
         slower_us = p["slowlog-log-slower-than"]
         self.slow_ns = slower_us * 1000 if slower_us >= 0 else -1
         self.slowlog = deque(self.slowlog, maxlen=p["slowlog-max-len"])
+
+    def limit_memory(self) -> None:
+        """Whether `maxmemory` is kept here: a replica leaves it to its primary."""
+        p = self.parameters
+        self.limited = p["maxmemory"] > 0 and not (
+            self.follower is not None and p["replica-ignore-maxmemory"])
+        self.out_of_memory = False
+        if self.limited:
+            self.evictor.go_on_later()
 
     def add_client(self, Client client not None) -> None:
         """A connection opened."""
@@ -299,6 +331,15 @@ cdef class Store:
         user = self.users.default
         client.become(user)
         client.authenticated = user.nopass and user.enabled
+
+    def clients_by_kind(self) -> dict:
+        """The connections: normal ones, listeners, replicas."""
+        from kvstore.connection import client_kind
+
+        groups = {"normal": [], "pubsub": [], "replica": []}
+        for client in self.clients.values():
+            groups[client_kind(client).decode()].append(client)
+        return groups
 
     def user_changed(self, user) -> None:
         """A user may do more or less than before."""
@@ -370,7 +411,7 @@ cdef class Store:
 
     cdef int tick(self) noexcept:
         """Take the time, once for all commands that run until the next tick."""
-        self.keyspace.now_ms = self.clock.wall_ms()
+        self.keyspace.tell_time(self.clock.wall_ms())
         self.last_ns = self.clock.now_ns()
         return 0
 
@@ -389,9 +430,20 @@ cdef class Store:
         if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
             return self.refuse(c, command, out, ReplyError(
                 f"ERR wrong number of arguments for '{command.row.name}' command"))
-        if c.gate:
+        if c.gate or self.limited:
             return self.admit(c, command, a, out)
         return self.call(c, command, a, out)
+
+    cdef bint lacks_memory(self, Client c, Command command) except -1:
+        """Evict what is too much; True if that did not help and the command may take memory."""
+        cdef Command queued
+        cdef bint takes = command.flags & DENY_OOM or (
+            c.gate & IN_MULTI and not command.flags & UNQUEUED)
+        if c.queue is not None and command.row.name == "exec":
+            for queued, _ in c.queue:
+                takes = takes or queued.flags & DENY_OOM
+        self.out_of_memory = not (<Evictor>self.evictor).make_room()
+        return takes and self.out_of_memory
 
     cdef int admit(self, Client c, Command command, Args a, Buf out) except -1:
         """The way in for clients that are not in the plain state."""
@@ -403,6 +455,8 @@ cdef class Store:
                 self.check_access(c, command, a)
             except ReplyError as error:
                 return self.refuse(c, command, out, error)
+        if self.limited and not c.replaying and self.lacks_memory(c, command):
+            return self.refuse(c, command, out, ReplyError(OUT_OF_MEMORY))
         if c.gate & SUBSCRIBED and c.resp == 2 and not command.flags & WHEN_SUBSCRIBED:
             return self.refuse(c, command, out, ReplyError(
                 f"ERR Can't execute '{command.row.name}': only (P|S)SUBSCRIBE / "
@@ -535,6 +589,7 @@ cdef class Store:
         """Be a replica from now on, or (None) one no more."""
         self.follower = follower
         self.keyspace.passive = follower is not None
+        self.limit_memory()
         if self.journal is not None:
             self.journal.follow(None)
 
@@ -572,6 +627,7 @@ cdef class Store:
         cdef Command command
         self.processed = self.connected = self.rejected_calls = self.errors = 0
         self.keyspace.hits = self.keyspace.misses = self.keyspace.expired = 0
+        self.keyspace.evicted = self.evicted_clients = 0
         self.error_counts.clear()
         for command in self.commands.values():
             command.calls = command.failed = command.rejected = 0
@@ -590,8 +646,8 @@ cdef class Store:
         if buf is not None:
             put_request(buf, Args.of(*words))
 
-    def record_expired(self, Database db, bytes key) -> None:
-        """A key passed its time: the log must not need a clock to know."""
+    def record_vanished(self, Database db, bytes key) -> None:
+        """A key expired or was evicted: the log needs no clock and no limit to know."""
         cdef Buf buf
         if self.journal is not None:
             buf = self.journal.begin(db.index)
