@@ -20,6 +20,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 
 from kvstore.commands import ROWS
+from kvstore.keyspecs import keys_of
 from kvstore.hashtable cimport seed_hash
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_LIST, as_arg
 from kvstore.resp cimport is_word, put_error, put_object, put_request
@@ -38,8 +39,11 @@ FLAGS = {
     "noscript": NO_SCRIPT,
     "no_multi": NO_MULTI,
     "skip_monitor": SKIP_MONITOR,
+    "readonly": READ_ONLY,
+    "may_replicate": MAY_REPLICATE,
 }
 CONTAINERS = {name.partition("|")[0] for name in ROWS if "|" in name}
+SCRIPT_NAMES = {"eval", "evalsha", "fcall"}
 UNQUEUED_NAMES = {"exec", "discard", "multi", "watch", "quit", "reset"}
 SUBSCRIBED_NAMES = {
     "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe",
@@ -172,6 +176,19 @@ cdef class Client:
     def authenticated(self, bint value):
         self.gate = self.gate & ~UNAUTHENTICATED if value else self.gate | UNAUTHENTICATED
 
+    @property
+    def tracking(self):
+        """How its reads are tracked (kvstore.tracking.Tracked), or None."""
+        return self.tracked
+
+    @tracking.setter
+    def tracking(self, value):
+        self.tracked = value
+        if value is not None and not value.bcast:
+            self.gate |= TRACKED
+        else:
+            self.gate &= ~TRACKED
+
     def become(self, user) -> None:
         """Be a user from now on."""
         self.user = user
@@ -224,7 +241,9 @@ cdef class Client:
 
     def push(self, data: bytes) -> None:
         """Send something that is not the reply to a request."""
-        if self.link is not None:
+        if self.answering:
+            self.reply.write(data)
+        elif self.link is not None:
             self.link.write(data)
 
 
@@ -326,6 +345,10 @@ cdef class Store:
         self.pubsub.forget(client)
         self.primary.forget(client)
         client.leave_multi()
+        if self.tracking is not None:
+            self.tracking.stop(client)
+        if self.pause is not None:
+            self.pause.forget(client)
         if client.waiter is not None:
             client.waiter.cancel()
 
@@ -389,9 +412,57 @@ cdef class Store:
         if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
             return self.refuse(c, command, out, ReplyError(
                 f"ERR wrong number of arguments for '{command.row.name}' command"))
+        if self.pause is not None and self.postpones(c, command, a):
+            self.pause.postpone(c)
+            return 1
+        if self.tracking is not None:
+            return self.run_tracked(c, command, a, out)
         if c.gate:
             return self.admit(c, command, a, out)
         return self.call(c, command, a, out)
+
+    cdef int run_tracked(self, Client c, Command command, Args a, Buf out) except -1:
+        """Run a request while clients track keys: what changes may be due to this one."""
+        self.running = c
+        if c.gate:
+            self.admit(c, command, a, out)
+        else:
+            self.call(c, command, a, out)
+        if c.tracked is not None and c.tracked.caching and not c.gate & IN_MULTI \
+                and command.row.name != "client":
+            c.tracked.caching = False
+        if self.tracking.pending:
+            c.reply, c.answering = out, True
+            self.tracking.after_reply(c)
+            c.answering = False
+        self.running = None
+        return 0
+
+    cdef bint postpones(self, Client c, Command command, Args a) except -1:
+        """True if a request must wait until the pause ends."""
+        cdef Command queued
+        cdef Args words
+        if c.link is None or c in self.primary.replicas:
+            return False
+        if self.pause.everything:
+            return True
+        if command.row.name == "exec" and c.queue is not None:
+            for queued, words in c.queue:
+                if self.may_change(queued, words):
+                    return True
+        return not c.gate & IN_MULTI and self.may_change(command, a)
+
+    cdef bint may_change(self, Command command, Args a) except -1:
+        """True if a request may lead to a record, however it ends."""
+        if command.flags & MAY_REPLICATE and command.row.name in SCRIPT_NAMES:
+            from kvstore.scripting import only_reads
+
+            return not only_reads(self, a.list())
+        return command.flags & (WRITE | MAY_REPLICATE) != 0
+
+    def freeze(self, bint on) -> None:
+        """Let nothing expire for a while, or again."""
+        self.keyspace.passive = on or self.follower is not None
 
     cdef int admit(self, Client c, Command command, Args a, Buf out) except -1:
         """The way in for clients that are not in the plain state."""
@@ -501,6 +572,12 @@ cdef class Store:
             self.put_failure(out, error)
         if command.subcommands is not None:
             command = c.command            # the subcommand that was run
+        # A script's own request counts for nothing, though EVAL_RO is marked as reading.
+        if c.gate & TRACKED and command.flags & (READ_ONLY | NO_SCRIPT) == READ_ONLY:
+            if c.scripted:
+                c.has_read = True
+            else:
+                self.tracking.remember(c, [key for key, _ in keys_of(command.row.name, a.list())])
         if keyspace.dirty != dirty and self.journal is not None and not self.recorded \
                 and command.flags & WRITE and not c.replaying:
             record = self.journal.begin(c.db.index)
@@ -534,7 +611,7 @@ cdef class Store:
     def follow(self, follower) -> None:
         """Be a replica from now on, or (None) one no more."""
         self.follower = follower
-        self.keyspace.passive = follower is not None
+        self.freeze(self.pause is not None)
         if self.journal is not None:
             self.journal.follow(None)
 
@@ -544,9 +621,13 @@ cdef class Store:
 
     def cycle(self) -> None:
         """What is done from time to time: active expiry."""
+        if self.cron_paused:
+            return
         self.tick()
-        if self.active_expire and self.follower is None:
+        if self.active_expire and not self.keyspace.passive:
             self.keyspace.expire_some()
+        if self.tracking is not None:
+            self.tracking.limit()
         self.primary.cycle(self.keyspace.now_ms)
 
     def reload(self) -> None:
@@ -617,6 +698,7 @@ cdef class Store:
         """A client in this process, for `run`."""
         client = Client(self)
         client.resp = 3
+        client.user = self.users.default   # who it is in name: it may do everything
         return client
 
     def run(self, Client c not None, Args a not None) -> bytes:
@@ -639,6 +721,8 @@ cdef class Store:
         own.db, own.resp, own.executing = caller.db, 2, True
         own.replaying = caller.replaying
         own.become(caller.user)
+        own.has_read = False
+        own.gate = own.gate & ~TRACKED | caller.gate & TRACKED
         if self.journal is not None and not caller.executing:
             self.journal.start_transaction()
 
@@ -665,7 +749,7 @@ cdef class Store:
                 continue
             if (<Command>each).flags & NO_SCRIPT:
                 raise ReplyError("ERR This Redis command is not allowed from script")
-            if read_only and (<Command>each).flags & WRITE:
+            if read_only and (<Command>each).flags & (WRITE | MAY_REPLICATE):
                 raise ReplyError("ERR Write commands are not allowed from read-only scripts.")
         if own.gate & RESTRICTED:
             self.check_access(own, command, a)

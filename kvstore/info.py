@@ -55,7 +55,8 @@ def clients(store: Any) -> dict[str, Any]:
     return {
         "connected_clients": len(everyone),
         "maxclients": store.parameters["maxclients"],
-        "blocked_clients": sum(1 for c in everyone if c.waiter is not None),
+        "blocked_clients": sum(1 for c in everyone if c.waiter is not None or c.postponed),
+        "tracking_clients": store.tracking.clients if store.tracking is not None else 0,
         "pubsub_clients": sum(1 for c in everyone if c.subscriptions),
     }
 
@@ -110,7 +111,7 @@ def persistence(store: Any) -> dict[str, Any]:
 
 def stats(store: Any) -> dict[str, Any]:
     """Counters since the start or CONFIG RESETSTAT."""
-    keyspace, pubsub = store.keyspace, store.pubsub
+    keyspace, pubsub, tracking = store.keyspace, store.pubsub, store.tracking
     net = store.world.net.counters if store.world.net is not None else {}
     return {
         "total_connections_received": store.connected,
@@ -125,6 +126,9 @@ def stats(store: Any) -> dict[str, Any]:
         "keyspace_misses": keyspace.misses,
         "pubsub_channels": len(pubsub.channels),
         "pubsub_patterns": len(pubsub.patterns),
+        "tracking_total_keys": len(tracking.keys) if tracking is not None else 0,
+        "tracking_total_items": tracking.items if tracking is not None else 0,
+        "tracking_total_prefixes": len(tracking.prefixes) if tracking is not None else 0,
         "client_output_buffer_limit_disconnections": net.get("overflows", 0) + pubsub.dropped,
         "total_error_replies": store.errors,
     }
