@@ -31,7 +31,7 @@ cdef enum Gate:
     REPLY_OFF = 8
     REPLY_SKIP = 16
     RESTRICTED = 32                # the client's user may not do everything
-    FAULTY = 64                    # commands may meet a fault made on purpose
+    FAULTY = 128                   # commands may meet a fault made on purpose
 
 
 cdef class Command:
