@@ -34,6 +34,7 @@ cdef enum Gate:
     REPLY_SKIP = 16
     TRACKED = 64                   # its reads are remembered
     RESTRICTED = 32                # the client's user may not do everything
+    FAULTY = 128                   # commands may meet a fault made on purpose
 
 
 cdef class Command:
@@ -80,7 +81,10 @@ cdef class Client:
 
 cdef class Store:
     cdef readonly object world
-    cdef readonly Clock clock
+    cdef readonly Clock clock          # the world's, or the one a test steers
+    cdef public object faults          # kvstore.faults.Faults, None until one is asked for
+    cdef public object checkpoint      # kvstore.checkpoint.Checkpoint to go back to, or None
+    cdef int gate                      # what every new client begins with
     cdef readonly Keyspace keyspace
     cdef readonly dict commands        # name -> Command
     cdef readonly dict clients         # id -> Client
@@ -125,6 +129,7 @@ cdef class Store:
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1
     cdef int check_access(self, Client c, Command command, Args a) except -1
     cdef int admit(self, Client c, Command command, Args a, Buf out) except -1
+    cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1
     cdef Command lookup(self, const char* p, Py_ssize_t n)
     cdef int tick(self) noexcept

@@ -152,6 +152,7 @@ cdef class Client:
         self.name = b""
         store.next_id += 1
         self.id = store.next_id
+        self.gate = store.gate
         store.tick()
         self.since_ms = self.active_ms = store.keyspace.now_ms
 
@@ -478,6 +479,8 @@ cdef class Store:
             return self.refuse(c, command, out, ReplyError(
                 f"ERR Can't execute '{command.row.name}': only (P|S)SUBSCRIBE / "
                 "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"))
+        if c.gate & FAULTY and self.suffer(c, command, a, out):
+            return 0
         if c.gate & IN_MULTI and not command.flags & UNQUEUED:
             if command.flags & NO_MULTI:
                 return self.refuse(c, command, out, ReplyError(
@@ -508,6 +511,34 @@ cdef class Store:
             check_arity(command, a)
         self.users.check(c, command.row.name, a.list())
         return 0
+
+    cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1:
+        """Let a command meet the faults there are; True if it has had its answer."""
+        try:
+            return self.faults.meet(c, command.row.name, a)
+        except ReplyError as error:
+            self.refuse(c, command, out, error)
+            return True
+
+    def watch_faults(self, bint on) -> None:
+        """Whether commands may meet faults, from now on."""
+        cdef Client client
+        self.gate = FAULTY if on else 0
+        for client in self.clients.values():
+            client.gate = client.gate & ~FAULTY | self.gate
+
+    def run_faultless(self, Client c not None, Args a not None) -> bytes:
+        """A request that has met its fault."""
+        c.gate &= ~FAULTY
+        try:
+            return self.run(c, a)
+        finally:
+            c.gate |= self.gate
+
+    def set_clock(self, Clock clock not None) -> None:
+        """Live by another clock."""
+        self.clock = clock
+        self.tick()
 
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1:
         """Answer with an error instead of running; a transaction is spoiled by it."""
