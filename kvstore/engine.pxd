@@ -46,6 +46,7 @@ cdef class Command:
     cdef readonly dict subcommands     # name -> Command, or None
     cdef public uint64_t calls, failed, rejected
     cdef public int64_t nsec           # time spent in it
+    cdef uint64_t[40] took             # runs of 2^i up to 2^(i+1) ns
     cdef bytes own_name
     cdef const char* name_p
     cdef Py_ssize_t name_n
@@ -111,6 +112,9 @@ cdef class Store:
     cdef int64_t hash_entries, hash_value, zset_entries, zset_value, intset_entries
     cdef int64_t last_ns               # when the last command ended, or the tick
     cdef int64_t slow_ns               # commands that took longer go to the slow log; -1 = none
+    cdef int64_t watch_ns              # the least that makes a time worth a note; -1 = none
+    cdef int64_t latency_ns            # events shorter than that are not kept; -1 = all
+    cdef readonly object latency       # kvstore.latency.Latency
     cdef readonly object slowlog       # deque of [number, Unix time, us, words, address, name]
     cdef uint64_t slow_count
     cdef public bint active_expire

@@ -18,6 +18,7 @@ from collections import deque
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
+from libc.string cimport memset
 
 from kvstore.commands import ROWS
 from kvstore.keyspecs import keys_of
@@ -25,6 +26,9 @@ from kvstore.hashtable cimport seed_hash
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_LIST, as_arg
 from kvstore.resp cimport is_word, put_error, put_object, put_request
 from kvstore.resp import ReplyError, decode
+
+cdef extern from *:
+    int __builtin_clzll(unsigned long long) noexcept nogil
 
 cdef class Bound:
     cdef Handler run
@@ -84,6 +88,7 @@ cdef int run_container(Client c, Args a, Buf out) except -1:
     """A command that is only a roof over subcommands."""
     cdef Command container = c.command
     if a.n == 1:
+        container.calls += 1
         return run_python(c, a, out)
     cdef Command command = subcommand(container, a)
     check_arity(command, a)
@@ -134,6 +139,10 @@ cdef class Command:
         else:
             assert self.call is not None, f"{row.name} has no handler"
             self.run = run_python
+
+    def took_octaves(self) -> list[int]:
+        """How many runs took 2^i up to 2^(i+1) ns, for each i."""
+        return list(self.took)
 
     @property
     def name(self) -> str:
@@ -248,6 +257,12 @@ cdef class Client:
             self.link.write(data)
 
 
+cdef inline int octave(int64_t ns) noexcept nogil:
+    """The whole part of the binary logarithm, at most what `took` has room for."""
+    cdef int i = 63 - __builtin_clzll(<unsigned long long>ns | 1) if ns > 0 else 0
+    return i if i < 40 else 39
+
+
 cdef inline unsigned int name_hash(const char* p, Py_ssize_t n) noexcept:
     """FNV-1a over the letters without their case."""
     cdef unsigned int h = 2166136261
@@ -266,6 +281,7 @@ cdef class Store:
 
     def __init__(self, world, parameters):
         from kvstore.handlers import import_all
+        from kvstore.latency import Latency
         from kvstore.pubsub import PubSub
         from kvstore.replication import Primary
         from kvstore.saving import Saver
@@ -285,6 +301,7 @@ cdef class Store:
         self.monitors = {}
         self.error_counts = {}
         self.slowlog = deque()
+        self.latency = Latency()
         self.active_expire = True
         self.index_commands()
         self.tick()
@@ -306,6 +323,9 @@ cdef class Store:
         self.intset_entries = p["set-max-intset-entries"]
         slower_us = p["slowlog-log-slower-than"]
         self.slow_ns = slower_us * 1000 if slower_us >= 0 else -1
+        self.latency_ns = p["latency-monitor-threshold"] * 1_000_000 or -1
+        watched = [ns for ns in (self.slow_ns, self.latency_ns) if ns >= 0]
+        self.watch_ns = min(watched) if watched else -1
         self.slowlog = deque(self.slowlog, maxlen=p["slowlog-max-len"])
 
     def add_client(self, Client client not None) -> None:
@@ -586,10 +606,11 @@ cdef class Store:
         cdef size_t mark = out.n
         cdef Keyspace keyspace = self.keyspace
         cdef uint64_t dirty = keyspace.dirty
-        cdef int64_t now_ns
+        cdef int64_t began_ns = self.last_ns, now_ns, spent_ns
         cdef Buf record
         self.processed += 1
-        command.calls += 1
+        if command.subcommands is None:    # else the subcommand is counted
+            command.calls += 1
         c.command = command
         self.recorded = False
         if self.monitors and not command.flags & SKIP_MONITOR:
@@ -599,7 +620,7 @@ cdef class Store:
             command.run(c, a, out)
         except ReplyError as error:
             out.n = mark
-            command.failed += 1
+            c.command.failed += 1
             self.put_failure(out, error)
         if command.subcommands is not None:
             command = c.command            # the subcommand that was run
@@ -616,11 +637,21 @@ cdef class Store:
         if keyspace.ready and not c.executing:
             self.serve_blocked()
         now_ns = self.clock.now_ns()
-        command.nsec += now_ns - self.last_ns
-        if now_ns - self.last_ns > self.slow_ns and self.slow_ns >= 0 and not c.executing:
-            self.note_slow(c, command, a, now_ns - self.last_ns)
+        spent_ns = now_ns - began_ns
+        command.nsec += spent_ns
+        command.took[octave(spent_ns)] += 1
+        if spent_ns >= self.watch_ns >= 0 and not c.executing:
+            self.note_time(c, command, a, spent_ns)
         self.last_ns = now_ns
         return 0
+
+    def note_time(self, Client c, Command command, Args a, int64_t spent_ns):
+        """A command took long enough for the slow log or for LATENCY."""
+        if self.latency_ns >= 0 and spent_ns >= self.latency_ns:
+            event = "fast-command" if "fast" in command.row.flags.split() else "command"
+            self.latency.add(event, self.now() // 1000, spent_ns // 1_000_000)
+        if self.slow_ns >= 0 and spent_ns >= self.slow_ns:
+            self.note_slow(c, command, a, spent_ns)
 
     def note_slow(self, Client c, Command command, Args a, int64_t spent_ns):
         """Keep a command that took long in the slow log."""
@@ -656,7 +687,11 @@ cdef class Store:
             return
         self.tick()
         if self.active_expire and not self.keyspace.passive:
+            began_ns = self.clock.now_ns()
             self.keyspace.expire_some()
+            spent_ns = self.clock.now_ns() - began_ns
+            if spent_ns >= self.latency_ns >= 0:
+                self.latency.add("expire-cycle", self.now() // 1000, spent_ns // 1_000_000)
         if self.tracking is not None:
             self.tracking.limit()
         self.primary.cycle(self.keyspace.now_ms)
@@ -688,6 +723,7 @@ cdef class Store:
         for command in self.commands.values():
             command.calls = command.failed = command.rejected = 0
             command.nsec = 0
+            memset(command.took, 0, sizeof(command.took))
 
     cdef Buf instead(self, Client c):
         """Where a handler writes its own record, in place of the request."""

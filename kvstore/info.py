@@ -160,6 +160,19 @@ def commandstats(store: Any) -> dict[str, Any]:
     }
 
 
+def latencystats(store: Any) -> dict[str, Any]:
+    """How long each command takes, by percentiles."""
+    from kvstore.latency import percentile
+
+    wanted = store.parameters["latency-tracking-info-percentiles"]
+    return {
+        f"latency_percentiles_usec_{name}": ",".join(
+            f"p{each:g}={percentile(command.took_octaves(), each):.3f}" for each in wanted)
+        for name, command in store.commands.items()
+        if command.calls and store.parameters["latency-tracking"]
+    }
+
+
 def errorstats(store: Any) -> dict[str, Any]:
     """A line for each code of error replies."""
     return {
@@ -191,10 +204,11 @@ SECTIONS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "CPU": cpu,
     "Commandstats": commandstats,
     "Errorstats": errorstats,
+    "Latencystats": latencystats,
     "Cluster": cluster,
     "Keyspace": keyspace,
 }
-NOT_BY_DEFAULT = {"Commandstats"}
+NOT_BY_DEFAULT = {"Commandstats", "Latencystats"}
 
 
 @command("info")
