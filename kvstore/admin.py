@@ -36,6 +36,23 @@ def config_set(client, words):
     return "OK"
 
 
+@command("config|rewrite")
+def config_rewrite(client, words):
+    """CONFIG REWRITE"""
+    from kvstore.redis_conf import rewrite
+
+    store = client.store
+    path = store.server.config.conf_file if store.server is not None else ""
+    if not path:
+        raise ReplyError("ERR The server is running without a config file")
+    users = [] if store.parameters["aclfile"] else store.users.lines()
+    try:
+        rewrite(path, store.parameters.changed(), [line.decode("latin-1") for line in users])
+    except OSError as error:
+        raise ReplyError(f"ERR Rewriting config file: {error.strerror}") from None
+    return "OK"
+
+
 @command("config|resetstat")
 def config_resetstat(client, words):
     """CONFIG RESETSTAT"""

@@ -31,18 +31,18 @@ def debug(client, words):
     name = text(words[1]).lower()
     if name == "help":
         return [Simple(line) for line in help_lines()]
-    if name not in DEBUG or len(words) - 2 < DEBUG[name][0]:
+    if name not in DEBUG or len(words) - 2 < NEEDED.get(name, 0):
         raise ReplyError(
             f"ERR unknown subcommand or wrong number of arguments for '{text(words[1])[:128]}'. "
             "Try DEBUG HELP."
         )
-    return DEBUG[name][1](client, words)
+    return DEBUG[name](client, words)
 
 
 def help_lines() -> list[str]:
     """What DEBUG HELP says."""
     lines = ["DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]
-    for name, (_, tool) in DEBUG.items():
+    for name, tool in DEBUG.items():
         lines += [name.upper(), "    " + (tool.__doc__ or "").splitlines()[0]]
     return lines
 
@@ -71,6 +71,12 @@ def debug_sleep(client, words):
 def debug_set_active_expire(client, words):
     """Turn the active expiry off (0) or on (1)."""
     client.store.active_expire = words[2] != b"0"
+    return "OK"
+
+
+def debug_pause_cron(client, words):
+    """Do nothing from time to time (1), or go on (0)."""
+    client.store.cron_paused = words[2] != b"0"
     return "OK"
 
 
@@ -220,24 +226,38 @@ def debug_nothing(client, words):
     return "OK"
 
 
-# name -> (words needed behind it, tool)
 DEBUG = {
-    "change-repl-id": (0, debug_change_repl_id),
-    "digest": (0, debug_digest),
-    "digest-value": (0, debug_digest_value),
-    "error": (1, debug_error),
-    "htstats": (1, debug_htstats),
-    "jmap": (0, debug_nothing),
-    "loadaof": (0, debug_loadaof),
-    "log": (1, debug_log),
-    "object": (1, debug_object),
-    "pause-cron": (1, debug_nothing),
-    "populate": (1, debug_populate),
-    "protocol": (1, debug_protocol),
-    "quicklist-packed-threshold": (1, debug_packed_threshold),
-    "reload": (0, debug_reload),
-    "replybuffer": (2, debug_nothing),
-    "set-active-expire": (1, debug_set_active_expire),
-    "sleep": (1, debug_sleep),
-    "stringmatch-len": (2, debug_stringmatch_len),
+    "change-repl-id": debug_change_repl_id,
+    "digest": debug_digest,
+    "digest-value": debug_digest_value,
+    "error": debug_error,
+    "htstats": debug_htstats,
+    "jmap": debug_nothing,
+    "loadaof": debug_loadaof,
+    "log": debug_log,
+    "object": debug_object,
+    "pause-cron": debug_pause_cron,
+    "populate": debug_populate,
+    "protocol": debug_protocol,
+    "quicklist-packed-threshold": debug_packed_threshold,
+    "reload": debug_reload,
+    "replybuffer": debug_nothing,
+    "set-active-expire": debug_set_active_expire,
+    "sleep": debug_sleep,
+    "stringmatch-len": debug_stringmatch_len,
+}
+# How many words follow at least.
+NEEDED = {
+    "error": 1,
+    "htstats": 1,
+    "log": 1,
+    "object": 1,
+    "pause-cron": 1,
+    "populate": 1,
+    "protocol": 1,
+    "quicklist-packed-threshold": 1,
+    "replybuffer": 2,
+    "set-active-expire": 1,
+    "sleep": 1,
+    "stringmatch-len": 2,
 }

@@ -73,7 +73,7 @@ def test_only_keys_with_a_deadline_go(kv, policy):
         kv.execute("SET", f"goes:{i}", "x" * 100, "EX", 1000 + i)
     assert all(kv.execute("EXISTS", f"stays:{i}") for i in range(500))
     assert kv.store.keyspace.evicted > 3000
-    with pytest.raises(ReplyError, match="^OOM command not allowed when used memory"):
+    with pytest.raises(ReplyError, match=r"^OOM command not allowed when used memory"):
         for i in range(5000):
             kv.execute("SET", f"more:{i}", "x" * 100)
     assert kv.execute("GET", "stays:1") == b"x" * 100
@@ -83,7 +83,7 @@ def test_noeviction_refuses_what_may_take_memory_and_nothing_else(kv):
     kv.execute("SET", "a", 1)
     limit(kv, -1000, "noeviction")
     for words in (["SET", "b", 1], ["LPUSH", "l", 1], ["COPY", "a", "c"]):
-        with pytest.raises(ReplyError, match="^OOM"):
+        with pytest.raises(ReplyError, match=r"^OOM"):
             kv.execute(*words)
     assert kv.execute("GET", "a") == b"1"
     assert kv.execute("DEL", "a") == 1
