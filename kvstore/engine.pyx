@@ -769,6 +769,7 @@ cdef class Store:
         until = self.clock.now_ns() + <int64_t>(seconds * 1e9)
         while self.clock.now_ns() < until:
             pass
+        self.keyspace.tell_time(self.clock.wall_ms())
 
     def reset_stats(self) -> None:
         """CONFIG RESETSTAT."""

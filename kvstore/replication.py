@@ -40,6 +40,7 @@ class Replica:
         self.waiting: list[bytes] | None = None  # the stream since its snapshot began
         self.acked = 0  # how far it said it is
         self.acked_ms = client.store.keyspace.now_ms
+        self.plain = False  # asked with SYNC: wants the snapshot without a name for the stream
 
     @property
     def host(self) -> str:
@@ -147,7 +148,12 @@ class Primary:
             replica.online = True
             self.partial += 1
             return
+        self.send_anew(replica)
+
+    def send_anew(self, replica: Replica) -> None:
+        """A snapshot, then the stream."""
         replica.online = False
+        self.pinged_ms = self.store.keyspace.now_ms
         self.full += 1
         self.store.world.spawn(self._send_all(replica), "full resync")
 
@@ -162,7 +168,8 @@ class Primary:
         snapshot = Snapshot(store, False, self.db if store.follower else 0)
         replica.waiting = []
         store.journal.forget_database()
-        link.write(b"+FULLRESYNC %s %d\r\n" % (self.id, self.offset))
+        if not replica.plain:
+            link.write(b"+FULLRESYNC %s %d\r\n" % (self.id, self.offset))
         try:
             file = store.saver.disk.open(name, "rw")
             file.truncate(0)
@@ -291,6 +298,21 @@ def psync(client, words):
     if client.store.server is None:
         raise ReplyError("ERR an embedded store has no replicas")
     client.store.primary.follow(client, words[1], number(words[2]))
+    return NotImplemented
+
+
+@command("sync")
+def sync(client, words):
+    """SYNC: as old replicas ask, and tools that want the data or the changes"""
+    primary = client.store.primary
+    if client.store.server is None:
+        raise ReplyError("ERR an embedded store has no replicas")
+    if client in primary.replicas and primary.replicas[client].plain:
+        return NotImplemented
+    primary.begin()
+    replica = primary.replica(client)
+    replica.plain = True
+    primary.send_anew(replica)
     return NotImplemented
 
 

@@ -297,6 +297,8 @@ GROUPS: dict[str, list[Row]] = {
             "", "Forget the slow commands"),
         Row("swapdb", 3, "write fast", "keyspace dangerous", "4.0.0", "",
             "index1 index2", "Exchange two databases"),
+        Row("sync", 1, "admin noscript no_async_loading no_multi", "", "1.0.0", "",
+            "", "Follow this server's changes, as tools do"),
         Row("time", 1, "loading stale fast", "", "2.6.0", "",
             "", "The server's clock: Unix seconds and microseconds"),
     ],

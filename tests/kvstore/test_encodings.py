@@ -103,7 +103,9 @@ def test_names_follow_the_parameters(kv):
     assert kv.execute("OBJECT", "ENCODING", "leading") == b"hashtable"
     assert kv.execute("SMEMBERS", "leading") == {b"007"} or \
         kv.execute("SMEMBERS", "leading") == [b"007"]
-    for key, value, name in (("i", 12, b"int"), ("e", "x" * 44, b"embstr"), ("r", "x" * 45, b"raw")):
+    for key, value, name in (
+        ("i", 12, b"int"), ("e", "x" * 44, b"embstr"), ("r", "x" * 45, b"raw"),
+    ):  # fmt: skip
         kv.execute("SET", key, value)
         assert kv.execute("OBJECT", "ENCODING", key) == name
 
