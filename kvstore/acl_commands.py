@@ -172,7 +172,7 @@ def resolve(words: list[bytes]) -> str:
     name = text(words[0]).lower()
     if len(words) > 1 and len(subcommands(name)) > 0:
         name += "|" + text(words[1]).lower()
-    if name not in ROWS:
+    if name not in ROWS or b"|" in words[0]:
         raise ReplyError(f"ERR Command '{text(words[0])}' not found")
     arity = ROWS[name].arity
     if len(words) != arity if arity > 0 else len(words) < -arity:

@@ -156,7 +156,7 @@ def test_verdicts_are_those_of_redis():
                 run("ACL", "SETUSER", "u", "reset", *rules)
             for name in known:
                 arity = abs(ROWS[name].arity)
-                words = [name, *chance.choices(["a1", "b1", "c1", "1", "news"], k=arity)]
+                words = name.split("|") + chance.choices(["a1", "b1", "c1", "1", "news"], k=arity)
                 if ROWS[name].arity > 0:
                     words = words[:arity]
                 verdicts = []
