@@ -168,6 +168,8 @@ def shutdown(client, words):
         raise ReplyError("ERR syntax error")
     if client.store.server is None:
         raise ReplyError("ERR an embedded store is closed by its owner")
+    if client.store.scripts is not None:
+        client.store.scripts.stop()
     os.kill(os.getpid(), signal.SIGTERM)
     return NotImplemented
 

@@ -22,6 +22,7 @@ cdef enum Flag:
     SKIP_MONITOR = 64
     NO_SCRIPT = 128                # not from a script
     READ_ONLY = 256
+    ALLOW_BUSY = 1024              # while a script takes long
     MAY_REPLICATE = 512            # writes, or leads to what must be told to replicas
 
 
@@ -92,6 +93,7 @@ cdef class Store:
     cdef readonly object parameters    # kvstore.parameters.Parameters
     cdef readonly object users         # kvstore.users.Users
     cdef public object tracking        # kvstore.tracking.Tracking, None until someone wants it
+    cdef object busy                   # why nothing but ALLOW_BUSY may run now, or None
     cdef public object pause           # kvstore.pausing.Pause while it lasts, or None
     cdef readonly object pubsub        # kvstore.pubsub.PubSub
     cdef readonly dict monitors        # Client -> None
@@ -108,6 +110,8 @@ cdef class Store:
     cdef readonly dict error_counts
     cdef public Client running         # whose Python handler runs, or ran last; with tracking: any
     cdef Args scratch                  # words of the request being parsed, shared by all sessions
+    cdef Args script_args              # words of the command a script calls, and its reply
+    cdef Buf script_out
     cdef Bounds bounds, early_bounds
     cdef int64_t hash_entries, hash_value, zset_entries, zset_value, intset_entries
     cdef int64_t last_ns               # when the last command ended, or the tick
@@ -126,6 +130,7 @@ cdef class Store:
     # 1 if the request has to wait, and nothing of it was done
     cdef int execute(self, Client c, Args a, Buf out) except -1
     cdef int run_tracked(self, Client c, Command command, Args a, Buf out) except -1
+    cdef bint runs_while_busy(self, Command command, Args a) except -1
     cdef bint postpones(self, Client c, Command command, Args a) except -1
     cdef bint may_change(self, Command command, Args a) except -1
     cdef int reserve(self, list queue) except -1

@@ -62,7 +62,7 @@ bgsave_cpulist                    text        -            fixed inert
 bind                              text        127.0.0.1    fixed
 bind-source-addr                  text        -            inert
 bio_cpulist                       text        -            fixed inert
-busy-reply-threshold              int         5000         0..    =lua-time-limit inert
+busy-reply-threshold              int         5000         0..    =lua-time-limit
 client-output-buffer-limit        buffers     -
 client-query-buffer-limit         memory      1gb          1mb..  inert
 cluster-allow-pubsubshard-when-down  bool     yes          inert
