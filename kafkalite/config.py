@@ -35,6 +35,7 @@ class KafkaConfig(ServerConfig):
     fsync_interval_ms: int = option(1000, "time between syncs with --fsync interval")
     group_min_session_timeout_ms: int = option(6000, "shortest session a group member may ask for")
     group_max_session_timeout_ms: int = option(1_800_000, "longest session")
+    transaction_max_timeout_ms: int = option(900_000, "longest transaction a producer may ask for")
 
     def log_config(self) -> LogConfig:
         """What topics have that say nothing else."""
@@ -62,6 +63,7 @@ BROKER_OPTIONS: dict[str, tuple[ConfigType, Callable[[KafkaConfig], Any]]] = {
     "socket.request.max.bytes": (ConfigType.INT, lambda c: c.max_request_bytes),
     "group.min.session.timeout.ms": (ConfigType.INT, lambda c: c.group_min_session_timeout_ms),
     "group.max.session.timeout.ms": (ConfigType.INT, lambda c: c.group_max_session_timeout_ms),
+    "transaction.max.timeout.ms": (ConfigType.INT, lambda c: c.transaction_max_timeout_ms),
 }
 
 COMPONENT = Component(

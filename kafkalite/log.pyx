@@ -43,7 +43,7 @@ from bedrock.codec.errors import Malformed
 from bedrock.storage.errors import Damaged, Finding
 from bedrock.world import DiskFull
 
-from kafkalite.batch import marker, pack, unpack, unpack_all
+from kafkalite.batch import describe, marker, pack, split, unpack, unpack_all
 from kafkalite.errors import Code, KafkaError
 from kafkalite.producers import EXPIRY_MS
 from kafkalite.segment import LOG, SNAPSHOT, segment_name
@@ -345,6 +345,22 @@ cdef class Log:
         """
         return self.append_batch(pack(records, codec=codec))
 
+    def append_in_transaction(self, records, producer_id: int, epoch: int) -> int:
+        """Add records of the broker's own to a producer's transaction; sequences do not count."""
+        cdef Appended result
+        cdef Header h
+        cdef Producer producer = self.producers.by_id.get(producer_id)
+        if producer is not None and epoch < producer.epoch:
+            raise KafkaError(Code.INVALID_PRODUCER_EPOCH)
+        cdef const unsigned char[::1] data = pack(
+            records, producer_id=producer_id, producer_epoch=epoch, base_sequence=0,
+            attributes=TRANSACTIONAL_BIT)
+        read_header(<const char*>&data[0], &h)
+        cdef int code = self.keep(<const char*>&data[0], data.shape[0], &h, &result)
+        if code:
+            raise KafkaError(Code(code), self.name)
+        return result.base_offset
+
     def append_batch(self, const unsigned char[::1] data not None) -> int:
         """Add one encoded batch; returns its base offset.  KafkaError when refused."""
         cdef Appended result
@@ -440,6 +456,18 @@ cdef class Log:
             raise KafkaError(Code.OFFSET_OUT_OF_RANGE, f"{self.name} has no offset {offset}")
         cdef Slice slice = self.read(offset, max_bytes, True)
         return b"" if slice is None else (<File>slice.file).read_at(slice.offset, slice.n)
+
+    def batches(self):
+        """Every batch that can be read, one by one."""
+        at = self.start_offset
+        while at < self.high_watermark:
+            data = self.read_batches(at)
+            if not data:
+                return
+            for batch in split(data):
+                header = describe(batch)
+                at = header["base_offset"] + header["last_delta"] + 1
+                yield batch
 
     def records(self, int64_t offset=0, int64_t max_bytes=1 << 20) -> list:
         """The records from `offset` on, of as many batches as fit max_bytes and at least one."""

@@ -1,7 +1,7 @@
 """The messages of the protocol as tables: one entry per API key.
 
 Reading order: `connection` (what a client says first), `records` (produce and fetch), `groups`,
-`cluster` (topics and configuration).  The notation is explained in `kafkalite.schema`, which turns
+`transactions`, `cluster` (topics and configuration).  The notation is explained in `kafkalite.schema`, which turns
 these tables into codecs.
 """
 
@@ -9,12 +9,13 @@ from kafkalite.apis.cluster import CLUSTER_APIS
 from kafkalite.apis.connection import CONNECTION_APIS
 from kafkalite.apis.groups import GROUP_APIS
 from kafkalite.apis.records import RECORD_APIS
+from kafkalite.apis.transactions import TRANSACTION_APIS
 from kafkalite.schema import Api
 
 APIS: dict[int, Api] = {
     api.key: api
     for api in sorted(
-        CONNECTION_APIS + RECORD_APIS + GROUP_APIS + CLUSTER_APIS, key=lambda api: api.key
+        CONNECTION_APIS + RECORD_APIS + GROUP_APIS + TRANSACTION_APIS + CLUSTER_APIS, key=lambda api: api.key
     )
 }
 

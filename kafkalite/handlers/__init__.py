@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kafkalite.fetch import fetch
-from kafkalite.handlers import cluster, configs, connection, groups, membership, records
+from kafkalite.handlers import cluster, configs, connection, groups, membership, records, transactions
 from kafkalite.produce import produce
 
 HANDLERS: dict[int, Callable[..., Any]] = {
@@ -30,8 +30,13 @@ HANDLERS: dict[int, Callable[..., Any]] = {
     19: cluster.create_topics,
     20: cluster.delete_topics,
     21: records.delete_records,
-    22: records.init_producer_id,
+    22: transactions.init_producer_id,
     23: records.offset_for_leader_epoch,
+    24: transactions.add_partitions_to_txn,
+    25: transactions.add_offsets_to_txn,
+    26: transactions.end_txn,
+    27: transactions.write_txn_markers,
+    28: transactions.txn_offset_commit,
     32: configs.describe_configs,
     33: configs.alter_configs,
     35: cluster.describe_log_dirs,
@@ -41,4 +46,7 @@ HANDLERS: dict[int, Callable[..., Any]] = {
     44: configs.incremental_alter_configs,
     47: groups.offset_delete,
     60: cluster.describe_cluster,
+    61: transactions.describe_producers,
+    65: transactions.describe_transactions,
+    66: transactions.list_transactions,
 }
