@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bedrock.world import DiskFull
+from kafkalite.cleaner import Cleaner
 from kafkalite.coordinator import Coordinator
 from kafkalite.errors import KafkaError
 from kafkalite.producer_ids import ProducerIds
@@ -69,6 +70,7 @@ class Broker:
             world, self.topics, self.coordinator.offsets, self.producer_ids,
             config.transaction_max_timeout_ms,
         )  # fmt: skip
+        self.cleaner = Cleaner(world, self.topics)
         self.closed = False
         self._timers: dict[str, Timer] = {}
 
@@ -102,6 +104,7 @@ class Broker:
         """Go on with what a restart interrupted; begin upkeep.  Needs a running loop."""
         self.coordinator.resume()
         self.transactions.resume()
+        self.cleaner.start()
         self._every(UPKEEP_S, "upkeep", self._upkeep)
         if self.config.fsync == "interval":
             self._every(self.config.fsync_interval_ms / 1000, "sync", self._sync)
@@ -133,6 +136,7 @@ class Broker:
         """Answer everybody who waits: the broker is about to close."""
         self.coordinator.close()
         self.transactions.close()
+        self.cleaner.close()
         for log in self.topics.all_logs():
             log.release()
 

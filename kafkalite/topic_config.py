@@ -43,6 +43,21 @@ class LogConfig:
     max_message_bytes: int = 1_048_588
     index_interval_bytes: int = 4096
     append_time: bool = False
+    cleanup: tuple[str, ...] = ("delete",)
+    delete_retention_ms: int = 86_400_000
+    min_cleanable_dirty_ratio: float = 0.5
+    min_compaction_lag_ms: int = 0
+    max_compaction_lag_ms: int = (1 << 63) - 1
+
+    @property
+    def compact(self) -> bool:
+        """True if of each key only the newest record is kept."""
+        return "compact" in self.cleanup
+
+    @property
+    def delete(self) -> bool:
+        """True if old segments go."""
+        return "delete" in self.cleanup
 
 
 @dataclass(frozen=True)
@@ -84,12 +99,16 @@ def _append_time(text: str) -> bool:
     return _one_of("CreateTime", "LogAppendTime")(text) == "LogAppendTime"
 
 
+def _policies(text: str) -> tuple[str, ...]:
+    return tuple(_one_of("compact", "delete")(word.strip()) for word in text.split(","))
+
+
 OPTIONS = {
     option.name: option
     for option in (
         Option(
-            "cleanup.policy", ConfigType.LIST, "delete", _one_of("delete"),
-            "what retention does with old segments",
+            "cleanup.policy", ConfigType.LIST, "delete", _policies,
+            "what becomes of old segments", "cleanup",
         ),
         Option(
             "compression.type", ConfigType.STRING, "producer", _one_of("producer"),
@@ -163,4 +182,6 @@ def default_text(option: Option, defaults: LogConfig) -> str:
         return option.default
     if option.field == "append_time":
         return "LogAppendTime" if defaults.append_time else "CreateTime"
+    if option.field == "cleanup":
+        return ",".join(defaults.cleanup)
     return str(getattr(defaults, option.field))

@@ -8,7 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 from kafkalite.fetch import fetch
-from kafkalite.handlers import cluster, configs, connection, groups, membership, records, transactions
+from kafkalite.handlers import (
+    cluster,
+    configs,
+    connection,
+    groups,
+    membership,
+    records,
+    transactions,
+)
 from kafkalite.produce import produce
 
 HANDLERS: dict[int, Callable[..., Any]] = {

@@ -5,7 +5,6 @@ import pytest
 from bedrock.sim.disk import Medium
 from bedrock.world import OsDisk, Rand
 from kafkalite.errors import Code
-from kafkalite.offsets import OFFSETS_TOPIC
 from kafkalite.topics import PARTITION_METADATA
 
 from .wire import Peer
@@ -50,7 +49,7 @@ def test_a_topic_may_not_be_called_anything(wire, name):
         ({"replication_factor": 3}, Code.INVALID_REPLICATION_FACTOR),
         ({"configs": [{"name": "no.such", "value": "1"}]}, Code.INVALID_CONFIG),
         ({"configs": [{"name": "retention.ms", "value": "x"}]}, Code.INVALID_CONFIG),
-        ({"configs": [{"name": "cleanup.policy", "value": "compact"}]}, Code.INVALID_CONFIG),
+        ({"configs": [{"name": "cleanup.policy", "value": "compacted"}]}, Code.INVALID_CONFIG),
         ({"name": "t"}, Code.TOPIC_ALREADY_EXISTS),
     ],
 )

@@ -7,8 +7,6 @@ from kafkalite.batch import Record, pack, unpack_all
 from kafkalite.errors import Code
 from kafkalite.topics import TRANSACTIONS_TOPIC
 
-from .wire import Peer
-
 NEWEST = {"EndTxn": 5, "Produce": 12}
 CLASSIC = {"EndTxn": 4, "Produce": 11}
 
