@@ -12,11 +12,13 @@ from kafkalite.apis.records import RECORD_APIS
 from kafkalite.apis.transactions import TRANSACTION_APIS
 from kafkalite.schema import Api
 
-APIS: dict[int, Api] = {
-    api.key: api
-    for api in sorted(
-        CONNECTION_APIS + RECORD_APIS + GROUP_APIS + TRANSACTION_APIS + CLUSTER_APIS, key=lambda api: api.key
-    )
-}
+TABLES = (
+    *CONNECTION_APIS,
+    *RECORD_APIS,
+    *GROUP_APIS,
+    *TRANSACTION_APIS,
+    *CLUSTER_APIS,
+)
+APIS: dict[int, Api] = {api.key: api for api in sorted(TABLES, key=lambda api: api.key)}
 
 __all__ = ["APIS"]

@@ -181,8 +181,11 @@ def describe_producers(broker: Broker, request: dict, call: Call) -> dict[str, A
 
     return {
         "topics": [
-            {"name": t["name"], "partitions": [answer(t["name"], i) for i in t["partition_indexes"]]}
-            for t in request["topics"]
+            {
+                "name": topic["name"],
+                "partitions": [answer(topic["name"], i) for i in topic["partition_indexes"]],
+            }
+            for topic in request["topics"]
         ]
     }
 

@@ -1,4 +1,4 @@
-"""Compaction: the newest record of each key stays, at its offset; what a crash leaves is finished."""
+"""Compaction: the newest record of each key stays at its offset, also through a crash."""
 
 import pytest
 from hypothesis import given, settings
