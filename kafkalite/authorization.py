@@ -280,6 +280,37 @@ def init_producer_id(asked: Asked) -> Any:
     return {"error_code": Code.CLUSTER_AUTHORIZATION_FAILED, "producer_id": -1}
 
 
+def add_partitions(asked: Asked) -> Any:
+    """All partitions or none; many transactions at once (version 4) are for brokers."""
+    request = asked.request
+    if request["transactions"]:
+        return Whole(O.CLUSTER_ACTION)(asked)
+    if not asked.may(O.WRITE, R.TRANSACTIONAL_ID, request["transactional_id"]):
+        codes = dict.fromkeys(
+            (t["name"] for t in request["topics"]), Code.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+        )
+    else:
+        codes = {
+            t["name"]: Code.OPERATION_NOT_ATTEMPTED
+            if asked.may(O.WRITE, R.TOPIC, t["name"])
+            else Code.TOPIC_AUTHORIZATION_FAILED
+            for t in request["topics"]
+        }
+        if set(codes.values()) <= {Code.OPERATION_NOT_ATTEMPTED}:
+            return asked.proceed()
+    results = [
+        {
+            "name": t["name"],
+            "results_by_partition": [
+                {"partition_index": index, "partition_error_code": codes[t["name"]]}
+                for index in t["partitions"]
+            ],
+        }
+        for t in request["topics"]
+    ]
+    return {"results_by_topic": results}
+
+
 def topic_pages(asked: Asked) -> Any:
     """No names mean all topics: all that may be seen."""
     wanted = asked.request["topics"] or [{"name": n} for n in sorted(asked.broker.topics.by_name)]
@@ -321,6 +352,19 @@ def alter_scram(asked: Asked) -> Any:
     users = dict.fromkeys(item["name"] for item in items)
     code = Code.CLUSTER_AUTHORIZATION_FAILED
     return {"results": [{"user": user, "error_code": code} for user in users]}
+
+
+def _producers(item: dict, code: Code) -> dict[str, Any]:
+    indexes = item["partition_indexes"]
+    return {
+        "name": item["name"],
+        "partitions": [{"partition_index": index, "error_code": code} for index in indexes],
+    }
+
+
+def _markers(item: dict, code: Code) -> dict[str, Any]:
+    topics = [_producers(topic, code) for topic in item["topics"]]
+    return {"producer_id": item["producer_id"], "topics": topics}
 
 
 def _elections(item: dict, code: Code) -> dict[str, Any]:
@@ -365,8 +409,12 @@ RULES: dict[int, Rule] = {
     21: Items("topics", "topics", O.DELETE),
     22: init_producer_id,
     23: Items("topics", "topics", O.DESCRIBE),
+    24: add_partitions,
     25: Whole(O.WRITE, R.TRANSACTIONAL_ID, "transactional_id", then=_READ_GROUP),
     26: Whole(O.WRITE, R.TRANSACTIONAL_ID, "transactional_id"),
+    27: Whole(
+        O.CLUSTER_ACTION, refuse=Items("markers", "markers", O.CLUSTER_ACTION, answer=_markers)
+    ),
     28: Whole(
         O.WRITE, R.TRANSACTIONAL_ID, "transactional_id", refuse=_READ_TOPICS,
         then=Whole(O.READ, R.GROUP, "group_id", then=_READ_TOPICS, refuse=_READ_TOPICS),
@@ -394,7 +442,7 @@ RULES: dict[int, Rule] = {
     50: Whole(O.DESCRIBE),
     51: alter_scram,
     60: Asked.proceed,
-    61: _READ_TOPICS,
+    61: Items("topics", "topics", O.READ, answer=_producers),
     65: Items(
         "transactional_ids", "transaction_states", O.DESCRIBE, R.TRANSACTIONAL_ID, name="",
         answer=lambda name, code: {"transactional_id": name, "error_code": code},

@@ -17,6 +17,9 @@ cdef enum:
     TRANSACTIONAL_BIT = 16
     CONTROL_BIT = 32
 
+    ABORT = 0                      # types of control batches
+    COMMIT = 1
+
 
 cdef struct Header:
     int64_t base_offset
@@ -72,3 +75,6 @@ cdef void read_header(const char* p, Header* h) noexcept nogil
 
 # Why the h.total bytes at p are no batch of version 2, NULL if they are one; checks the CRC.
 cdef const char* fault(const char* p, const Header* h) noexcept nogil
+
+# ABORT or COMMIT and the coordinator's epoch of a valid transaction marker; -1 for another batch.
+cdef int read_marker(const char* p, const Header* h, int32_t* coordinator_epoch) noexcept nogil

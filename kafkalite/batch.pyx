@@ -22,6 +22,11 @@
 The broker works on headers only: it never unpacks what a producer packed.  `pack` and `unpack` are
 for the embedded form, the committed offsets, searches by timestamp and the checker.
 
+A control batch holds one record that is the broker's own.  One ends a transaction:
+
+    key    version int16 (0), type int16 (0 abort, 1 commit)
+    value  version int16 (0), coordinator_epoch int32
+
 A batch of one record, key "k", value "v", at offset 0 and time 0 (a test decodes it):
 
     0000000000000000 0000003a 00000000 02 fe917cab 0000 00000000 0000000000000000
@@ -77,6 +82,53 @@ cdef const char* fault(const char* p, const Header* h) noexcept nogil:
     if crc32c_of(p + CRC_FROM, h.total - CRC_FROM, 0) != h.crc:
         return "wrong checksum"
     return NULL
+
+
+cdef int read_marker(const char* p, const Header* h, int32_t* coordinator_epoch) noexcept nogil:
+    # Uncompressed, as every control batch: length, attributes, two deltas, 4 = length of the key.
+    cdef const char* at = p + HEADER
+    cdef const char* end = p + h.total
+    cdef int64_t skipped = 0
+    cdef Py_ssize_t used
+    cdef int i, kind
+    coordinator_epoch[0] = -1
+    if not h.attributes & CONTROL_BIT or h.attributes & CODEC_BITS:
+        return -1
+    for i in range(5):
+        if i == 1:
+            at += 1
+            continue
+        used = get_varint(at, end - at, &skipped)
+        if used <= 0:
+            return -1
+        at += used
+    if skipped != 4 or end - at < 4:
+        return -1
+    kind = get16(at + 2)
+    at += 4
+    used = get_varint(at, end - at, &skipped)
+    if used > 0 and skipped >= 6 and end - at - used >= 6:
+        coordinator_epoch[0] = <int32_t>get32(at + used + 2)
+    return kind if kind == ABORT or kind == COMMIT else -1
+
+
+def marker(int64_t producer_id, int16_t epoch, bint commit, int32_t coordinator_epoch,
+           int64_t now_ms) -> bytes:
+    """The control batch that ends a transaction."""
+    key = b"\0\0" + (COMMIT if commit else ABORT).to_bytes(2, "big")
+    value = b"\0\0" + coordinator_epoch.to_bytes(4, "big", signed=True)
+    return pack([Record(0, now_ms, key, value)], producer_id=producer_id, producer_epoch=epoch,
+                attributes=TRANSACTIONAL_BIT | CONTROL_BIT)
+
+
+def marker_type(data) -> int:
+    """1 for the marker of a commit, 0 for that of an abort, -1 for another batch."""
+    cdef Header h
+    cdef int32_t coordinator_epoch
+    cdef const unsigned char[::1] view = data
+    validate(data)
+    read_header(<const char*>&view[0], &h)
+    return read_marker(<const char*>&view[0], &h, &coordinator_epoch)
 
 
 def describe(const unsigned char[::1] data not None) -> dict:
@@ -228,16 +280,23 @@ def unpack(data, max_bytes: int = MAX_UNPACKED) -> list[Record]:
     return records
 
 
-def unpack_all(data: bytes) -> list[Record]:
-    """The records of batches that lie back to back; a last batch that is cut is left out."""
+def split(data: bytes):
+    """Batches that lie back to back, one by one; a last one that is cut is left out."""
     cdef Header h
     cdef const unsigned char[::1] view = data
     cdef Py_ssize_t at = 0
-    records = []
     while len(data) - at >= HEADER:
         read_header(<const char*>&view[at], &h)
         if h.total > len(data) - at:
             break
-        records += unpack(data[at:at + max(h.total, HEADER)])
-        at += h.total
+        yield data[at:at + max(h.total, HEADER)]
+        at += max(h.total, HEADER)
+
+
+def unpack_all(data: bytes) -> list[Record]:
+    """The records producers sent in batches that lie back to back; control batches hold none."""
+    records = []
+    for batch in split(data):
+        if not describe(batch)["attributes"] & CONTROL_BIT:
+            records += unpack(batch)
     return records

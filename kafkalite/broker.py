@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from bedrock.world import DiskFull
 from kafkalite.acls import Authorizer
 from kafkalite.coordinator import Coordinator
+from kafkalite.errors import KafkaError
 from kafkalite.producer_ids import ProducerIds
 from kafkalite.quotas import Quotas
 from kafkalite.settings import Settings
 from kafkalite.topics import Topics, id_text
+from kafkalite.transactions import Transactions
 from kafkalite.users import Users
 
 if TYPE_CHECKING:
@@ -82,6 +84,10 @@ class Broker:
             config.group_min_session_timeout_ms, config.group_max_session_timeout_ms,
         )
         self.producer_ids = ProducerIds(world.disk)
+        self.transactions = Transactions(
+            world, self.topics, self.coordinator.offsets, self.producer_ids,
+            config.transaction_max_timeout_ms,
+        )  # fmt: skip
         self.closed = False
         self._timers: dict[str, Timer] = {}
 
@@ -116,8 +122,10 @@ class Broker:
     # ------------------------------------------------------------------ upkeep
 
     def start(self) -> None:
-        """Begin retention and, if configured, syncing by the clock.  Needs a running loop."""
-        self._every(UPKEEP_S, "upkeep", self.topics.upkeep)
+        """Go on with what a restart interrupted; begin upkeep.  Needs a running loop."""
+        self.coordinator.resume()
+        self.transactions.resume()
+        self._every(UPKEEP_S, "upkeep", self._upkeep)
         if self.config.fsync == "interval":
             self._every(self.config.fsync_interval_ms / 1000, "sync", self._sync)
 
@@ -128,6 +136,13 @@ class Broker:
 
         when_ns = self.world.clock.now_ns() + int(seconds * 1e9)
         self._timers[name] = self.world.clock.call_at(when_ns, run)
+
+    def _upkeep(self) -> None:
+        self.topics.upkeep()
+        try:
+            self.transactions.expire()
+        except KafkaError as exc:
+            logger.error("upkeep: %s", exc)
 
     def _sync(self) -> None:
         try:
@@ -140,6 +155,7 @@ class Broker:
     def release(self) -> None:
         """Answer everybody who waits: the broker is about to close."""
         self.coordinator.close()
+        self.transactions.close()
         for log in self.topics.all_logs():
             log.release()
 

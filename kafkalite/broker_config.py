@@ -152,7 +152,7 @@ ssl.keystore.type                              string  PEM          broker
 ssl.truststore.location                        string  -            broker
 super.users                                    string  -            no  super_users
 transaction.abort.timed.out.transaction.cleanup.interval.ms int 10000 no
-transaction.max.timeout.ms                     int     900000       no
+transaction.max.timeout.ms                     int     900000       no  transaction_max_timeout_ms
 transaction.state.log.min.isr                  int     1            no
 transaction.state.log.num.partitions           int     1            no
 transaction.state.log.replication.factor       short   1            no

@@ -33,6 +33,7 @@ class KafkaConfig(ServerConfig):
     fsync_interval_ms: int = option(1000, "time between syncs with --fsync interval")
     group_min_session_timeout_ms: int = option(6000, "shortest session a group member may ask for")
     group_max_session_timeout_ms: int = option(1_800_000, "longest session")
+    transaction_max_timeout_ms: int = option(900_000, "longest transaction a producer may ask for")
     users_file: str = option("", "file with a line NAME:PASSWORD for everyone who may log in")
     sasl_mechanisms: list = option(
         ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], "ways to log in, where logging in is asked"

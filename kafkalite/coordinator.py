@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from kafkalite.errors import Code, KafkaError
@@ -11,7 +12,10 @@ from kafkalite.offsets import Committed, Offsets, Partition
 
 if TYPE_CHECKING:
     from bedrock.world import World
+    from kafkalite.group_record import GroupRecord
     from kafkalite.topics import Topics
+
+logger = logging.getLogger("kafkalite")
 
 MAX_METADATA_BYTES = 4096
 
@@ -28,6 +32,23 @@ class Coordinator:
         self.min_session_ms = min_session_ms
         self.max_session_ms = max_session_ms
         self.groups: dict[str, Group] = {}
+        for group_id, record in self.offsets.members.items():
+            self._make(group_id).restore(record)
+
+    def resume(self) -> None:
+        """Begin the sessions of members that outlived a restart."""
+        for group in self.groups.values():
+            group.resume()
+
+    def _make(self, group_id: str) -> Group:
+        def keep(record: GroupRecord) -> None:
+            try:
+                self.offsets.keep_group(group_id, record)
+            except KafkaError as exc:
+                logger.error("group %r: a restart will forget its members: %s", group_id, exc)
+
+        group = self.groups[group_id] = Group(group_id, self.world.clock, self._new_id, keep)
+        return group
 
     def join(
         self, request: dict[str, Any], client_id: str, host: str, promise: bool
@@ -41,8 +62,7 @@ class Coordinator:
         if group is None:
             if request["member_id"]:
                 raise KafkaError(Code.UNKNOWN_MEMBER_ID)
-            group = Group(request["group_id"], self.world.clock, self._new_id)
-            self.groups[group.id] = group
+            group = self._make(request["group_id"])
         return group.join(request, client_id, host, promise)
 
     def _new_id(self) -> str:
@@ -73,6 +93,13 @@ class Coordinator:
         group.member(request["member_id"], request["group_instance_id"], generation)
         if group.state is State.COMPLETING:
             raise KafkaError(Code.REBALANCE_IN_PROGRESS)
+
+    def check_commit_in_transaction(self, request: dict[str, Any]) -> None:
+        """KafkaError unless the sender of a TxnOffsetCommit may commit."""
+        if request["generation_id"] >= 0 or request["member_id"]:
+            self.check_commit(request)
+        elif not request["group_id"]:
+            raise KafkaError(Code.INVALID_GROUP_ID)
 
     def commit(self, group_id: str, commits: dict[Partition, Committed]) -> None:
         """Keep offsets that `check_commit` let pass."""
@@ -110,6 +137,7 @@ class Coordinator:
                 raise KafkaError(Code.NON_EMPTY_GROUP)
             group.close()
             del self.groups[group_id]
+            self.offsets.keep_group(group_id, None)
         self.offsets.delete(group_id, list(self.offsets.get(group_id)))
 
     def close(self) -> None:

@@ -17,27 +17,33 @@ Beyond it an interrupted write may have left anything: the log ends at the first
 valid batch, and what follows is cut off.  What is kept of it is written again: only the cache may
 have it, and after a sync that failed the kernel takes such pages for clean.
 
+Records of an open transaction are there like all others; what readers of committed records see
+ends at the `stable_offset`, before the first of them.  A marker, written for the transaction
+coordinator, ends a transaction; the aborted ones are told to readers from an index.
+
 Invariants:
 1. Offsets are dense: a batch's base offset is the offset after the last one's.
-2. start_offset <= high_watermark <= end_offset; recovery_point <= high_watermark.
+2. start_offset <= stable_offset <= high_watermark <= end_offset; recovery_point <= high_watermark.
 3. A batch that is refused changes nothing.
 4. A batch is acknowledged after it was written (and synced, for "always").
 """
 
 import logging
 
+from libc.stdint cimport int16_t, int32_t
 from libc.string cimport memcpy
 
 from bedrock.codec.crc32c cimport crc32c_of
 from bedrock.world.disk cimport File
 from kafkalite.batch cimport APPEND_TIME_BIT, CODEC_BITS, CONTROL_BIT, CRC_FROM, HEADER, \
     TRANSACTIONAL_BIT, fault, get16, read_header, set16, set32, set64
+from kafkalite.producers cimport Producer
 
 from bedrock.codec.errors import Malformed
 from bedrock.storage.errors import Damaged, Finding
 from bedrock.world import DiskFull
 
-from kafkalite.batch import pack, unpack, unpack_all
+from kafkalite.batch import describe, marker, pack, split, unpack, unpack_all
 from kafkalite.errors import Code, KafkaError
 from kafkalite.producers import EXPIRY_MS
 from kafkalite.segment import LOG, SNAPSHOT, segment_name
@@ -52,6 +58,8 @@ cdef enum:
     CORRUPT_MESSAGE = 2
     UNKNOWN_TOPIC_OR_PARTITION = 3
     MESSAGE_TOO_LARGE = 10
+    INVALID_PRODUCER_EPOCH = 47
+    TRANSACTION_COORDINATOR_FENCED = 52
     UNSUPPORTED_FOR_MESSAGE_FORMAT = 43
     KAFKA_STORAGE_ERROR = 56
     UNSUPPORTED_COMPRESSION_TYPE = 76
@@ -133,6 +141,7 @@ cdef class Log:
         self.written = self.readable = self.active.allocated = self.active.size
         self.recovery_point = recovery_point
         self.start_offset = max(start_offset, (<Segment>self.segments[0]).base)
+        self.stable_offset = self.first_unstable()
         for segment in found:
             segment.write_again(segment.locate(recovery_point))
             self.entries_changed = True
@@ -188,8 +197,7 @@ cdef class Log:
             return MESSAGE_TOO_LARGE
         if fault(p, &h) is not NULL:
             return CORRUPT_MESSAGE
-        if h.count < 1 or h.last_delta != h.count - 1 or \
-                h.attributes & (CONTROL_BIT | TRANSACTIONAL_BIT):
+        if h.count < 1 or h.last_delta != h.count - 1 or h.attributes & CONTROL_BIT:
             return INVALID_RECORD
         if h.attributes & CODEC_BITS > 4:
             return UNSUPPORTED_COMPRESSION_TYPE
@@ -199,9 +207,15 @@ cdef class Log:
             code = self.producers.check(&h, &result.base_offset)
             if code or result.base_offset >= 0:
                 return code
+        elif h.attributes & TRANSACTIONAL_BIT:
+            return INVALID_RECORD
+        return self.keep(p, n, &h, result)
+
+    cdef int keep(self, const char* p, size_t n, Header* h, Appended* result) except -2:
+        """Store a batch that is in order, if there is room."""
         try:
-            self.make_room(&h)
-            self.store(p, n, &h, result)
+            self.make_room(h)
+            self.store(p, n, h, result)
         except DiskFull as exc:
             if not self.full:          # once: producers try again many times a second
                 logger.error("%s: refusing records: %s", self.name, exc)
@@ -244,8 +258,8 @@ cdef class Log:
             self.write_direct(p + HEADER, n - HEADER)
         result.base_offset = self.end_offset
         self.active.note(h, self.end_offset)
-        if h.producer_id >= 0:
-            self.producers.update(h, self.end_offset)
+        h.base_offset = self.end_offset
+        self.active.learn(p, h, self.producers)
         self.end_offset += h.count
         if not self.deferred:
             self.deferred = True
@@ -283,9 +297,14 @@ cdef class Log:
             self.sync()
         self.high_watermark = self.end_offset
         self.readable = self.written
+        self.stable_offset = self.first_unstable()
         if self.waiting:
             for wait in list(self.waiting):
                 wait.wake()
+
+    cdef int64_t first_unstable(self) except -1:
+        """What `stable_offset` is to be."""
+        return max(self.producers.first_open(self.high_watermark), self.start_offset)
 
     def roll(self) -> None:
         """Seal the active segment and begin another."""
@@ -326,6 +345,22 @@ cdef class Log:
         """
         return self.append_batch(pack(records, codec=codec))
 
+    def append_in_transaction(self, records, producer_id: int, epoch: int) -> int:
+        """Add records of the broker's own to a producer's transaction; sequences do not count."""
+        cdef Appended result
+        cdef Header h
+        cdef Producer producer = self.producers.by_id.get(producer_id)
+        if producer is not None and epoch < producer.epoch:
+            raise KafkaError(Code.INVALID_PRODUCER_EPOCH)
+        cdef const unsigned char[::1] data = pack(
+            records, producer_id=producer_id, producer_epoch=epoch, base_sequence=0,
+            attributes=TRANSACTIONAL_BIT)
+        read_header(<const char*>&data[0], &h)
+        cdef int code = self.keep(<const char*>&data[0], data.shape[0], &h, &result)
+        if code:
+            raise KafkaError(Code(code), self.name)
+        return result.base_offset
+
     def append_batch(self, const unsigned char[::1] data not None) -> int:
         """Add one encoded batch; returns its base offset.  KafkaError when refused."""
         cdef Appended result
@@ -333,6 +368,27 @@ cdef class Log:
         if code:
             raise KafkaError(Code(code), self.name)
         return result.base_offset
+
+    def end_transaction(self, int64_t producer_id, int16_t epoch, bint commit,
+                        int32_t coordinator_epoch=0) -> int:
+        """Append the marker that ends a producer's transaction; Kafka's error code, 0 for success.
+
+        It is written whether or not the producer has one open here.
+        """
+        cdef Producer producer = self.producers.by_id.get(producer_id)
+        cdef Appended result
+        cdef Header h
+        if self.deleted:
+            return UNKNOWN_TOPIC_OR_PARTITION
+        if producer is not None:
+            if epoch < producer.epoch:
+                return INVALID_PRODUCER_EPOCH
+            if coordinator_epoch < producer.coordinator_epoch:
+                return TRANSACTION_COORDINATOR_FENCED
+        cdef const unsigned char[::1] data = marker(
+            producer_id, epoch, commit, coordinator_epoch, self.clock.wall_ms())
+        read_header(<const char*>&data[0], &h)
+        return self.keep(<const char*>&data[0], data.shape[0], &h, &result)
 
     # ------------------------------------------------------------------ reading
 
@@ -347,16 +403,20 @@ cdef class Log:
                 high = mid
         return self.segments[low]
 
-    cdef Slice read(self, int64_t offset, int64_t max_bytes, bint at_least_one):
+    cdef Slice read(self, int64_t offset, int64_t max_bytes, bint at_least_one,
+                    bint committed=False):
         cdef Segment segment
         cdef Header h
         cdef int64_t start, end, limit
-        if offset >= self.high_watermark:
+        cdef bint unstable = committed and self.stable_offset < self.high_watermark
+        if offset >= (self.stable_offset if unstable else self.high_watermark):
             return None
         segment = self.segment_of(offset)
         if offset >= segment.next_offset and segment is not self.active:
             segment = self.segments[self.segments.index(segment) + 1]
         limit = self.readable if segment is self.active else segment.size
+        if unstable and self.stable_offset < segment.next_offset:
+            limit = min(limit, segment.locate(self.stable_offset))
         start = segment.locate(offset)
         if start >= limit:
             return None
@@ -368,6 +428,25 @@ cdef class Log:
             end = start + h.total
         return Slice(segment.file, start, end - start)
 
+    cdef list aborted_in(self, int64_t offset, Slice slice):
+        cdef Segment segment = self.segment_of(offset)
+        cdef Header h
+        cdef int64_t end = slice.offset + slice.n
+        if slice.file is not segment.file:
+            segment = self.segments[self.segments.index(segment) + 1]
+        if end < segment.size:
+            segment.header_at(end, &h)
+            end = h.base_offset
+        else:
+            end = segment.next_offset
+        found = []
+        for segment in self.segments[self.segments.index(segment):]:
+            more, complete = segment.aborted.within(offset, end)
+            found += more
+            if complete:
+                break
+        return found
+
     def read_batches(self, int64_t offset, int64_t max_bytes=1 << 20) -> bytes:
         """Whole batches from the one that holds `offset`, at least one if there is any.
 
@@ -377,6 +456,18 @@ cdef class Log:
             raise KafkaError(Code.OFFSET_OUT_OF_RANGE, f"{self.name} has no offset {offset}")
         cdef Slice slice = self.read(offset, max_bytes, True)
         return b"" if slice is None else (<File>slice.file).read_at(slice.offset, slice.n)
+
+    def batches(self):
+        """Every batch that can be read, one by one."""
+        at = self.start_offset
+        while at < self.high_watermark:
+            data = self.read_batches(at)
+            if not data:
+                return
+            for batch in split(data):
+                header = describe(batch)
+                at = header["base_offset"] + header["last_delta"] + 1
+                yield batch
 
     def records(self, int64_t offset=0, int64_t max_bytes=1 << 20) -> list:
         """The records from `offset` on, of as many batches as fit max_bytes and at least one."""
@@ -438,6 +529,7 @@ cdef class Log:
         if offset > self.high_watermark:
             raise KafkaError(Code.OFFSET_OUT_OF_RANGE, f"{self.name} has no offset {offset}")
         self.start_offset = max(self.start_offset, offset)
+        self.stable_offset = max(self.stable_offset, self.start_offset)
         while len(self.segments) > 1 and \
                 (<Segment>self.segments[1]).base <= self.start_offset:
             self.segments.pop(0).remove()

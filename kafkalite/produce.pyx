@@ -5,22 +5,23 @@ acks=1 and acks=all the response leaves after the log's flush of this turn (ther
 so both mean the same); with acks=0 there is no response.
 """
 
-from kafkalite.batch cimport CODEC_BITS, HEADER, get16
+from kafkalite.batch cimport CODEC_BITS, HEADER, TRANSACTIONAL_BIT, Header, get16, read_header
 from kafkalite.codec cimport Span
 from kafkalite.log cimport Appended, Log
 
-from kafkalite.errors import Code
+from kafkalite.errors import Code, KafkaError
 
 cdef enum:
     ZSTD = 4
     ZSTD_SINCE = 7                 # version of Produce
     ATTRIBUTES_AT = 21
+    ADDS_SINCE = 12                # version that adds its partitions to the transaction (KIP-890)
 
 cdef object UNKNOWN_TOPIC = Code.UNKNOWN_TOPIC_OR_PARTITION
 cdef object INVALID_TOPIC = Code.INVALID_TOPIC
 
 cdef dict MESSAGES = {
-    Code.INVALID_RECORD: "Transactional and control batches are not accepted here",
+    Code.INVALID_RECORD: "The batch is not one a producer may send",
     Code.KAFKA_STORAGE_ERROR: "The disk is full",
 }
 
@@ -31,16 +32,37 @@ cdef bint too_new(Span records, int version) noexcept:
         get16(records.p + ATTRIBUTES_AT) & CODEC_BITS == ZSTD
 
 
-cdef dict append(Log log, object index, object records, int version):
+cdef object refusal(broker, Span records, str transactional_id, topic, index, int version):
+    """Why a transactional batch may not be appended, None if it may, or is none."""
+    cdef Header h
+    if records.n < HEADER or not get16(records.p + ATTRIBUTES_AT) & TRANSACTIONAL_BIT:
+        return None
+    if transactional_id is None:
+        return Code.INVALID_TXN_STATE
+    read_header(records.p, &h)
+    try:
+        broker.transactions.verify(transactional_id, h.producer_id, h.producer_epoch,
+                                   (topic, index), add=version >= ADDS_SINCE)
+    except KafkaError as exc:
+        # Producers know how to go on from this one.
+        return Code.INVALID_PRODUCER_EPOCH if exc.code is Code.PRODUCER_FENCED else exc.code
+    return None
+
+
+cdef dict append(broker, Log log, topic, dict part, str transactional_id, int version):
     """The response for one partition."""
     cdef Appended result
     cdef int code
+    index, records = part["index"], part["records"]
     if not isinstance(records, Span):
         code = Code.INVALID_RECORD
     elif too_new(<Span>records, version):
         code = Code.UNSUPPORTED_COMPRESSION_TYPE
     else:
-        code = log.add((<Span>records).p, (<Span>records).n, &result)
+        why = refusal(broker, <Span>records, transactional_id, topic, index, version)
+        code = 0 if why is None else why
+        if code == 0:
+            code = log.add((<Span>records).p, (<Span>records).n, &result)
         if code == 0:
             return {
                 "index": index,
@@ -65,9 +87,8 @@ def produce(broker, dict request, call) -> dict | None:
     cdef Py_ssize_t index
     refused = None
     acks = request["acks"]
-    if request["transactional_id"] is not None:
-        refused = Code.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-    elif acks not in (-1, 0, 1):
+    transactional_id = request["transactional_id"]
+    if acks not in (-1, 0, 1):
         refused = Code.INVALID_REQUIRED_ACKS
     by_name = broker.topics.by_name
     for topic in request["topics"]:
@@ -82,7 +103,8 @@ def produce(broker, dict request, call) -> dict | None:
         for part in topic["partitions"]:
             index = part["index"]
             if 0 <= index < len(logs):
-                parts.append(append(logs[index], part["index"], part["records"], version))
+                parts.append(append(broker, logs[index], topic["name"], part, transactional_id,
+                                    version))
             else:
                 parts.append({
                     "index": part["index"],

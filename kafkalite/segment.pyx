@@ -3,6 +3,7 @@
     00000000000000012345.log         batches, back to back; 12345 is the first offset
     00000000000000012345.index       see kafkalite.index
     00000000000000012345.timeindex
+    00000000000000012345.txnindex    see kafkalite.aborted
 
 The last segment of a log is the active one; the others are sealed and never change.
 
@@ -12,16 +13,20 @@ Invariants:
    full disk is met before anything is promised.
 """
 
+from libc.stdint cimport int32_t
+
 from bedrock.world.disk cimport File
-from kafkalite.batch cimport CONTROL_BIT, HEADER, fault, read_header
+from kafkalite.batch cimport ABORT, CONTROL_BIT, HEADER, fault, read_header, read_marker
 from kafkalite.index cimport Index
 from kafkalite.producers cimport Producers
 
 from bedrock.codec.errors import Malformed
 from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFull
+from kafkalite.aborted import Aborted, AbortedIndex
 
 LOG, OFFSETS, TIMES, SNAPSHOT = ".log", ".index", ".timeindex", ".snapshot"
+TRANSACTIONS = ".txnindex"
 
 cdef enum:
     SCAN_BYTES = 1 << 20               # read at once by a scanner
@@ -116,6 +121,7 @@ cdef class Segment:
         self.max_timestamp = self.max_timestamp_offset = -1
         self.offsets = Index(base, 8)
         self.times = Index(base, 12)
+        self.aborted = AbortedIndex()
         self.file = disk.open(self.name + LOG, "rw")
 
     @property
@@ -148,29 +154,56 @@ cdef class Segment:
         self.synced = False
         return 0
 
+    cdef int learn(self, const char* p, const Header* h, Producers producers) except -1:
+        """Take in what a batch that was added tells of its producer."""
+        cdef int32_t coordinator_epoch
+        cdef int64_t first, last = h.base_offset + h.last_delta
+        cdef int kind
+        if h.producer_id < 0:
+            return 0
+        if not h.attributes & CONTROL_BIT:
+            return producers.update(h, h.base_offset)
+        kind = read_marker(p, h, &coordinator_epoch)
+        if kind < 0:
+            return 0
+        first = producers.end(h, coordinator_epoch)
+        if kind == ABORT and first >= 0:
+            self.aborted.add(Aborted(h.producer_id, first, last, producers.first_open(last + 1)))
+        return 0
+
     def scan(self, int64_t size, Producers producers=None) -> str | None:
         """Take in the batches of the file's first `size` bytes; returns what was wrong at the end.
 
         producers: learns what each batch says of its producer.
         """
         cdef Header h
+        cdef const char* p
         cdef Scanner scanner = Scanner(self.file, 0, size)
-        while scanner.next(&h) is not NULL:
+        while True:
+            p = scanner.next(&h)
+            if p is NULL:
+                return scanner.why
             if h.base_offset != self.next_offset:
                 return f"offset {h.base_offset} where {self.next_offset} should be"
             self.note(&h, h.base_offset)
-            if producers is not None and h.producer_id >= 0 and not h.attributes & CONTROL_BIT:
-                producers.update(&h, h.base_offset)
-        return scanner.why
+            if producers is not None:
+                self.learn(p, &h, producers)
 
     def load(self, int64_t size) -> None:
         """Open a sealed segment: read its indexes and check its end; Damaged if that is not whole.
 
-        An index that is missing or worn is made anew from the batches.
+        An index that is missing or worn is made anew from the batches; one of transactions cannot
+        be.
         """
         cdef Header h
         cdef Scanner scanner
         cdef int64_t key, value
+        try:
+            self.aborted.load(self.disk.read(self.name + TRANSACTIONS))
+        except FileNotFoundError:
+            pass
+        except Malformed as exc:
+            raise Damaged(f"{self.partition}/{self.name}{TRANSACTIONS}", 0, str(exc)) from None
         try:
             self.offsets.load(self.disk.read(self.name + OFFSETS))
             self.times.load(self.disk.read(self.name + TIMES))
@@ -240,7 +273,8 @@ cdef class Segment:
         if self.synced:
             return
         self.file.sync()
-        for suffix in (OFFSETS, TIMES) if self.sealed else ():
+        self.aborted.save(self.disk, self.name + TRANSACTIONS)
+        for suffix in (OFFSETS, TIMES, TRANSACTIONS) if self.sealed else ():
             if self.disk.exists(self.name + suffix):
                 with self.disk.open(self.name + suffix, "rw") as file:
                     file.sync()
@@ -248,7 +282,7 @@ cdef class Segment:
 
     def remove(self) -> None:
         """Delete the files.  Replies that are still being sent keep the open one."""
-        for suffix in (LOG, OFFSETS, TIMES):
+        for suffix in (LOG, OFFSETS, TIMES, TRANSACTIONS):
             if self.disk.exists(self.name + suffix):
                 self.disk.remove(self.name + suffix)
 

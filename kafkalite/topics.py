@@ -36,6 +36,9 @@ CATALOG = "topics.json"
 CATALOG_VERSION = 1
 PARTITION_METADATA = "partition.metadata"
 OFFSETS_TOPIC = "__consumer_offsets"
+TRANSACTIONS_TOPIC = "__transaction_state"
+INTERNAL_TOPICS = (OFFSETS_TOPIC, TRANSACTIONS_TOPIC)
+INTERNAL_SETTINGS = {"segment.bytes": str(16 << 20), "retention.ms": "-1"}
 MAX_PARTITIONS = 10_000
 LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 PARTITION_DIRECTORY = re.compile(r"(.+)-(\d+)")
@@ -84,7 +87,7 @@ class Topic:
     @property
     def internal(self) -> bool:
         """True for the broker's own topics."""
-        return self.name == OFFSETS_TOPIC
+        return self.name in INTERNAL_TOPICS
 
 
 class Topics:
@@ -162,6 +165,13 @@ class Topics:
     def all_logs(self) -> list[Log]:
         """The logs of all partitions of all topics."""
         return [log for topic in self.by_name.values() for log in topic.logs]
+
+    def internal(self, name: str) -> Log:
+        """The log of one of the broker's own topics, made on first use."""
+        topic = self.by_name.get(name)
+        if topic is None:
+            topic = self.create(name, 1, dict(INTERNAL_SETTINGS))
+        return topic.logs[0]
 
     # ------------------------------------------------------------------ changing
 

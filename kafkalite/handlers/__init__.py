@@ -17,6 +17,7 @@ from kafkalite.handlers import (
     membership,
     placement,
     records,
+    transactions,
     users,
 )
 from kafkalite.produce import produce
@@ -40,8 +41,13 @@ HANDLERS: dict[int, Callable[..., Any]] = {
     19: cluster.create_topics,
     20: cluster.delete_topics,
     21: records.delete_records,
-    22: records.init_producer_id,
+    22: transactions.init_producer_id,
     23: records.offset_for_leader_epoch,
+    24: transactions.add_partitions_to_txn,
+    25: transactions.add_offsets_to_txn,
+    26: transactions.end_txn,
+    27: transactions.write_txn_markers,
+    28: transactions.txn_offset_commit,
     29: acls.describe_acls,
     30: acls.create_acls,
     31: acls.delete_acls,
@@ -61,6 +67,9 @@ HANDLERS: dict[int, Callable[..., Any]] = {
     50: users.describe_scram,
     51: users.alter_scram,
     60: cluster.describe_cluster,
+    61: transactions.describe_producers,
+    65: transactions.describe_transactions,
+    66: transactions.list_transactions,
     74: configs.list_config_resources,
     75: placement.describe_topic_partitions,
 }

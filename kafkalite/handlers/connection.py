@@ -9,6 +9,9 @@ from kafkalite.broker import Broker, Call
 from kafkalite.errors import Code
 from kafkalite.scram import Refused
 
+# What the whole cluster can do: transactions as in KIP-890, groups as in KIP-848.
+FEATURES = (("group.version", 1), ("transaction.version", 2))
+
 
 def api_versions(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     """What this broker speaks; SASL only where it is asked for."""
@@ -21,7 +24,17 @@ def api_versions(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
         for api in APIS.values()
         if broker.users.required or not api.name.startswith("Sasl")
     ]
-    return {"api_keys": keys, "finalized_features_epoch": -1}
+    return {
+        "api_keys": keys,
+        "supported_features": [
+            {"name": name, "min_version": 1, "max_version": level} for name, level in FEATURES
+        ],
+        "finalized_features_epoch": 0,
+        "finalized_features": [
+            {"name": name, "min_version_level": level, "max_version_level": level}
+            for name, level in FEATURES
+        ],
+    }
 
 
 def sasl_handshake(broker: Broker, request: dict, call: Call) -> dict[str, Any]:

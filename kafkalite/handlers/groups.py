@@ -11,7 +11,7 @@ from kafkalite.errors import Code, KafkaError
 from kafkalite.group import State
 from kafkalite.offsets import Committed, Partition
 
-GROUP_KEY = 0
+KEY_TYPES = (0, 1)  # groups, transactions
 MANY_KEYS_SINCE = 4  # version of FindCoordinator
 MANY_GROUPS_SINCE = 8  # version of OffsetFetch
 NEVER = -1
@@ -19,12 +19,12 @@ CLASSIC = "classic"
 
 
 def find_coordinator(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
-    """Every group is coordinated here."""
+    """Every group and every transaction is coordinated here."""
 
     def answer(key: str) -> dict[str, Any]:
         code, message = Code.NONE, None
-        if request["key_type"] != GROUP_KEY:
-            code, message = Code.INVALID_REQUEST, "Transactions are not offered."
+        if request["key_type"] not in KEY_TYPES:
+            code, message = Code.INVALID_REQUEST, "Only groups and transactions are coordinated."
         elif not key:
             code, message = Code.INVALID_GROUP_ID, "The group id is empty."
         if code:
@@ -49,7 +49,19 @@ def offset_commit(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     try:
         broker.coordinator.check_commit(request)
     except KafkaError as exc:
-        return _commit_response(request, {}, exc.code)
+        return commit_response(request, {}, exc.code)
+    errors, commits = asked_commits(broker, request)
+    try:
+        broker.coordinator.commit(request["group_id"], commits)
+    except KafkaError as exc:
+        errors |= dict.fromkeys(commits, exc.code)
+    return commit_response(request, errors, Code.NONE)
+
+
+def asked_commits(
+    broker: Broker, request: dict
+) -> tuple[dict[Partition, Code], dict[Partition, Committed]]:
+    """What a request wants committed: what cannot be, and what can."""
     errors: dict[Partition, Code] = {}
     commits: dict[Partition, Committed] = {}
     now_ms = broker.world.clock.wall_ms()
@@ -68,14 +80,11 @@ def offset_commit(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
             commits[key] = Committed(
                 part["committed_offset"], part["committed_leader_epoch"], metadata, now_ms
             )
-    try:
-        broker.coordinator.commit(request["group_id"], commits)
-    except KafkaError as exc:
-        errors |= dict.fromkeys(commits, exc.code)
-    return _commit_response(request, errors, Code.NONE)
+    return errors, commits
 
 
-def _commit_response(request: dict, errors: dict, other: Code) -> dict[str, Any]:
+def commit_response(request: dict, errors: dict, other: Code) -> dict[str, Any]:
+    """The response for partitions: their errors, `other` for those that have none."""
     return {
         "topics": [
             {
@@ -95,24 +104,28 @@ def _commit_response(request: dict, errors: dict, other: Code) -> dict[str, Any]
 
 def offset_fetch(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     """Where groups are; -1 where they never committed, known group or not."""
+    stable = request["require_stable"]
     if call.version < MANY_GROUPS_SINCE:
-        return {"topics": _committed(broker, request["group_id"], request["topics"])}
+        return {"topics": _committed(broker, request["group_id"], request["topics"], stable)}
     return {
         "groups": [
             {
                 "group_id": group["group_id"],
-                "topics": _committed(broker, group["group_id"], group["topics"]),
+                "topics": _committed(broker, group["group_id"], group["topics"], stable),
             }
             for group in request["groups"]
         ]
     }
 
 
-def _committed(broker: Broker, group_id: str, wanted: list[dict] | None) -> list[dict[str, Any]]:
+def _committed(
+    broker: Broker, group_id: str, wanted: list[dict] | None, stable: bool
+) -> list[dict[str, Any]]:
     known = broker.coordinator.offsets.get(group_id)
+    unstable = broker.coordinator.offsets.unstable(group_id) if stable else set()
     if wanted is None:
         by_topic: dict[str, list[int]] = {}
-        for topic, index in known:
+        for topic, index in known.keys() | unstable:
             by_topic.setdefault(topic, []).append(index)
     else:
         by_topic = {topic["name"]: topic["partitions"] for topic in wanted}
@@ -121,13 +134,15 @@ def _committed(broker: Broker, group_id: str, wanted: list[dict] | None) -> list
     for topic, indexes in by_topic.items():
         parts = []
         for index in indexes:
-            committed = known.get((topic, index), nothing)
+            wait = (topic, index) in unstable
+            committed = nothing if wait else known.get((topic, index), nothing)
             parts.append(
                 {
                     "index": index,
                     "committed_offset": committed.offset,
                     "committed_leader_epoch": committed.leader_epoch,
                     "metadata": committed.metadata,
+                    "error_code": Code.UNSTABLE_OFFSET_COMMIT if wait else Code.NONE,
                 }
             )
         topics.append({"name": topic, "partitions": parts})
@@ -144,7 +159,7 @@ def offset_delete(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
         if exc.code is not Code.GROUP_SUBSCRIBED_TO_TOPIC:
             return {"error_code": exc.code}
         code = exc.code
-    return _commit_response(request, {}, code)
+    return commit_response(request, {}, code)
 
 
 # ---------------------------------------------------------------------- admin
