@@ -14,12 +14,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bedrock.world import DiskFull
+from kafkalite.acls import Authorizer
 from kafkalite.cleaner import Cleaner
 from kafkalite.coordinator import Coordinator
 from kafkalite.errors import KafkaError
 from kafkalite.producer_ids import ProducerIds
+from kafkalite.quotas import Quotas
+from kafkalite.settings import Settings
 from kafkalite.topics import Topics, id_text
 from kafkalite.transactions import Transactions
+from kafkalite.users import Users
 
 if TYPE_CHECKING:
     from bedrock.world import Timer, World
@@ -35,32 +39,47 @@ UPKEEP_S = 30.0
 class Call:
     """Who calls: one for each connection, with the header of the request being handled.
 
-    user: who authenticated, None before that; mechanism: what SaslHandshake agreed on
+    user    who logged in, None before that
+    login   the exchange of messages that SaslHandshake began, None outside of one
+    bare    its messages are no requests: what SaslHandshake of version 0 means
     """
 
     host: str = ""
     client_id: str = ""
     version: int = 0
     user: str | None = None
-    mechanism: str = ""
+    login: Any = None
+    bare: bool = False
+
+    @property
+    def principal(self) -> str:
+        """Who this is to ACLs."""
+        return f"User:{self.user or 'ANONYMOUS'}"
 
 
 class Broker:
     """One node, cluster of its own.
 
     config     kafkalite.config.KafkaConfig
-    password   what clients must give with SASL/PLAIN; "" for no authentication
+    password   what anyone may log in with; "" for only those of the users file, if there is one
     """
 
     def __init__(self, world: World, config: KafkaConfig, password: str = ""):
         self.world = world
         self.config = config
-        self.password = password
         self.node_id = config.node_id
         self.host = config.advertised_host or config.host
         self.port = config.advertised_port or config.port
         self.cluster_id = self._identity()
-        self.topics = Topics(world, config.log_config(), config.fsync)
+        self.settings = Settings(world.disk, config)
+        self.users = Users(
+            world.disk, world.rand, config.sasl_mechanisms, config.users(), password
+        )
+        self.authorizer = Authorizer(
+            world.disk, config.super_users, config.allow_everyone_if_no_acl_found
+        )
+        self.quotas = Quotas(world.disk, world.clock)
+        self.topics = Topics(world, self.settings.log_config(), config.fsync)
         self.coordinator = Coordinator(
             world, self.topics,
             config.group_min_session_timeout_ms, config.group_max_session_timeout_ms,
@@ -96,6 +115,10 @@ class Broker:
         from kafkalite.handlers import HANDLERS
 
         call.version = version
+        if self.authorizer.active:
+            from kafkalite.authorization import authorized
+
+            return authorized(self, key, HANDLERS[key], request, call)
         return HANDLERS[key](self, request, call)
 
     # ------------------------------------------------------------------ upkeep

@@ -10,6 +10,7 @@ Numbers are big-endian.  Lengths and counts, old style (-1 = null) and flexible 
     records      int32                  uvarint
     array        int32                  uvarint
     struct end   nothing                uvarint tags, { uvarint tag, uvarint size, bytes }*
+    struct?      int8 first: -1 for null, 1 for a struct that follows (KIP-893)
 
 Record batches are never touched on the way: a request's become a `Span` of the receive buffer, a
 response's may be a `Slice` of a segment file, for which the encoder notes where to cut.
@@ -194,6 +195,11 @@ cdef class Field:
             source.p += 1
             return n if kind == INT8 else n != 0
         if kind == STRUCT:
+            if self.nullable:
+                want(source, 1)
+                source.p += 1
+                if <int8_t>source.p[-1] < 0:
+                    return None
             return self.struct.read(source)
         if kind == UUID:
             want(source, 16)
@@ -252,6 +258,10 @@ cdef class Field:
         if kind == BOOL:
             return put8(out, 1 if value else 0)
         if kind == STRUCT:
+            if self.nullable:
+                put8(out, 0xFF if value is None else 1)
+                if value is None:
+                    return 0
             return self.struct.write(out, value)
         if kind == FLOAT64:
             number = value

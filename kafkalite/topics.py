@@ -283,6 +283,15 @@ class Topics:
         for log in topic.logs:
             log.configure(log_config(self.defaults, topic.overrides))
 
+    def set_defaults(self, defaults: LogConfig) -> None:
+        """Change what topics have that say nothing else."""
+        if defaults == self.defaults:
+            return
+        self.defaults = defaults
+        for topic in self.by_name.values():
+            for log in topic.logs:
+                log.configure(log_config(defaults, topic.overrides))
+
     # ------------------------------------------------------------------ upkeep
 
     def sync(self) -> None:

@@ -208,10 +208,11 @@ responses                   []
 """,
     ),
     Api(
-        60, "DescribeCluster", "0-1", flexible=0,
+        60, "DescribeCluster", "0-2", flexible=0,
         request="""
 include_cluster_authorized_operations bool
 endpoint_type               int8     1+ = 1
+include_fenced_brokers      bool     2+
 """,
         response="""
 throttle_time_ms            int32
@@ -225,6 +226,7 @@ brokers                     []
   host                      string
   port                      int32
   rack                      string?  = null
+  is_fenced                 bool     2+
 cluster_authorized_operations int32  = -2147483648
 """,
     ),

@@ -9,13 +9,16 @@ from typing import Any
 
 from kafkalite.fetch import fetch
 from kafkalite.handlers import (
+    acls,
     cluster,
     configs,
     connection,
     groups,
     membership,
+    placement,
     records,
     transactions,
+    users,
 )
 from kafkalite.produce import produce
 
@@ -45,16 +48,28 @@ HANDLERS: dict[int, Callable[..., Any]] = {
     26: transactions.end_txn,
     27: transactions.write_txn_markers,
     28: transactions.txn_offset_commit,
+    29: acls.describe_acls,
+    30: acls.create_acls,
+    31: acls.delete_acls,
     32: configs.describe_configs,
     33: configs.alter_configs,
     35: cluster.describe_log_dirs,
     36: connection.sasl_authenticate,
     37: cluster.create_partitions,
     42: groups.delete_groups,
+    43: placement.elect_leaders,
     44: configs.incremental_alter_configs,
+    45: placement.alter_reassignments,
+    46: placement.list_reassignments,
     47: groups.offset_delete,
+    48: users.describe_quotas,
+    49: users.alter_quotas,
+    50: users.describe_scram,
+    51: users.alter_scram,
     60: cluster.describe_cluster,
     61: transactions.describe_producers,
     65: transactions.describe_transactions,
     66: transactions.list_transactions,
+    74: configs.list_config_resources,
+    75: placement.describe_topic_partitions,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kafkalite.acls import Resource
 from kafkalite.broker import Broker, Call
 from kafkalite.coordinator import MAX_METADATA_BYTES
 from kafkalite.errors import Code, KafkaError
@@ -188,7 +189,13 @@ def list_groups(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
 
 def describe_groups(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     """State and members of groups."""
-    return {"groups": [_described(broker, g, call.version) for g in request["groups"]]}
+    groups = [_described(broker, g, call.version) for g in request["groups"]]
+    if request["include_authorized_operations"]:
+        for group in groups:
+            group["authorized_operations"] = broker.authorizer.operations(
+                call.principal, call.host, Resource.GROUP, group["group_id"]
+            )
+    return {"groups": groups}
 
 
 def _described(broker: Broker, group_id: str, version: int) -> dict[str, Any]:

@@ -182,10 +182,10 @@ def describe_producers(broker: Broker, request: dict, call: Call) -> dict[str, A
     return {
         "topics": [
             {
-                "name": topic["name"],
-                "partitions": [answer(topic["name"], i) for i in topic["partition_indexes"]],
+                "name": t["name"],
+                "partitions": [answer(t["name"], index) for index in t["partition_indexes"]],
             }
-            for topic in request["topics"]
+            for t in request["topics"]
         ]
     }
 

@@ -28,6 +28,8 @@ def value(rand, kind, below, version):
         return rand.choice([0, 1, -1, half - 1, -half, rand.below(half)])
     if kind == "bool":
         return rand.chance(0.5)
+    if kind == "float64":
+        return rand.choice([0.0, -1.5, 1e300])
     if kind == "string":
         return "".join(rand.choice("aZ.é漢🙂") for _ in range(rand.below(6)))
     return rand.bytes(16 if kind == "uuid" else rand.choice([0, 1, 126, 127, 128, 300]))
