@@ -83,6 +83,7 @@ class Broker:
         self.coordinator = Coordinator(
             world, self.topics,
             config.group_min_session_timeout_ms, config.group_max_session_timeout_ms,
+            config.group_consumer_session_timeout_ms, config.group_consumer_heartbeat_interval_ms,
         )
         self.producer_ids = ProducerIds(world.disk)
         self.transactions = Transactions(
@@ -144,6 +145,7 @@ class Broker:
         self.topics.upkeep()
         try:
             self.transactions.expire()
+            self.coordinator.expire()
         except KafkaError as exc:
             logger.error("upkeep: %s", exc)
 
