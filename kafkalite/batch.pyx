@@ -5,7 +5,8 @@
     leader_epoch     int32   12   the broker's to set, outside the checksum
     magic            int8    16   2
     crc              uint32  17   CRC-32C of all that follows
-    attributes       int16   21   0-2 codec, 3 append time, 4 transactional, 5 control
+    attributes       int16   21   0-2 codec, 3 append time, 4 transactional, 5 control,
+                                 6 base_timestamp is a delete horizon
     last_delta       int32   23
     base_timestamp   int64   27
     max_timestamp    int64   35
@@ -154,7 +155,7 @@ def validate(const unsigned char[::1] data not None) -> None:
         raise Malformed((<bytes>why).decode())
 
 
-cdef inline int put_number(Buf out, int64_t value) except -1:
+cdef int put_number(Buf out, int64_t value) except -1:
     out.n += put_varint(out.room(MAX_VARINT), value)
     return 0
 
@@ -193,23 +194,39 @@ def pack(records, *, str codec="none", int64_t base_offset=0, int64_t producer_i
     if i == 0:
         raise ValueError("a batch has at least one record")
     packed = bytes(body) if codec == "none" else compress(codec, bytes(body))
+    cdef Header h
+    h.base_offset = base_offset
+    h.leader_epoch = 0
+    h.magic = 2
+    h.attributes = attributes | CODECS.index(codec)
+    h.last_delta = i - 1
+    h.base_timestamp, h.max_timestamp = first, newest
+    h.producer_id, h.producer_epoch, h.base_sequence = producer_id, producer_epoch, base_sequence
+    h.count = i
+    return assemble(&h, packed)
+
+
+cdef bytes assemble(Header* h, bytes packed):
     cdef char[HEADER] head
     cdef char* p = head
-    set64(p, base_offset)
-    set32(p + 8, SMALLEST + len(packed))
-    set32(p + 12, 0)
-    p[16] = 2
-    set16(p + 21, attributes | CODECS.index(codec))
-    set32(p + 23, i - 1)
-    set64(p + 27, first)
-    set64(p + 35, newest)
-    set64(p + 43, producer_id)
-    set16(p + 51, producer_epoch)
-    set32(p + 53, base_sequence)
-    set32(p + 57, i)
     cdef const unsigned char[::1] view = packed
-    crc = crc32c_of(p + CRC_FROM, HEADER - CRC_FROM, 0)
-    set32(p + 17, crc32c_of(&view[0], len(packed), crc))
+    h.total = HEADER + view.shape[0]
+    set64(p, h.base_offset)
+    set32(p + 8, h.total - PREFIX)
+    set32(p + 12, h.leader_epoch)
+    p[16] = h.magic
+    set16(p + 21, h.attributes)
+    set32(p + 23, h.last_delta)
+    set64(p + 27, h.base_timestamp)
+    set64(p + 35, h.max_timestamp)
+    set64(p + 43, h.producer_id)
+    set16(p + 51, h.producer_epoch)
+    set32(p + 53, h.base_sequence)
+    set32(p + 57, h.count)
+    h.crc = crc32c_of(p + CRC_FROM, HEADER - CRC_FROM, 0)
+    if view.shape[0]:
+        h.crc = crc32c_of(&view[0], view.shape[0], h.crc)
+    set32(p + 17, h.crc)
     return PyBytes_FromStringAndSize(head, HEADER) + packed
 
 
@@ -232,19 +249,21 @@ cdef object take_blob(const char** at, const char* end):
     return PyBytes_FromStringAndSize(at[0] - n, n)
 
 
+cdef object body_of(data, const Header* h, max_bytes):
+    cdef int codec = h.attributes & CODEC_BITS
+    if codec >= len(CODECS):
+        raise Malformed(f"unknown codec {codec}")
+    body = memoryview(data)[HEADER:]
+    return decompress(CODECS[codec], body, max_bytes) if codec and h.count else body
+
+
 def unpack(data, max_bytes: int = MAX_UNPACKED) -> list[Record]:
     """The records of one whole batch; Malformed or TooLarge when they cannot be had."""
     cdef Header h
     cdef const unsigned char[::1] view = data
     validate(data)
     read_header(<const char*>&view[0], &h)
-    cdef int codec = h.attributes & CODEC_BITS
-    if codec >= len(CODECS):
-        raise Malformed(f"unknown codec {codec}")
-    body = memoryview(data)[HEADER:]
-    if codec:
-        body = decompress(CODECS[codec], body, max_bytes)
-    cdef const unsigned char[::1] raw = body
+    cdef const unsigned char[::1] raw = body_of(data, &h, max_bytes)
     if raw.shape[0] == 0:
         if h.count:
             raise Malformed("no records")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bedrock.world import DiskFull
 from kafkalite.acls import Authorizer
+from kafkalite.cleaner import Cleaner
 from kafkalite.coordinator import Coordinator
 from kafkalite.errors import KafkaError
 from kafkalite.producer_ids import ProducerIds
@@ -82,12 +83,14 @@ class Broker:
         self.coordinator = Coordinator(
             world, self.topics,
             config.group_min_session_timeout_ms, config.group_max_session_timeout_ms,
+            config.group_consumer_session_timeout_ms, config.group_consumer_heartbeat_interval_ms,
         )
         self.producer_ids = ProducerIds(world.disk)
         self.transactions = Transactions(
             world, self.topics, self.coordinator.offsets, self.producer_ids,
             config.transaction_max_timeout_ms,
         )  # fmt: skip
+        self.cleaner = Cleaner(world, self.topics)
         self.closed = False
         self._timers: dict[str, Timer] = {}
 
@@ -125,6 +128,7 @@ class Broker:
         """Go on with what a restart interrupted; begin upkeep.  Needs a running loop."""
         self.coordinator.resume()
         self.transactions.resume()
+        self.cleaner.start()
         self._every(UPKEEP_S, "upkeep", self._upkeep)
         if self.config.fsync == "interval":
             self._every(self.config.fsync_interval_ms / 1000, "sync", self._sync)
@@ -141,6 +145,7 @@ class Broker:
         self.topics.upkeep()
         try:
             self.transactions.expire()
+            self.coordinator.expire()
         except KafkaError as exc:
             logger.error("upkeep: %s", exc)
 
@@ -156,6 +161,7 @@ class Broker:
         """Answer everybody who waits: the broker is about to close."""
         self.coordinator.close()
         self.transactions.close()
+        self.cleaner.close()
         for log in self.topics.all_logs():
             log.release()
 

@@ -12,6 +12,8 @@ Numbers are big-endian.  Lengths and counts, old style (-1 = null) and flexible 
     struct end   nothing                uvarint tags, { uvarint tag, uvarint size, bytes }*
     struct?      int8 first: -1 for null, 1 for a struct that follows (KIP-893)
 
+A struct that may be null has an int8 before it: -1, or 1 if it is there.
+
 Record batches are never touched on the way: a request's become a `Span` of the receive buffer, a
 response's may be a `Slice` of a segment file, for which the encoder notes where to cut.
 

@@ -17,6 +17,9 @@ class KafkaConfig(ServerConfig):
     node_id: int = option(1, "this broker's number")
     advertised_host: str = option("", "host name that clients are told; default: --host")
     advertised_port: int = option(0, "port that clients are told; 0 for the real one")
+    clamp_replication: bool = option(
+        False, "take a replication factor above 1 for 1, for programs that want a cluster of three"
+    )
     auto_create_topics: bool = option(True, "make a topic when a client first asks about it")
     num_partitions: int = option(1, "partitions of a topic that does not say how many")
     segment_bytes: int = option(1 << 30, "size at which a segment is rolled")
@@ -33,6 +36,10 @@ class KafkaConfig(ServerConfig):
     fsync_interval_ms: int = option(1000, "time between syncs with --fsync interval")
     group_min_session_timeout_ms: int = option(6000, "shortest session a group member may ask for")
     group_max_session_timeout_ms: int = option(1_800_000, "longest session")
+    group_consumer_session_timeout_ms: int = option(45_000, "session with group.protocol=consumer")
+    group_consumer_heartbeat_interval_ms: int = option(
+        1000, "time between heartbeats with group.protocol=consumer"
+    )
     transaction_max_timeout_ms: int = option(900_000, "longest transaction a producer may ask for")
     users_file: str = option("", "file with a line NAME:PASSWORD for everyone who may log in")
     sasl_mechanisms: list = option(

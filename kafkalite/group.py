@@ -46,6 +46,8 @@ class State(StrEnum):
     EMPTY = "Empty"
     PREPARING = "PreparingRebalance"
     COMPLETING = "CompletingRebalance"
+    ASSIGNING = "Assigning"
+    RECONCILING = "Reconciling"
     STABLE = "Stable"
     DEAD = "Dead"
 
@@ -455,6 +457,14 @@ class Group:
         self.leader = ""
         self._settle(State.EMPTY)
 
+    def topics_read(self) -> set[str]:
+        """The topics members subscribe to; of protocol type "consumer" only."""
+        return {
+            topic
+            for member in self.members.values()
+            for topic in subscribed_topics(member.protocols.get(self.protocol or "", b""))
+        }
+
     # ------------------------------------------------------------------ answers and timers
 
     def _answer_join(self, member: Member, response: dict[str, Any]) -> None:
@@ -479,6 +489,19 @@ class Group:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def subscribed_topics(subscription: bytes) -> list[str]:
+    """The topics a consumer subscribes to: version int16, topics [string], and more."""
+    topics = []
+    at = 6
+    for _ in range(int.from_bytes(subscription[2:6], "big")):
+        size = int.from_bytes(subscription[at : at + 2], "big")
+        if at + 2 + size > len(subscription):
+            break
+        topics.append(subscription[at + 2 : at + 2 + size].decode("utf-8", "replace"))
+        at += 2 + size
+    return topics
 
 
 def _take_settings(member: Member, request: dict[str, Any]) -> bool:

@@ -28,6 +28,7 @@ cdef class Log:
     cdef readonly int64_t end_offset       # given to the next record
     cdef readonly int64_t high_watermark   # below it all is written, and readable
     cdef readonly int64_t stable_offset    # below it no transaction is open (LSO)
+    cdef public int64_t cleaned_offset     # below it the cleaner has been
     cdef readonly int64_t recovery_point   # below it all is durable
     cdef bint full                 # the last batch found no room
     cdef readonly object cut           # what recovery dropped, a Finding or None
@@ -41,6 +42,7 @@ cdef class Log:
     cdef readonly bint deleted     # the topic is gone
     cdef bint sync_always
     cdef bint append_time
+    cdef readonly bint compact         # every record needs a key
     cdef int64_t segment_bytes, segment_ms, max_message_bytes
 
     # Kafka's error code, 0 for success; nothing has changed when it is not 0.

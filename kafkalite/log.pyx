@@ -22,7 +22,8 @@ ends at the `stable_offset`, before the first of them.  A marker, written for th
 coordinator, ends a transaction; the aborted ones are told to readers from an index.
 
 Invariants:
-1. Offsets are dense: a batch's base offset is the offset after the last one's.
+1. Offsets are dense: a batch's base offset is the offset after the last one's, except where the
+   cleaner (kafkalite.cleaner) has left a gap in a compacted log.
 2. start_offset <= stable_offset <= high_watermark <= end_offset; recovery_point <= high_watermark.
 3. A batch that is refused changes nothing.
 4. A batch is acknowledged after it was written (and synced, for "always").
@@ -46,7 +47,7 @@ from bedrock.world import DiskFull
 from kafkalite.batch import describe, marker, pack, split, unpack, unpack_all
 from kafkalite.errors import Code, KafkaError
 from kafkalite.producers import EXPIRY_MS
-from kafkalite.segment import LOG, SNAPSHOT, segment_name
+from kafkalite.segment import CLEANED, LOG, SNAPSHOT, SWAP, segment_name
 
 logger = logging.getLogger("kafkalite")
 
@@ -78,10 +79,12 @@ cdef class Log:
     fsync            "always", "interval" or "never" (the last two differ in who calls `sync`)
     recovery_point   offset below which everything is known to be durable
     start_offset     records below it were deleted
+    cleaned_offset   below it the cleaner has been
     """
 
     def __init__(self, disk, Turn turn not None, Clock clock not None, config, *, str name="log",
-                 str fsync="never", int64_t recovery_point=0, int64_t start_offset=0):
+                 str fsync="never", int64_t recovery_point=0, int64_t start_offset=0,
+                 int64_t cleaned_offset=0):
         self.name = name
         self.disk = disk
         self.turn = turn
@@ -92,6 +95,8 @@ cdef class Log:
         self.producers = Producers()
         self.waiting = set()
         self.configure(config)
+        self.cleaned_offset = cleaned_offset
+        self.finish_swaps()
         self.recover(recovery_point, start_offset)
 
     def configure(self, config) -> None:
@@ -101,6 +106,7 @@ cdef class Log:
         self.segment_ms = config.segment_ms
         self.max_message_bytes = config.max_message_bytes
         self.append_time = config.append_time
+        self.compact = config.compact
 
     # ------------------------------------------------------------------ starting
 
@@ -148,10 +154,30 @@ cdef class Log:
         if self.sync_always:
             self.sync()
 
+    def finish_swaps(self) -> None:
+        """Let a cleaned segment take the place of those it was made from, after a crash."""
+        cdef Segment segment
+        names = self.disk.list()
+        for name in names:
+            if name.endswith(CLEANED):
+                self.disk.remove(name)
+        for name in names:
+            if not name.endswith(LOG + SWAP):
+                continue
+            base = int(name[:-len(LOG + SWAP)])
+            segment = Segment(self.disk, self.name, base, 1 << 62, 0, SWAP, True)
+            segment.scan(segment.file.size())
+            for other in names:
+                if other.endswith(LOG) and base <= int(other[:-len(LOG)]) < segment.next_offset:
+                    self.new_segment(int(other[:-len(LOG)])).remove()
+            self.disk.sync_dir()
+            self.disk.rename(name, segment_name(base) + LOG)
+            self.disk.sync_dir()
+
     def new_segment(self, int64_t base) -> Segment:
         """The segment at `base`, its file made if missing."""
         return Segment(self.disk, self.name, base, self.config.index_interval_bytes,
-                       self.clock.wall_ms())
+                       self.clock.wall_ms(), gaps=self.compact or self.cleaned_offset > 0)
 
     def cut_off(self, Segment segment, int64_t size, str why, int64_t recovery_point,
                 list later) -> None:
@@ -412,14 +438,17 @@ cdef class Log:
         if offset >= (self.stable_offset if unstable else self.high_watermark):
             return None
         segment = self.segment_of(offset)
-        if offset >= segment.next_offset and segment is not self.active:
+        while True:
+            limit = self.readable if segment is self.active else segment.size
+            if unstable and self.stable_offset < segment.next_offset:
+                limit = min(limit, segment.locate(self.stable_offset))
+            start = segment.locate(offset)
+            if start < limit:
+                break
+            if segment is self.active:
+                return None
+            # What was at the end of this segment the cleaner has removed.
             segment = self.segments[self.segments.index(segment) + 1]
-        limit = self.readable if segment is self.active else segment.size
-        if unstable and self.stable_offset < segment.next_offset:
-            limit = min(limit, segment.locate(self.stable_offset))
-        start = segment.locate(offset)
-        if start >= limit:
-            return None
         end = segment.cut(start, max_bytes, limit)
         if end == start:
             if not at_least_one:
@@ -432,7 +461,7 @@ cdef class Log:
         cdef Segment segment = self.segment_of(offset)
         cdef Header h
         cdef int64_t end = slice.offset + slice.n
-        if slice.file is not segment.file:
+        while slice.file is not segment.file:
             segment = self.segments[self.segments.index(segment) + 1]
         if end < segment.size:
             segment.header_at(end, &h)
@@ -517,7 +546,7 @@ cdef class Log:
             newest_ms = oldest.max_timestamp if oldest.max_timestamp >= 0 else oldest.created_ms
             too_old = 0 <= self.config.retention_ms < now_ms - newest_ms
             too_much = 0 <= self.config.retention_bytes <= size - oldest.size
-            if oldest.size == 0 or not (too_old or too_much):
+            if oldest.size == 0 or not self.config.delete or not (too_old or too_much):
                 return
             size -= oldest.size
             if oldest is self.active:
@@ -534,6 +563,28 @@ cdef class Log:
                 (<Segment>self.segments[1]).base <= self.start_offset:
             self.segments.pop(0).remove()
             self.entries_changed = True
+
+    def begin_cleaned(self, Segment first not None) -> Segment:
+        """A segment to be filled with what is left of `first` and those after it."""
+        return Segment(self.disk, self.name, first.base, self.config.index_interval_bytes,
+                       first.created_ms, CLEANED, True)
+
+    def replace_segments(self, list group, Segment fresh not None) -> None:
+        """Let a cleaned segment take the place of others; see `finish_swaps` for a crash."""
+        cdef Segment old
+        name = fresh.name + LOG
+        fresh.cut_at(fresh.size)
+        fresh.file.sync()
+        self.disk.rename(name + CLEANED, name + SWAP)
+        self.disk.sync_dir()
+        for old in group:
+            old.remove()
+        self.disk.sync_dir()
+        self.disk.rename(name + SWAP, name)
+        fresh.seal()
+        at = self.segments.index(group[0])
+        self.segments[at:at + len(group)] = [fresh]
+        self.entries_changed = True
 
     def settle(self) -> None:
         """Make the sealed segments durable: the kernel has written them long since."""

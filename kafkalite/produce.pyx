@@ -7,7 +7,10 @@ so both mean the same); with acks=0 there is no response.
 
 from kafkalite.batch cimport CODEC_BITS, HEADER, TRANSACTIONAL_BIT, Header, get16, read_header
 from kafkalite.codec cimport Span
+from kafkalite.compaction cimport keyless
 from kafkalite.log cimport Appended, Log
+
+from bedrock.codec.errors import Malformed
 
 from kafkalite.errors import Code, KafkaError
 
@@ -19,6 +22,8 @@ cdef enum:
 
 cdef object UNKNOWN_TOPIC = Code.UNKNOWN_TOPIC_OR_PARTITION
 cdef object INVALID_TOPIC = Code.INVALID_TOPIC
+
+NEEDS_KEY = "Compacted topic cannot accept message without key in topic partition"
 
 cdef dict MESSAGES = {
     Code.INVALID_RECORD: "The batch is not one a producer may send",
@@ -49,10 +54,23 @@ cdef object refusal(broker, Span records, str transactional_id, topic, index, in
     return None
 
 
+cdef list records_without_key(Span records):
+    """What is wrong with the records of a compacted topic's batch."""
+    cdef Header h
+    read_header(records.p, &h)
+    if h.total != records.n:
+        return []                  # the log will say so
+    try:
+        return [{"batch_index": i, "error_message": NEEDS_KEY} for i in keyless(records.p, &h)]
+    except Malformed:
+        return [{"batch_index": 0, "error_message": "The batch cannot be unpacked"}]
+
+
 cdef dict append(broker, Log log, topic, dict part, str transactional_id, int version):
     """The response for one partition."""
     cdef Appended result
     cdef int code
+    cdef list wrong = []
     index, records = part["index"], part["records"]
     if not isinstance(records, Span):
         code = Code.INVALID_RECORD
@@ -61,6 +79,10 @@ cdef dict append(broker, Log log, topic, dict part, str transactional_id, int ve
     else:
         why = refusal(broker, <Span>records, transactional_id, topic, index, version)
         code = 0 if why is None else why
+        if log.compact and (<Span>records).n >= HEADER:
+            wrong = records_without_key(<Span>records)
+        if wrong:
+            code = Code.INVALID_RECORD
         if code == 0:
             code = log.add((<Span>records).p, (<Span>records).n, &result)
         if code == 0:
@@ -75,7 +97,8 @@ cdef dict append(broker, Log log, topic, dict part, str transactional_id, int ve
         "index": index,
         "error_code": code,
         "base_offset": -1,
-        "error_message": MESSAGES.get(code),
+        "record_errors": wrong,
+        "error_message": NEEDS_KEY if wrong else MESSAGES.get(code),
     }
 
 

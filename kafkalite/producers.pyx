@@ -69,6 +69,11 @@ cdef class Producer:
         """Of its newest record, -1 if none of this epoch is there."""
         return self.sent[self.n - 1].last_sequence if self.n else -1
 
+    @property
+    def last_offset(self) -> int:
+        """Of its newest record, -1 if none of this epoch is there."""
+        return self.sent[self.n - 1].last_offset if self.n else -1
+
     cdef Sent* push(self) noexcept:
         """Room for one more batch, in place of the oldest if need be."""
         cdef int i

@@ -31,6 +31,7 @@ cdef class Segment:
     cdef readonly int64_t created_ms
     cdef readonly File file
     cdef readonly bint synced          # nothing was written since the last sync
+    cdef bint gaps                     # offsets need not be dense
     cdef readonly bint sealed          # it will not change any more
 
     cdef int64_t allocated

@@ -8,7 +8,8 @@
 The last segment of a log is the active one; the others are sealed and never change.
 
 Invariants:
-1. Batches lie back to back from position 0, and their offsets are dense from `base` on.
+1. Batches lie back to back from position 0, and their offsets grow from `base` on: without a gap,
+   except where a cleaner left one.
 2. `size` bytes of the file's room were taken before a batch of them was accepted (`reserve`), so a
    full disk is met before anything is promised.
 """
@@ -27,6 +28,7 @@ from kafkalite.aborted import Aborted, AbortedIndex
 
 LOG, OFFSETS, TIMES, SNAPSHOT = ".log", ".index", ".timeindex", ".snapshot"
 TRANSACTIONS = ".txnindex"
+CLEANED, SWAP = ".cleaned", ".swap"    # see kafkalite.cleaner
 
 cdef enum:
     SCAN_BYTES = 1 << 20               # read at once by a scanner
@@ -107,22 +109,25 @@ cdef class Scanner:
 cdef class Segment:
     """disk, partition: directory and name of the partition; base: first offset.
 
-    interval: bytes of log per index entry
+    interval  bytes of log per index entry
+    suffix    of the file, while it is not yet the segment's
+    gaps      a cleaner may have been here: offsets grow, and are not dense
     """
 
     def __init__(self, disk, str partition not None, int64_t base, int64_t interval,
-                 int64_t now_ms=0):
+                 int64_t now_ms=0, str suffix="", bint gaps=False):
         self.disk = disk
         self.partition = partition
         self.base = self.next_offset = base
         self.name = segment_name(base)
         self.interval = interval
+        self.gaps = gaps
         self.created_ms = now_ms
         self.max_timestamp = self.max_timestamp_offset = -1
         self.offsets = Index(base, 8)
         self.times = Index(base, 12)
         self.aborted = AbortedIndex()
-        self.file = disk.open(self.name + LOG, "rw")
+        self.file = disk.open(self.name + LOG + suffix, "rw")
 
     @property
     def file_name(self) -> str:
@@ -183,7 +188,8 @@ cdef class Segment:
             p = scanner.next(&h)
             if p is NULL:
                 return scanner.why
-            if h.base_offset != self.next_offset:
+            if h.base_offset < self.next_offset or \
+                    (h.base_offset > self.next_offset and not self.gaps):
                 return f"offset {h.base_offset} where {self.next_offset} should be"
             self.note(&h, h.base_offset)
             if producers is not None:
@@ -247,7 +253,8 @@ cdef class Segment:
 
     def seal(self) -> None:
         """No batch will be added: complete the indexes and give back the room not used."""
-        self.times.add(self.max_timestamp, self.max_timestamp_offset)
+        if self.size:
+            self.times.add(self.max_timestamp, self.max_timestamp_offset)
         self.save_indexes()
         self.file.truncate(self.size)
         self.allocated = self.size
@@ -285,6 +292,39 @@ cdef class Segment:
         for suffix in (LOG, OFFSETS, TIMES, TRANSACTIONS):
             if self.disk.exists(self.name + suffix):
                 self.disk.remove(self.name + suffix)
+
+    # ------------------------------------------------------------------ being cleaned
+
+    def read_whole(self, int64_t position, int64_t max_bytes) -> bytes:
+        """Whole batches from `position` on, at least one."""
+        cdef Header h
+        cdef int64_t end = self.cut(position, max_bytes, self.size)
+        if end == position:
+            self.header_at(position, &h)
+            end = position + h.total
+        return self.file.read_at(position, end - position)
+
+    def add_cleaned(self, const unsigned char[::1] batch not None) -> None:
+        """Add what is left of a batch, in a file that is not yet the segment's."""
+        cdef Header h
+        if batch.shape[0] == 0:
+            return
+        read_header(<const char*>&batch[0], &h)
+        self.reserve(h.total)
+        self.file.write(<const char*>&batch[0], h.total, self.size)
+        self.note(&h, h.base_offset)
+
+    def take_aborted(self, Segment other not None) -> None:
+        """Have the aborted transactions of a segment that this one replaces."""
+        for entry in other.aborted.entries:
+            self.aborted.add(entry)
+
+    def drop_cleaned(self) -> None:
+        """Remove the file, unless it has become the segment's."""
+        if self.disk.exists(self.name + LOG + CLEANED):
+            self.disk.remove(self.name + LOG + CLEANED)
+
+    # ------------------------------------------------------------------ finding
 
     cdef int header_at(self, int64_t position, Header* h) except -1:
         """Read the header of the batch at `position`; Damaged if there is none."""

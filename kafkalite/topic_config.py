@@ -6,7 +6,7 @@ own value overrides it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any
@@ -49,6 +49,21 @@ class LogConfig:
     max_message_bytes: int = 1_048_588
     index_interval_bytes: int = 4096
     append_time: bool = False
+    cleanup: Sequence[str] = ("delete",)
+    delete_retention_ms: int = 86_400_000
+    min_cleanable_dirty_ratio: float = 0.5
+    min_compaction_lag_ms: int = 0
+    max_compaction_lag_ms: int = (1 << 63) - 1
+
+    @property
+    def compact(self) -> bool:
+        """True if of each key only the newest record is kept."""
+        return "compact" in self.cleanup
+
+    @property
+    def delete(self) -> bool:
+        """True if old segments go."""
+        return "delete" in self.cleanup
 
 
 @dataclass(frozen=True)
@@ -130,7 +145,7 @@ _LIST, _BOOL = ConfigType.LIST, ConfigType.BOOLEAN
 
 _OPTIONS = (
     Option("cleanup.policy", _LIST, "delete", "log.cleanup.policy",
-           some_of("compact", "delete"), "what becomes of old segments"),
+           some_of("compact", "delete"), "what becomes of old segments", "cleanup"),
     Option("compression.gzip.level", _INT, "-1", "compression.gzip.level", at_least(-1),
            "level, were the broker to compress"),
     Option("compression.lz4.level", _INT, "9", "compression.lz4.level", at_least(1),
@@ -140,7 +155,8 @@ _OPTIONS = (
     Option("compression.zstd.level", _INT, "3", "compression.zstd.level", at_least(-131072),
            "level, were the broker to compress"),
     Option("delete.retention.ms", _LONG, "86400000", "log.cleaner.delete.retention.ms",
-           at_least(0), "time that tombstones are kept in a compacted topic"),
+           at_least(0), "time that tombstones are kept in a compacted topic",
+           "delete_retention_ms"),
     Option("file.delete.delay.ms", _LONG, "60000", "log.segment.delete.delay.ms", at_least(0),
            "files are deleted at once, as no reader needs them"),
     Option("flush.messages", _LONG, FOREVER, "log.flush.interval.messages", at_least(1),
@@ -158,7 +174,8 @@ _OPTIONS = (
     Option("local.retention.ms", _LONG, "-2", "log.local.retention.ms", at_least(-2),
            "all storage is local"),
     Option("max.compaction.lag.ms", _LONG, FOREVER, "log.cleaner.max.compaction.lag.ms",
-           at_least(1), "age at which a record must be up for compaction"),
+           at_least(1), "age at which a record must be up for compaction",
+           "max_compaction_lag_ms"),
     Option("max.message.bytes", _INT, "1048588", "message.max.bytes", at_least(0),
            "largest batch that is accepted", "max_message_bytes"),
     Option("message.timestamp.after.max.ms", _LONG, "3600000",
@@ -170,9 +187,10 @@ _OPTIONS = (
     Option("message.timestamp.type", _TEXT, "CreateTime", "log.message.timestamp.type",
            _append_time, "whose clock a record's timestamp is from", "append_time"),
     Option("min.cleanable.dirty.ratio", ConfigType.DOUBLE, "0.5",
-           "log.cleaner.min.cleanable.ratio", fraction, "share of a log that makes compaction due"),
+           "log.cleaner.min.cleanable.ratio", fraction, "share of a log that makes compaction due",
+           "min_cleanable_dirty_ratio"),
     Option("min.compaction.lag.ms", _LONG, "0", "log.cleaner.min.compaction.lag.ms",
-           at_least(0), "age below which a record is not compacted"),
+           at_least(0), "age below which a record is not compacted", "min_compaction_lag_ms"),
     Option("min.insync.replicas", _INT, "1", "min.insync.replicas", at_least(1),
            "there is one replica, always in sync"),
     Option("preallocate", _BOOL, "false", "log.preallocate", boolean,

@@ -14,13 +14,15 @@ from kafkalite.apis.security import SECURITY_APIS
 from kafkalite.apis.transactions import TRANSACTION_APIS
 from kafkalite.schema import Api
 
-APIS: dict[int, Api] = {
-    api.key: api
-    for api in sorted(
-        CONNECTION_APIS + RECORD_APIS + GROUP_APIS + TRANSACTION_APIS + CLUSTER_APIS
-        + PLACEMENT_APIS + SECURITY_APIS,
-        key=lambda api: api.key,
-    )
-}
+TABLES = (
+    *CONNECTION_APIS,
+    *RECORD_APIS,
+    *GROUP_APIS,
+    *TRANSACTION_APIS,
+    *CLUSTER_APIS,
+    *PLACEMENT_APIS,
+    *SECURITY_APIS,
+)
+APIS: dict[int, Api] = {api.key: api for api in sorted(TABLES, key=lambda api: api.key)}
 
 __all__ = ["APIS"]

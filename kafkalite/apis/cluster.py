@@ -6,9 +6,9 @@ CLUSTER_APIS = (
     Api(
         3, "Metadata", "0-13", flexible=9,
         request="""
-topics                      []?
+topics                      []?1+
   topic_id                  uuid     10+
-  name                      string?
+  name                      string?10+
 allow_auto_topic_creation   bool     4+ = true
 include_cluster_authorized_operations bool 8-10
 include_topic_authorized_operations bool 8+
@@ -24,7 +24,7 @@ cluster_id                  string?  2+ = null
 controller_id               int32    1+ = -1
 topics                      []
   error_code                int16
-  name                      string?
+  name                      string?12+
   topic_id                  uuid     10+
   is_internal               bool     1+
   partitions                []
@@ -86,7 +86,7 @@ timeout_ms                  int32
         response="""
 throttle_time_ms            int32    1+
 responses                   []
-  name                      string?
+  name                      string?6+
   topic_id                  uuid     6+
   error_code                int16
   error_message             string?  5+ = null

@@ -70,6 +70,8 @@ HANDLERS: dict[int, Callable[..., Any]] = {
     61: transactions.describe_producers,
     65: transactions.describe_transactions,
     66: transactions.list_transactions,
+    68: membership.consumer_group_heartbeat,
+    69: groups.consumer_group_describe,
     74: configs.list_config_resources,
     75: placement.describe_topic_partitions,
 }

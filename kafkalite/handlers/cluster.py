@@ -12,6 +12,7 @@ from kafkalite.topics import Topic, check_name
 
 REPLICAS = 1
 DEFAULT = -1
+NAMELESS_SINCE = 12  # version of Metadata: a topic may be told of without its name
 CREATED_CONFIG = ("name", "value", "read_only", "config_source", "is_sensitive")
 
 
@@ -23,6 +24,8 @@ def metadata(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     else:
         may_create = broker.config.auto_create_topics and request["allow_auto_topic_creation"]
         topics = [_topic_metadata(broker, item, may_create) for item in wanted]
+        if call.version < NAMELESS_SINCE:
+            topics = [topic | {"name": topic["name"] or ""} for topic in topics]
     if request["include_topic_authorized_operations"]:
         for topic in topics:
             name = topic["name"] or ""
@@ -58,7 +61,6 @@ def _topic_metadata(broker: Broker, item: dict, may_create: bool) -> dict[str, A
                 broker.topics.create(name, broker.config.num_partitions)
         return _described(broker, broker.topics.find(name, topic_id))
     except KafkaError as exc:
-        # Before version 12 a topic without a name could not be said.
         return {"error_code": exc.code, "name": name, "topic_id": topic_id}
 
 
@@ -126,7 +128,9 @@ def _create(broker: Broker, item: dict, validate_only: bool) -> dict[str, Any]:
             raise KafkaError(
                 Code.INVALID_REPLICA_ASSIGNMENT, "Partitions must be a consecutive sequence from 0."
             )
-    elif item["replication_factor"] not in (DEFAULT, REPLICAS):
+    elif item["replication_factor"] not in (DEFAULT, REPLICAS) and not (
+        broker.config.clamp_replication and item["replication_factor"] > REPLICAS
+    ):
         raise KafkaError(
             Code.INVALID_REPLICATION_FACTOR,
             f"Unable to replicate the partition {item['replication_factor']} time(s): "

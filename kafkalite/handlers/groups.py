@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from kafkalite.acls import Resource
+from kafkalite.assignors import Share
 from kafkalite.broker import Broker, Call
+from kafkalite.consumer_group import ConsumerGroup, ConsumerMember
 from kafkalite.coordinator import MAX_METADATA_BYTES
 from kafkalite.errors import Code, KafkaError
 from kafkalite.group import State
@@ -15,7 +17,7 @@ KEY_TYPES = (0, 1)  # groups, transactions
 MANY_KEYS_SINCE = 4  # version of FindCoordinator
 MANY_GROUPS_SINCE = 8  # version of OffsetFetch
 NEVER = -1
-CLASSIC = "classic"
+CONSUMER = 1  # type of a member
 
 
 def find_coordinator(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
@@ -107,15 +109,18 @@ def offset_fetch(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     stable = request["require_stable"]
     if call.version < MANY_GROUPS_SINCE:
         return {"topics": _committed(broker, request["group_id"], request["topics"], stable)}
-    return {
-        "groups": [
-            {
-                "group_id": group["group_id"],
-                "topics": _committed(broker, group["group_id"], group["topics"], stable),
-            }
-            for group in request["groups"]
-        ]
-    }
+    groups = []
+    for group in request["groups"]:
+        answer: dict[str, Any] = {"group_id": group["group_id"]}
+        try:
+            broker.coordinator.check_fetch(
+                group["group_id"], group["member_id"], group["member_epoch"]
+            )
+            answer["topics"] = _committed(broker, group["group_id"], group["topics"], stable)
+        except KafkaError as exc:
+            answer["error_code"] = exc.code
+        groups.append(answer)
+    return {"groups": groups}
 
 
 def _committed(
@@ -152,14 +157,11 @@ def _committed(
 def offset_delete(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     """Forget committed offsets."""
     keys = [(t["name"], p["index"]) for t in request["topics"] for p in t["partitions"]]
-    code = Code.NONE
     try:
-        broker.coordinator.delete_offsets(request["group_id"], keys)
+        errors = broker.coordinator.delete_offsets(request["group_id"], keys)
     except KafkaError as exc:
-        if exc.code is not Code.GROUP_SUBSCRIBED_TO_TOPIC:
-            return {"error_code": exc.code}
-        code = exc.code
-    return commit_response(request, {}, code)
+        return {"error_code": exc.code}
+    return commit_response(request, errors, Code.NONE)
 
 
 # ---------------------------------------------------------------------- admin
@@ -173,7 +175,8 @@ def list_groups(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
         state = broker.coordinator.state(group_id)
         if states and state.lower() not in {s.lower() for s in states}:
             continue
-        if types and CLASSIC not in {t.lower() for t in types}:
+        kind = broker.coordinator.type(group_id)
+        if types and kind not in {t.lower() for t in types}:
             continue
         group = broker.coordinator.groups.get(group_id)
         found.append(
@@ -181,7 +184,7 @@ def list_groups(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
                 "group_id": group_id,
                 "protocol_type": group.protocol_type if group else "",
                 "group_state": state,
-                "group_type": CLASSIC,
+                "group_type": kind,
             }
         )
     return {"groups": found}
@@ -201,6 +204,8 @@ def describe_groups(broker: Broker, request: dict, call: Call) -> dict[str, Any]
 def _described(broker: Broker, group_id: str, version: int) -> dict[str, Any]:
     group = broker.coordinator.groups.get(group_id)
     state = broker.coordinator.state(group_id)
+    if isinstance(group, ConsumerGroup):
+        group, state = None, State.DEAD  # ConsumerGroupDescribe tells of it
     described: dict[str, Any] = {"group_id": group_id, "group_state": state}
     if state is State.DEAD and version >= 6:
         described |= {
@@ -223,6 +228,57 @@ def _described(broker: Broker, group_id: str, version: int) -> dict[str, Any]:
             }
             for m in group.members.values()
         ],
+    }
+
+
+def consumer_group_describe(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
+    """State, epochs and members of groups of KIP-848."""
+    groups = []
+    for group_id in request["group_ids"]:
+        group = broker.coordinator.groups.get(group_id)
+        if not isinstance(group, ConsumerGroup):
+            groups.append(
+                {
+                    "group_id": group_id,
+                    "error_code": Code.GROUP_ID_NOT_FOUND,
+                    "error_message": f"Group {group_id} is not a consumer group.",
+                }
+            )
+            continue
+        described = {
+            "group_id": group_id,
+            "group_state": group.state,
+            "group_epoch": group.epoch,
+            "assignment_epoch": group.assignment_epoch,
+            "assignor_name": group.assignor,
+            "members": [_consumer(group, member) for member in group.members.values()],
+        }
+        if request["include_authorized_operations"]:
+            described["authorized_operations"] = broker.authorizer.operations(
+                call.principal, call.host, Resource.GROUP, group_id
+            )
+        groups.append(described)
+    return {"groups": groups}
+
+
+def _consumer(group: ConsumerGroup, member: ConsumerMember) -> dict[str, Any]:
+    def named(share: Share) -> dict[str, Any]:
+        names = {topic.id: name for name, topic in group.topics.by_name.items()}
+        parts = [p | {"topic_name": names[p["topic_id"]]} for p in group.by_id(share)]
+        return {"topic_partitions": parts}
+
+    return {
+        "member_id": member.id,
+        "instance_id": member.instance_id,
+        "rack_id": member.rack_id,
+        "member_epoch": member.epoch,
+        "client_id": member.client_id,
+        "client_host": f"/{member.client_host}",
+        "subscribed_topic_names": sorted(member.topics),
+        "subscribed_topic_regex": member.regex.text if member.regex else None,
+        "assignment": named(member.assigned),
+        "target_assignment": named(group.target.get(member.id, set())),
+        "member_type": CONSUMER,
     }
 
 

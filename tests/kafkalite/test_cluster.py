@@ -49,6 +49,7 @@ def test_a_topic_may_not_be_called_anything(wire, name):
         ({"replication_factor": 3}, Code.INVALID_REPLICATION_FACTOR),
         ({"configs": [{"name": "no.such", "value": "1"}]}, Code.INVALID_CONFIG),
         ({"configs": [{"name": "retention.ms", "value": "x"}]}, Code.INVALID_CONFIG),
+        ({"configs": [{"name": "cleanup.policy", "value": "compacted"}]}, Code.INVALID_CONFIG),
         ({"name": "t"}, Code.TOPIC_ALREADY_EXISTS),
     ],
 )

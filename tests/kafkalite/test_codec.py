@@ -40,7 +40,7 @@ def message(rand, lines, version):
     fields = {}
     for line in lines:
         if line.first <= version <= line.last and (line.tag < 0 or rand.chance(0.5)):
-            if line.nullable and rand.chance(0.3):
+            if line.nullable(version) and rand.chance(0.3):
                 fields[line.name] = None
             else:
                 fields[line.name] = value(rand, line.type, line.below, version)
@@ -86,6 +86,8 @@ def test_the_bytes_are_those_of_kafka_python(api, version):
     pytest.importorskip("kafka.protocol.schemas", reason="kafka-python >= 3 is not installed")
     from kafka.protocol.schemas import load_json
 
+    if api.name.startswith("ConsumerGroup"):
+        pytest.skip("kafka-python has no tables of KIP-848")
     for kind, text, codec in (
         ("Request", api.request, api.decoder(version)),
         ("Response", api.response, api.encoder(version)),
