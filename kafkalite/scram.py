@@ -65,6 +65,34 @@ def _attributes(message: str) -> dict[str, str]:
     return {part[0]: part[2:] for part in message.split(",") if part[1:2] == "="}
 
 
+class ClientExchange:
+    """The other side, for tools: `first`, then `final` with the broker's reply."""
+
+    def __init__(self, mechanism: str, user: str, password: str, nonce: bytes):
+        self._hash = HASH[mechanism]
+        self._password = password
+        escaped = user.replace("=", "=3D").replace(",", "=2C")
+        self._bare = f"n={escaped},r={b64encode(nonce).decode()}"
+
+    def first(self) -> bytes:
+        """The first message."""
+        return f"n,,{self._bare}".encode()
+
+    def final(self, reply: bytes) -> bytes:
+        """The last message."""
+        told = _attributes(reply.decode())
+        salted = hashlib.pbkdf2_hmac(
+            self._hash, self._password.encode(), b64decode(told["s"]), int(told["i"])
+        )
+        client_key = hmac.digest(salted, b"Client Key", self._hash)
+        stored_key = hashlib.new(self._hash, client_key).digest()
+        without_proof = f"c=biws,r={told['r']}"
+        said = f"{self._bare},{reply.decode()},{without_proof}".encode()
+        signature = hmac.digest(stored_key, said, self._hash)
+        proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
+        return f"{without_proof},p={b64encode(proof).decode()}".encode()
+
+
 class Exchange:
     """One login: `answer` each of the client's messages in turn.
 

@@ -29,6 +29,8 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memmove
 
+from bedrock.world.rand cimport OsRand
+
 cdef extern from *:
     """
     #include <stdint.h>
@@ -87,10 +89,19 @@ cdef uint64_t hash_of(const char* p, Py_ssize_t n) noexcept:
     return hash_bytes(p, n)
 
 
+cdef bint decided = False          # the first store of a process decides for all
+
+
 cdef int seed_hash(Rand rand) except -1:
-    """Key the hash; only before the first table is filled."""
-    table_seed[0] = rand.next() | 1
-    table_seed[1] = rand.next() | 1
+    """Key the hash, once in a process: another key would make every table there is unreadable.
+
+    A simulation, whose numbers can be drawn again, leaves it as it is.
+    """
+    global decided
+    if not decided and isinstance(rand, OsRand):
+        table_seed[0] = rand.next() | 1
+        table_seed[1] = rand.next() | 1
+    decided = True
     return 0
 
 

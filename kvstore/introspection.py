@@ -4,39 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from kvstore.commands import GROUP_OF, ROWS, Row
+from kvstore.categories import categories
+from kvstore.commands import GROUP_OF, ROWS
 from kvstore.engine import command
 from kvstore.glob import matches
 from kvstore.keyspecs import KeySpec, key_specs, keys_of, legacy_range
 from kvstore.resp import Members, ReplyError, Simple
 from kvstore.syntax import arguments
 
+UNSAID = {"may_replicate"}  # known to the server, not told by COMMAND
 DOC_GROUPS = {"sorted_set": "sorted-set"}
-
-
-def categories(row: Row) -> list[str]:
-    """ACL categories: those of the row, and those that follow from its flags."""
-    flags = set(row.flags.split())
-    found = set(row.acl.split())
-    if "write" in flags:
-        found.add("write")
-    if "readonly" in flags and "scripting" not in found:
-        found.add("read")
-    if "admin" in flags:
-        found |= {"admin", "dangerous"}
-    if "pubsub" in flags:
-        found.add("pubsub")
-    if "blocking" in flags:
-        found.add("blocking")
-    found.add("fast" if "fast" in flags else "slow")
-    return ["@" + name for name in CATEGORY_ORDER if name in found]
-
-
-CATEGORY_ORDER = (
-    "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap",
-    "hyperloglog", "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous",
-    "connection", "transaction", "scripting",
-)  # fmt: skip
 
 
 def show_spec(spec: KeySpec) -> dict[bytes, Any]:
@@ -71,7 +48,7 @@ def show_info(name: str) -> list[Any]:
     """The ten elements COMMAND INFO has for a command."""
     row = ROWS[name]
     specs = key_specs(row)
-    flags = row.flags.split()
+    flags = [flag for flag in row.flags.split() if flag not in UNSAID]
     if any(spec.count_at >= 0 or spec.keyword for spec in specs):
         flags.append("movablekeys")
     return [
@@ -169,7 +146,7 @@ def request_keys(client: Any, words: list[bytes]) -> list[tuple[bytes, tuple[str
     row = ROWS[name]
     if len(words) != row.arity if row.arity > 0 else len(words) < -row.arity:
         raise ReplyError("ERR Invalid number of arguments specified for command")
-    if not row.keys:
+    if not row.keys or "NOT_KEY" in row.keys:
         raise ReplyError("ERR The command has no key arguments")
     found = list(keys_of(name, words))
     if not found:

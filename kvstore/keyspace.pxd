@@ -35,8 +35,9 @@ cdef class Value:
     cdef Py_ssize_t length(self) noexcept
 
 
-# Someone who writes down a database as it is now, bit by bit (kvstore.snapshot).
+# Someone who must know a database as it was at one moment (kvstore.snapshot, kvstore.checkpoint).
 cdef class Walk:
+    cdef Walk next                 # another one, or None
     cdef int before(self, Slot* slot) except -1            # a key may be about to change
     cdef int born(self, uint64_t h, bytes key) except -1   # a key that was not there
 
@@ -53,6 +54,7 @@ cdef class Keyspace:
     cdef public uint64_t dirty     # changes since the start
     cdef public int events         # classes of notifications someone wants
     cdef public object on_event    # (class, name, key, database) of a notification
+    cdef public object on_touched  # (key) of a key that changed or went, while someone tracks
     cdef public object on_expired  # (database, key) of a key that passed its time
     cdef readonly list ready       # (database, key) that changed and that clients wait for
     cdef public bint passive       # a replica: the primary removes keys, here they are only hidden
@@ -68,8 +70,13 @@ cdef class Database:
     cdef readonly HashTable keys       # bytes -> bytes | bytearray | Value
     cdef readonly HashTable expires    # bytes -> ms since 1970, raw
     cdef readonly dict watched         # bytes -> list of Watch
-    cdef Walk walk                     # or None
+    cdef Walk walk                     # the first of those there are, or None
     cdef readonly dict blocked         # bytes -> dict of what waits for it, in order
+
+    cdef int attend(self, Walk walk) except -1
+    cdef int dismiss(self, Walk walk) except -1
+    cdef int touched(self, Slot* slot) except -1        # a key may be about to change
+    cdef int added(self, Slot* slot) except -1
 
     # Look a key up; None when it is not there (any more).
     cdef object find(self, const Arg* key)

@@ -62,7 +62,7 @@ cdef class Value:
 
 
 cdef class Walk:
-    """What a database tells a snapshot in progress."""
+    """What a database tells someone who must know it as it was."""
 
     cdef int before(self, Slot* slot) except -1:
         raise NotImplementedError
@@ -192,7 +192,7 @@ cdef class Database:
                 self.expire_slot(slot)
             return None
         if self.walk is not None:
-            self.walk.before(slot)
+            self.touched(slot)
         return <object><PyObject*>slot.value
 
     cdef object read(self, const Arg* key):
@@ -254,7 +254,43 @@ cdef class Database:
         self.delete(&arg)
         if self.watched:
             self.break_watches(key)
+        if self.keyspace.on_touched is not None:
+            self.keyspace.on_touched(key)
         self.keyspace.notify(EVENT_EXPIRED, "expired", key, self)
+        return 0
+
+    # ------------------------------------------------------------------ walks
+
+    cdef int attend(self, Walk walk) except -1:
+        """Tell a walk of every key that may change."""
+        walk.next = self.walk
+        self.walk = walk
+        return 0
+
+    cdef int dismiss(self, Walk walk) except -1:
+        """Tell it no more; a walk that is not told is left alone."""
+        cdef Walk each = self.walk
+        if each is walk:
+            self.walk = walk.next
+            return 0
+        while each is not None and each.next is not walk:
+            each = each.next
+        if each is not None:
+            each.next = walk.next
+        return 0
+
+    cdef int touched(self, Slot* slot) except -1:
+        cdef Walk walk = self.walk
+        while walk is not None:
+            walk.before(slot)
+            walk = walk.next
+        return 0
+
+    cdef int added(self, Slot* slot) except -1:
+        cdef Walk walk = self.walk
+        while walk is not None:
+            walk.born(slot.hash, <bytes>slot.key)
+            walk = walk.next
         return 0
 
     # ------------------------------------------------------------------ changes
@@ -268,14 +304,14 @@ cdef class Database:
         if slot is NULL:
             slot = self.keys.add(h, PyBytes_FromStringAndSize(key.p, key.n))
             if self.walk is not None:
-                self.walk.born(h, <bytes>slot.key)
+                self.added(slot)
             Py_INCREF(value)
             slot.value = <void*>value
             if self.keyspace.events & EVENT_NEW:
                 self.keyspace.notify(EVENT_NEW, "new", <bytes>slot.key, self)
             return 0
         if self.walk is not None:
-            self.walk.before(slot)
+            self.touched(slot)
         if self.expires.used and not keep_ttl:
             self.forget_expiry(h, key)
         old = <object><PyObject*>slot.value
@@ -299,7 +335,7 @@ cdef class Database:
         if slot is NULL:
             return False
         if self.walk is not None:
-            self.walk.before(slot)
+            self.touched(slot)
         if self.expires.used:
             self.forget_expiry(h, key)
         self.keys.remove(slot)
@@ -312,13 +348,16 @@ cdef class Database:
         """
         cdef Keyspace keyspace = self.keyspace
         keyspace.dirty += 1
-        if self.watched or self.blocked or keyspace.events & kind:
+        if self.watched or self.blocked or keyspace.events & kind \
+                or keyspace.on_touched is not None:
             self.tell(PyBytes_FromStringAndSize(key.p, key.n), kind, name)
         return 0
 
     cdef int tell(self, bytes key, int kind, str name) except -1:
         if self.watched:
             self.break_watches(key)
+        if self.keyspace.on_touched is not None:
+            self.keyspace.on_touched(key)
         if key in self.blocked:
             self.keyspace.ready.append((self, key))
         return self.keyspace.notify(kind, name, key, self)

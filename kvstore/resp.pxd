@@ -28,7 +28,7 @@ cdef class Args:
     cdef int push(self, const char* p, Py_ssize_t n) except -1
     cdef int reset(self) noexcept
     cdef bytes text(self, Py_ssize_t i)
-    cdef Args copy(self)
+    cpdef Args copy(self)
 
 # Parse one request at p: bytes consumed, 0 = not whole yet, -1 = protocol error (args.error).
 cdef Py_ssize_t parse(Args args, const char* p, size_t n, const Bounds* bounds) except -2

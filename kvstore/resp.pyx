@@ -93,7 +93,7 @@ cdef class Args:
     cdef bytes text(self, Py_ssize_t i):
         return PyBytes_FromStringAndSize(self.v[i].p, self.v[i].n)
 
-    cdef Args copy(self):
+    cpdef Args copy(self):
         """The same words in memory of their own, for a transaction or a blocked client."""
         cdef Buf buf = Buf()
         cdef Args args = Args()
