@@ -1,7 +1,7 @@
 """The load of the Time Series Benchmark Suite's "devops, cpu-only" case, made from a seed.
 
-Every host reports ten fields of the measurement `cpu` each ten seconds, with ten tags.  A field is a
-walk with normal steps, held within 0..100 at every step and written as an integer.  With jitter,
+Every host reports ten fields of the measurement `cpu` each ten seconds, with ten tags.  A field is
+a walk with normal steps, held within 0..100 at every step and written as an integer.  With jitter,
 a host's timestamps are off by up to `jitter_ms` either way, as those of real collectors are.
 
 Left out: the suite's other cases, and its Go programs, which would need a toolchain of their own.
