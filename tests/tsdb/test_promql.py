@@ -13,6 +13,7 @@ from tsdb.promql.engine import instant_query, range_query
 from tsdb.promql.errors import ParseError, QueryError
 from tsdb.promql.parser import parse
 
+
 def rows(result):
     """{labels: {step ms: value}} of a vector."""
     value = result.value

@@ -125,7 +125,8 @@ def _join(op: str, left: Vector, right: Vector, matching: Matching, as_bool: boo
     swapped = matching.many == "right"
     many, one = (right, left) if swapped else (left, right)
     partners = _by_signature(one, matching)
-    _refuse_duplicates(one, partners, matching, "left" if swapped else "right")
+    met = np.asarray(many.present.any(axis=0))
+    _refuse_duplicates(one, met, partners, matching, "left" if swapped else "right")
     many_rows: list[int] = []
     one_rows: list[int] = []
     matched: list[object] = []
@@ -156,12 +157,20 @@ def _join(op: str, left: Vector, right: Vector, matching: Matching, as_bool: boo
 
 
 def _refuse_duplicates(
-    one: Vector, partners: dict[object, list[int]], matching: Matching, side: str
+    one: Vector,
+    met: np.ndarray,
+    partners: dict[object, list[int]],
+    matching: Matching,
+    side: str,
 ) -> None:
+    """Two rows of the "one" side must not share a signature at a step where `many` is met."""
     for rows in partners.values():
-        if len(rows) < 2 or not (one.present[rows].sum(axis=0) > 1).any():
+        if len(rows) < 2:
             continue
-        step = int(np.flatnonzero(one.present[rows].sum(axis=0) > 1)[0])
+        twice = (one.present[rows].sum(axis=0) > 1) & met
+        if not twice.any():
+            continue
+        step = int(np.flatnonzero(twice)[0])
         a, b = [row for row in rows if one.present[row, step]][:2]
         names = set(matching.labels)
         group = (

@@ -35,9 +35,10 @@ def instant_query(source: Source, query: str, time_ms: int, lookback_ms: int = 3
     """The query's value at one time; BadQuery, QueryError."""
     expr = parse(query)
     times = np.array([time_ms], np.int64)
-    value = evaluate(expr, Context(source, times, time_ms, time_ms, lookback_ms))
+    context = Context(source, times, time_ms, time_ms, lookback_ms, ordered=ast.chooses(expr))
+    value = evaluate(expr, context)
     if isinstance(value, Vector):
-        value = value.pruned()
+        value = value.pruned() if _orders(expr) else value.pruned().ordered()
     return Result(_RESULT_TYPE[expr.type], value, times)
 
 
@@ -57,10 +58,18 @@ def range_query(
             "must be Scalar or instant Vector"
         )
     times = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
-    value = evaluate(expr, Context(source, times, start_ms, end_ms, lookback_ms))
+    context = Context(source, times, start_ms, end_ms, lookback_ms, ordered=ast.chooses(expr))
+    value = evaluate(expr, context)
     if isinstance(value, np.ndarray):
         value = Vector([Labels(())], value[None, :], np.ones((1, len(times)), np.bool_))
     assert isinstance(value, Vector)
-    value = value.pruned()
-    order = sorted(range(len(value)), key=lambda i: value.labels[i].pairs)  # type: ignore
-    return Result("matrix", value.take(order), times)
+    return Result("matrix", value.pruned().ordered(), times)
+
+
+def _orders(expr: ast.Expr) -> bool:
+    """Whether the rows of an instant vector are in an order that was asked for."""
+    while isinstance(expr, ast.Paren):
+        expr = expr.expr
+    if isinstance(expr, ast.Call):
+        return expr.function.name in ("sort", "sort_desc")
+    return isinstance(expr, ast.Aggregate) and expr.op in ("topk", "bottomk")

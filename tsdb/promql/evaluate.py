@@ -22,6 +22,7 @@ from tsdb.promql.binary import binary
 from tsdb.promql.calls import CALLS, RANGE_CALLS
 from tsdb.promql.errors import QueryError
 from tsdb.promql.vector import Vector, Windows
+from tsdb.promql.windows import over_range
 
 Value = Vector | Windows | np.ndarray | str
 
@@ -39,6 +40,8 @@ class Context:
 
     times        the steps, ms, rising
     start, end   of the whole query: what `@ start()` and `@ end()` mean
+    ordered      series are taken in the order of their labels: of two equal values topk keeps
+                 the first
     """
 
     source: Source
@@ -48,6 +51,7 @@ class Context:
     lookback_ms: int = 300_000
     default_step_ms: int = 60_000
     samples_max: int = 50_000_000
+    ordered: bool = False
 
     @property
     def steps(self) -> int:
@@ -100,13 +104,18 @@ def _unary(expr: ast.Unary, context: Context) -> Value:
 
 
 def _selector(expr: ast.Selector, context: Context) -> Vector:
-    return _instant(expr, context)[0]
+    vector = _instant(expr, context)[0]
+    return vector.ordered() if context.ordered else vector
 
 
-def _instant(expr: ast.Selector, context: Context) -> tuple[Vector, np.ndarray]:
-    """The selected vector, and its samples' own timestamps (ms)."""
+def _instant(
+    expr: ast.Selector, context: Context, at: np.ndarray | None = None
+) -> tuple[Vector, np.ndarray]:
+    """The selected vector (as it was `at` other times), and its samples' own timestamps (ms)."""
     times = context.eval_times(expr)
     low, high = int(times.min()), int(times.max())
+    if at is not None:
+        times = at
     columns = context.select(expr.matchers, low - context.lookback_ms, high)
     values, present, stamps = kernels.instant(columns, times, context.lookback_ms)
     return Vector(columns.labels, values, present), stamps
@@ -159,14 +168,32 @@ def _binary(expr: ast.Binary, context: Context) -> Vector | np.ndarray:
 def _call(expr: ast.Call, context: Context) -> Value:
     name = expr.function.name
     if name == "timestamp" and isinstance(inner := _unwrapped(expr.args[0]), ast.Selector):
-        vector, stamps = _instant(inner, context)
+        # With an `@` Prometheus leaves `offset` out of account, but looks no further than with it.
+        at = context.eval_times(inner if inner.at is None else replace(inner, offset_ms=0))
+        vector, stamps = _instant(inner, context, at)
         return vector.with_values(stamps / 1000).unique()
     args = [evaluate(arg, context) for arg in expr.args]
+    if name == "predict_linear":
+        args[0] = _moving(args[0], expr.args[0], context)
     if name.startswith("absent"):
         return _absent(name, expr.args[0], args[0], context)
     if name in RANGE_CALLS:
-        return RANGE_CALLS[name](name, context.times, *args)
+        vector = RANGE_CALLS[name](name, context.times, *args)
+        return vector.ordered() if context.ordered else vector
     return CALLS[name](context.times, *args)
+
+
+def _moving(value: Value, arg: ast.Expr, context: Context) -> Value:
+    """Windows that `@` fixes for the first step, and that move on with the other steps.
+
+    So Prometheus takes the argument of predict_linear, which depends on the time of the step;
+    but the samples are only those of the first window.  (What it makes of a subquery there is
+    stranger still, and not kept.)
+    """
+    inner = _unwrapped(arg)
+    if isinstance(value, Windows) and isinstance(inner, ast.Range) and inner.at is not None:
+        return replace(value, ends=value.ends + (context.times - context.times[0]))
+    return value
 
 
 def _unwrapped(expr: ast.Expr) -> ast.Expr:
@@ -202,7 +229,7 @@ def _absent(name: str, arg: ast.Expr, value: Value, context: Context) -> Vector:
 
 def _windows_present(windows: Windows, context: Context) -> tuple[np.ndarray, np.ndarray]:
     nothing = np.zeros(context.steps)
-    return kernels.over_range(
+    return over_range(
         "present_over_time",
         windows.columns,
         windows.ends,

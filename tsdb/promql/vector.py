@@ -54,6 +54,12 @@ class Vector:
         """Only these rows, in this order."""
         return Vector([self.labels[i] for i in rows], self.values[rows], self.present[rows])
 
+    def ordered(self) -> Vector:
+        """The rows sorted by their labels."""
+        labels = self.labels
+        order = sorted(range(len(labels)), key=lambda row: labels[row].pairs)
+        return self if order == list(range(len(labels))) else self.take(order)
+
     def pruned(self) -> Vector:
         """Without the rows that have no value at any step."""
         some = self.present.any(axis=1)
