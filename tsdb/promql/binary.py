@@ -16,13 +16,20 @@ from tsdb.promql.ast import Matching
 from tsdb.promql.errors import QueryError
 from tsdb.promql.vector import Vector
 
+
+def _power(base: np.ndarray, exponent: np.ndarray) -> np.ndarray:
+    # numpy makes a square root of ^ 0.5, and NaN of that of -Inf.
+    half = (base == -np.inf) & (exponent == 0.5)
+    return np.where(half, np.inf, np.power(base, exponent))
+
+
 ARITHMETIC: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "+": np.add,
     "-": np.subtract,
     "*": np.multiply,
     "/": np.divide,
     "%": np.fmod,
-    "^": np.power,
+    "^": _power,
     "atan2": np.arctan2,
 }
 COMPARISON: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
