@@ -5,8 +5,9 @@ begin again, values no two decimals agree on (NaN, infinities, -0, huge, tiny), 
 info metric to join with, a series sampled rarely.
 
 Queries nest to a depth; all operators, aggregations and functions occur.  Functions whose last
-bit depends on the mathematical library (sin, exp, ln, ^ ...) are put outermost only: under a
-comparison, a rounding or a difference that bit would become a difference one can see.
+bit depends on the mathematical library (sin, exp, ln, ^ ...), and `%`, which makes much of a last
+bit, are put outermost only: under a comparison, a rounding or a difference that bit would become
+a difference one can see.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ CALENDAR = (
     *("hour", "minute", "month", "year"),
 )
 PLAIN_AGGREGATIONS = ("sum", "avg", "min", "max", "count", "group", "stddev", "stdvar")
-ARITHMETIC = ("+", "-", "*", "/", "%")
+ARITHMETIC = ("+", "-", "*", "/")
 COMPARISON = ("==", "!=", ">", "<", ">=", "<=")
 
 
@@ -163,7 +164,9 @@ class Generator:
             return f"{rand.choice(INEXACT)}({self.vector(depth)})"
         if kind < 0.23:
             return f"({self.vector(depth)}) ^ {self.number()}"
-        if kind < 0.26:
+        if kind < 0.25:
+            return f"{self.selector()} % {self.number()}"
+        if kind < 0.27:
             return f"{self.vector(1)} atan2 {self.matching()} {self.vector(1)}"
         return self.vector(depth)
 

@@ -9,29 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from tsdb.labellist import LabelList
 from tsdb.labels import Labels, is_label_name
 from tsdb.promql.errors import QueryError
 from tsdb.promql.groups import largest, quantile, reduce_groups
 from tsdb.promql.numbers import format_plain
 from tsdb.promql.vector import Vector
-
-
-def group_labels(labels: list[Labels], names: tuple[str, ...], without: bool) -> list[Labels]:
-    """For each row the labels of its group."""
-    cache: dict[tuple, Labels] = {}
-    result = []
-    if without:
-        dropped = {*names, "__name__"}
-        return [one.drop(dropped) for one in labels]
-    ordered = tuple(sorted(set(names)))
-    for one in labels:
-        key = tuple([one.get(name) for name in ordered])
-        group = cache.get(key)
-        if group is None:
-            pairs = tuple(p for p in zip(ordered, key, strict=True) if p[1])
-            group = cache[key] = Labels(pairs)
-        result.append(group)
-    return result
 
 
 def aggregate(
@@ -43,11 +26,7 @@ def aggregate(
         raise QueryError(f'invalid label name "{param}"')
     if not len(vector):
         return Vector.empty(steps)
-    number: dict[Labels, int] = {}
-    group_of = np.array(
-        [number.setdefault(g, len(number)) for g in group_labels(vector.labels, names, without)]
-    )
-    groups = list(number)
+    group_of, groups = vector.labels.groups(names, without)
     if op in ("topk", "bottomk"):
         return _choose(vector, group_of, len(groups), np.asarray(param), op == "topk")
     if op == "quantile":
@@ -84,7 +63,7 @@ def _choose(
 
 
 def _quantile(
-    vector: Vector, groups: list[Labels], group_of: np.ndarray, q: np.ndarray
+    vector: Vector, groups: LabelList, group_of: np.ndarray, q: np.ndarray
 ) -> Vector:
     steps = vector.values.shape[1]
     values = np.zeros((len(groups), steps))
@@ -99,7 +78,7 @@ def _quantile(
 
 
 def _count_values(
-    vector: Vector, groups: list[Labels], group_of: np.ndarray, name: str
+    vector: Vector, groups: LabelList, group_of: np.ndarray, name: str
 ) -> Vector:
     """How often each value occurs; it is told by label `name`, "" for by none."""
     steps = vector.values.shape[1]

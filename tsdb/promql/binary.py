@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tsdb.labellist import LabelList
 from tsdb.labels import Labels
 from tsdb.promql.ast import Matching
 from tsdb.promql.errors import QueryError
@@ -118,7 +119,7 @@ def _set_operation(op: str, left: Vector, right: Vector, matching: Matching) -> 
     if op == "unless":
         return Vector(left.labels, left.values, left.present & ~flags).pruned()
     return Vector(
-        left.labels + right.labels,
+        LabelList(left.labels + right.labels),
         np.concatenate((left.values, right.values)),
         np.concatenate((left.present, right.present & ~flags)),
     ).pruned().unique()
@@ -160,7 +161,7 @@ def _join(op: str, left: Vector, right: Vector, matching: Matching, as_bool: boo
     ]
     keys = list(zip(matched, labels, strict=True)) if matching.many else matched
     _refuse_many(keys, kept, matching)
-    return Vector(labels, values, kept).pruned().unique()
+    return Vector(LabelList(labels), values, kept).pruned().unique()
 
 
 def _refuse_duplicates(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tsdb.labellist import LabelList
 from tsdb.labels import Labels, is_label_name
 from tsdb.promql import kernels
 from tsdb.promql.errors import QueryError
@@ -140,7 +141,7 @@ def _calendar(part: Callable[[_Moments], np.ndarray]) -> Callable[..., Vector]:
 
 
 def _vector(times: np.ndarray, scalar: np.ndarray) -> Vector:
-    return Vector([Labels(())], scalar[None, :], np.ones((1, len(times)), np.bool_))
+    return Vector(LabelList([Labels(())]), scalar[None, :], np.ones((1, len(times)), np.bool_))
 
 
 def _scalar(times: np.ndarray, vector: Vector) -> np.ndarray:
@@ -206,7 +207,7 @@ def _label_replace(
     for labels in vector.labels:
         match = pattern.fullmatch(labels.get(source))
         changed.append(labels.having(target, _expand(template, match)) if match else labels)
-    return Vector(changed, vector.values, vector.present).pruned().unique()
+    return Vector(LabelList(changed), vector.values, vector.present).pruned().unique()
 
 
 def _label_join(
@@ -220,7 +221,7 @@ def _label_join(
         labels.having(target, separator.join(labels.get(name) for name in sources))
         for labels in vector.labels
     ]
-    return Vector(changed, vector.values, vector.present).pruned().unique()
+    return Vector(LabelList(changed), vector.values, vector.present).pruned().unique()
 
 
 # ---- histograms ----------------------------------------------------------------------------
@@ -292,16 +293,17 @@ def _over(
     nothing = np.zeros(len(times))
     values, present = over_range(
         name,
-        windows.columns,
+        windows.rows,
         np.ascontiguousarray(windows.ends),
         np.ascontiguousarray(times),
         windows.range_ms,
         nothing if param is None else np.ascontiguousarray(param, np.float64),
         nothing if param2 is None else np.ascontiguousarray(param2, np.float64),
+        windows.budget,
     )
-    labels = windows.columns.labels
+    labels = windows.rows.labels
     if name != "last_over_time":
-        labels = [one.without_name() for one in labels]
+        labels = labels.bare()
     return Vector(labels, values, present).pruned().unique()
 
 

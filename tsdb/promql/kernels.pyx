@@ -14,7 +14,9 @@ import numpy as np
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
+from tsdb.budget cimport Budget
 from tsdb.columns cimport Columns
+from tsdb.selection cimport Gathered, Rows
 
 from tsdb.promql.errors import QueryError
 
@@ -29,50 +31,41 @@ cdef inline bint is_stale(double v) noexcept nogil:
 
 # ---- selecting -----------------------------------------------------------------------------
 
-def instant(Columns columns, const int64_t[::1] times, int64_t lookback_ms) -> tuple:
-    """(values, present, sample timestamps): the newest sample within the lookback at each time."""
-    cdef Py_ssize_t rows = len(columns.labels), steps = times.shape[0], row, step, i, end
-    values = np.zeros((rows, steps))
-    present = np.zeros((rows, steps), np.bool_)
-    stamps = np.zeros((rows, steps), np.int64)
-    if rows == 0 or steps == 0:
+def instant(Rows rows, const int64_t[::1] times, int64_t lookback_ms,
+            Budget budget=None, bint stamped=False) -> tuple:
+    """(values, present, stamps): the newest sample within the lookback at each time.
+
+    stamps are those samples' own times, if they are wanted.
+    """
+    cdef Py_ssize_t count = len(rows.labels), steps = times.shape[0], row, step, i
+    if budget is not None:
+        budget.hold(count * steps * (17 if stamped else 9))
+    values = np.zeros((count, steps))
+    present = np.zeros((count, steps), np.bool_)
+    stamps = np.zeros((count, steps), np.int64) if stamped else None
+    if count == 0 or steps == 0:
         return values, present, stamps
     cdef double[:, ::1] out = values
     cdef uint8_t[:, ::1] there = present.view(np.uint8)
     cdef int64_t[:, ::1] at = stamps
-    with nogil:
-        for row in range(rows):
-            i = columns.starts[row]
-            end = columns.starts[row + 1]
-            for step in range(steps):
-                while i < end and columns.t[i] <= times[step]:
-                    i += 1
-                if i == columns.starts[row]:
-                    continue
-                if columns.t[i - 1] >= times[step] - lookback_ms and not is_stale(columns.v[i - 1]):
-                    out[row, step] = columns.v[i - 1]
-                    there[row, step] = 1
-                    at[row, step] = columns.t[i - 1]
+    for row in range(count):
+        rows.read(row)
+        i = 0
+        for step in range(steps):
+            while i < rows.n and rows.t[i] <= times[step]:
+                i += 1
+            if i == 0:
+                continue
+            if rows.t[i - 1] >= times[step] - lookback_ms and not is_stale(rows.v[i - 1]):
+                out[row, step] = rows.v[i - 1]
+                there[row, step] = 1
+                if stamped:
+                    at[row, step] = rows.t[i - 1]
     return values, present, stamps
 
 
-def without_stale(Columns columns) -> None:
-    """Take the stale markers out: a range has none."""
-    cdef Py_ssize_t row, i, kept = 0, first = 0, end
-    for row in range(len(columns.labels)):
-        end = columns.starts[row + 1]
-        for i in range(first, end):
-            if not is_stale(columns.v[i]):
-                columns.t[kept] = columns.t[i]
-                columns.v[kept] = columns.v[i]
-                kept += 1
-        first = end
-        columns.starts[row + 1] = kept
-    columns.n = kept
-
-
-def columns_of_rows(list labels, const int64_t[::1] times, const double[:, ::1] values,
-                    const uint8_t[:, ::1] present) -> Columns:
+def gathered(labels, const int64_t[::1] times, const double[:, ::1] values,
+             const uint8_t[:, ::1] present) -> Gathered:
     """The rows of a result as series with samples at `times`: what a subquery ranges over."""
     cdef Columns columns = Columns()
     cdef Py_ssize_t row, step
@@ -83,8 +76,8 @@ def columns_of_rows(list labels, const int64_t[::1] times, const double[:, ::1] 
                 columns.t[columns.n] = times[step]
                 columns.v[columns.n] = values[row, step]
                 columns.n += 1
-        columns.end_series(labels[row], True)
-    return columns
+        columns.end_series(None, True)
+    return Gathered(labels, columns)
 
 
 def single_present(const uint8_t[:, ::1] present, list rows) -> None:

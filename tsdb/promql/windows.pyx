@@ -8,10 +8,11 @@ import numpy as np
 
 from libc.math cimport NAN, fabs, isinf, isnan, sqrt
 from libc.stdint cimport int64_t, uint8_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
-from tsdb.columns cimport Columns
+from tsdb.budget cimport Budget
+from tsdb.selection cimport Rows
 from tsdb.promql.groups cimport quantile_of
 
 
@@ -24,6 +25,9 @@ cdef struct Window:
     int64_t now_ms             # evaluation time
     double param, param2
     double* scratch            # room for n values
+    Py_ssize_t first           # of the window, in the row
+    const Py_ssize_t* resets   # positions in the row, behind `first`, of values that fall
+    Py_ssize_t reset_n
 
 # Computes a value from a window; 0 = there is none.
 ctypedef bint (*Reduce)(const Window* w, double* out) noexcept nogil
@@ -40,16 +44,16 @@ cdef inline void kahan(double x, double* sum, double* c) noexcept nogil:
 
 cdef bint extrapolated(const Window* w, double* out, bint counter, bint per_second) noexcept nogil:
     """rate, increase and delta: the change in the window, extended to its ends."""
-    cdef double change, zero, to_start, to_end, sampled, average, whole, before = 0
+    cdef double change, zero, to_start, to_end, sampled, average, whole
     cdef Py_ssize_t i, n = w.n
     if n < 2:
         return False
     change = w.v[n - 1] - w.v[0]
     if counter:
-        for i in range(n):
-            if w.v[i] < before:
-                change += before
-            before = w.v[i]
+        for i in range(w.reset_n):
+            if w.resets[i] >= w.first + n:
+                break
+            change += w.v[w.resets[i] - w.first - 1]
     to_start = <double>(w.t[0] - (w.end_ms - w.range_ms)) / 1000
     to_end = <double>(w.end_ms - w.t[n - 1]) / 1000
     sampled = <double>(w.t[n - 1] - w.t[0]) / 1000
@@ -113,6 +117,12 @@ cdef bint sum_over(const Window* w, double* out) noexcept nogil:
 cdef bint avg_over(const Window* w, double* out) noexcept nogil:
     cdef double mean = 0, c = 0, x
     cdef Py_ssize_t i
+    sum_over(w, &mean)
+    if not isinf(mean) and not isnan(mean):
+        out[0] = mean / w.n
+        return True
+    # Too large for a sum, or not all are numbers: the mean, as Prometheus comes to it.
+    mean = 0
     for i in range(w.n):
         x = w.v[i]
         if isinf(mean):
@@ -187,10 +197,9 @@ cdef bint changes(const Window* w, double* out) noexcept nogil:
 
 
 cdef bint resets(const Window* w, double* out) noexcept nogil:
-    cdef Py_ssize_t i, n = 0
-    for i in range(1, w.n):
-        if w.v[i] < w.v[i - 1]:
-            n += 1
+    cdef Py_ssize_t n = 0
+    while n < w.reset_n and w.resets[n] < w.first + w.n:
+        n += 1
     out[0] = n
     return True
 
@@ -277,43 +286,96 @@ REDUCERS[:] = [
     resets, deriv, predict_linear, holt_winters, quantile_over]
 
 
-def over_range(str name, Columns columns, const int64_t[::1] ends, const int64_t[::1] now,
-               int64_t range_ms, const double[::1] param, const double[::1] param2) -> tuple:
+def over_range(str name, Rows rows, const int64_t[::1] ends, const int64_t[::1] now,
+               int64_t range_ms, const double[::1] param, const double[::1] param2,
+               Budget budget=None) -> tuple:
     """(values, present) of a function over the windows [end - range, end] of every series.
 
     ends: the windows' ends; now: the evaluation times; params: one value a step.
     """
-    cdef Py_ssize_t rows = len(columns.labels), steps = ends.shape[0], row, step, first, end, stop
+    cdef Py_ssize_t count = len(rows.labels), steps = ends.shape[0], row, step, first, end
     cdef Reduce reduce = REDUCERS[<Py_ssize_t>REDUCER_NAMES.index(name)]
     cdef Window w
-    values = np.zeros((rows, steps))
-    present = np.zeros((rows, steps), np.bool_)
-    if rows == 0 or steps == 0:
+    if budget is not None:
+        budget.hold(count * steps * 9)
+    values = np.zeros((count, steps))
+    present = np.zeros((count, steps), np.bool_)
+    if count == 0 or steps == 0:
         return values, present
     cdef double[:, ::1] out = values
     cdef uint8_t[:, ::1] there = present.view(np.uint8)
+    cdef Scratch scratch = Scratch()
+    cdef bint resets_wanted = name in ("rate", "increase", "resets")
+    cdef bint sorted_wanted = name == "quantile_over_time"
     w.range_ms = range_ms
-    w.scratch = <double*>malloc(max(1, columns.n) * sizeof(double))
-    if w.scratch == NULL:
-        raise MemoryError
-    with nogil:
-        for row in range(rows):
-            first = end = columns.starts[row]
-            stop = columns.starts[row + 1]
+    for row in range(count):
+        rows.read(row)
+        w.reset_n = 0
+        w.resets = NULL
+        w.scratch = NULL
+        if resets_wanted:
+            w.resets = scratch.resets(rows)
+            w.reset_n = scratch.reset_n
+        if sorted_wanted:
+            w.scratch = scratch.room(rows.n)
+        with nogil:
+            first = end = 0
             for step in range(steps):
                 w.end_ms = ends[step]
-                while end < stop and columns.t[end] <= w.end_ms:
+                while end < rows.n and rows.t[end] <= w.end_ms:
                     end += 1
-                while first < end and columns.t[first] < w.end_ms - range_ms:
+                while first < end and rows.t[first] < w.end_ms - range_ms:
                     first += 1
                 if first == end:
                     continue
-                w.t = columns.t + first
-                w.v = columns.v + first
+                while w.reset_n and w.resets[0] <= first:
+                    w.resets += 1
+                    w.reset_n -= 1
+                w.first = first
+                w.t = rows.t + first
+                w.v = rows.v + first
                 w.n = end - first
                 w.now_ms = now[step]
                 w.param = param[step]
                 w.param2 = param2[step]
                 there[row, step] = reduce(&w, &out[row, step])
-    free(w.scratch)
     return values, present
+
+
+cdef class Scratch:
+    """Memory that the rows of a query use one after the other."""
+
+    cdef double* values
+    cdef Py_ssize_t* positions
+    cdef Py_ssize_t values_cap, positions_cap, reset_n
+
+    def __dealloc__(self):
+        free(self.values)
+        free(self.positions)
+
+    cdef double* room(self, Py_ssize_t n) except NULL:
+        """Room for n values."""
+        cdef void* grown
+        if n > self.values_cap or self.values == NULL:
+            grown = realloc(self.values, max(n, 1024) * sizeof(double))
+            if grown == NULL:
+                raise MemoryError
+            self.values = <double*>grown
+            self.values_cap = max(n, 1024)
+        return self.values
+
+    cdef Py_ssize_t* resets(self, Rows rows) except NULL:
+        """Where a row's values fall."""
+        cdef Py_ssize_t i
+        cdef void* grown
+        if rows.n > self.positions_cap or self.positions == NULL:
+            grown = realloc(self.positions, max(rows.n, 1024) * sizeof(Py_ssize_t))
+            if grown == NULL:
+                raise MemoryError
+            self.positions = <Py_ssize_t*>grown
+            self.positions_cap = max(rows.n, 1024)
+        self.reset_n = 0
+        for i in range(1, rows.n):
+            self.positions[self.reset_n] = i
+            self.reset_n += rows.v[i] < rows.v[i - 1]
+        return self.positions
