@@ -33,6 +33,7 @@ from tsdb.labels import Labels
 from tsdb.line_protocol import LineParser
 from tsdb.matchers import Matcher
 from tsdb.remote_write import RemoteWriteParser
+from tsdb.selection import Finder
 from tsdb.wal import BadRecord, log_all, log_batch, replay
 
 HOUR_MS = 3_600_000
@@ -66,6 +67,7 @@ class Store:
         self.blocks: list[Block] = []  # by rank
         self.remote = RemoteWriteParser(self.head)
         self.parsers: dict[bytes, LineParser] = {}
+        self.finder = Finder(self)
         self.batch = Batch()
         self.ingested = 0
         self.rejected = 0
@@ -147,36 +149,7 @@ class Store:
 
     def select(self, matchers: Sequence[Matcher], low_ms: int, high_ms: int) -> Columns:
         """The series that meet the matchers, with their samples in [low_ms, high_ms]."""
-        columns = Columns()
-        head = self.head
-        blocks = [b for b in self.blocks if b.first <= high_ms and b.last >= low_ms]
-        if not blocks:
-            for ref in head.postings.select(matchers):
-                series = head.series[ref]
-                head.read(series, columns, low_ms, high_ms)
-                columns.end_series(series.labels)
-            return columns
-        places: dict[bytes, list[tuple[Block | None, int]]] = {}
-        for block in blocks:
-            found = block.postings.select(matchers)
-            if found:
-                block.load()
-                keys = block.keys
-                for number in found:
-                    places.setdefault(keys[number], []).append((block, number))
-        for ref in head.postings.select(matchers):
-            places.setdefault(head.series[ref].key, []).append((None, ref))
-        for where in places.values():
-            for source, number in where:
-                if source is None:
-                    head.read(head.series[number], columns, low_ms, high_ms)
-                else:
-                    source.read(number, columns, low_ms, high_ms)
-            last, number = where[-1]
-            columns.end_series(
-                head.series[number].labels if last is None else last.labels_of(number)
-            )
-        return columns
+        return self.finder.select(matchers, low_ms, high_ms).gather()
 
     def _indexes(self, low_ms: int, high_ms: int) -> Iterator:
         """Postings of all that overlaps a time range."""
