@@ -282,7 +282,7 @@ class Api:
                     "startTime": started,
                     "reloadConfigSuccess": True,
                     "corruptionCount": 0,
-                    "storageRetention": f"{self.store.retention_ms // 1000}s",
+                    "storageRetention": f"{self.store.lifecycle.policy.retention_ms // 1000}s",
                     "timeSeriesCount": self.store.head.live,
                 }
             )

@@ -139,7 +139,7 @@ class Finder:
     def find(self, matchers, int64_t low, int64_t high) -> Found:
         """Labels and places, in the order of the labels."""
         cdef Head head = self.store.head
-        blocks = [b for b in self.store.blocks if b.first <= high and b.last >= low]
+        blocks = self.store.block_set.sources(low, high)
         state = head.generation, len(head.series)
         key = tuple(matchers), tuple([block.name for block in blocks])
         known = self.kept.get(key)
@@ -165,10 +165,8 @@ class Finder:
         for block in blocks:
             chosen = block.postings.select(matchers)
             if chosen:
-                block.load()
-                keys = block.keys
                 for number in chosen:
-                    places.setdefault(keys[number], []).append((block, number))
+                    places.setdefault(block.key_of(number), []).append((block, number))
         for ref in head.postings.select(matchers):
             series = head.series[ref]
             if places and series.key in places:
