@@ -223,6 +223,7 @@ class Lifecycle:
         Reading gives the same before and after.
         """
         blocks = self.store.block_set
+        run = list(run)
         expired = {block.name: self._expired(block) for block in run}
         name, meta = blocks.described(
             run[-1].rank, max(block.generation for block in run) + 1, run[0].low,

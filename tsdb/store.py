@@ -84,7 +84,7 @@ class Store:
     @property
     def blocks(self) -> list[Block]:
         """All blocks, by rank."""
-        return self.block_set.all
+        return list(self.block_set.all)
 
     # ---- writing -------------------------------------------------------------------------
 
