@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 HOUR_MS = 3_600_000
 COMPACT_RUN = 4  # blocks of one generation that are made one
 MERGED_SAMPLES_MAX = 2_000_000_000
+MERGED_SPAN_MAX_MS = 31 * 24 * HOUR_MS
 SLICE = 1000  # series a step takes
 ALWAYS = 2**62
 
@@ -207,6 +208,7 @@ class Lifecycle:
             if (
                 len({block.generation for block in run}) == 1
                 and sum(block.samples for block in run) <= MERGED_SAMPLES_MAX
+                and run[-1].last - run[0].first <= self._span_max(run[0])
                 and not any(
                     self.store.block_set.covered(block, r)
                     for block in run
@@ -216,6 +218,11 @@ class Lifecycle:
             ):
                 return run
         return []
+
+    def _span_max(self, block: Block) -> int:
+        """How long a merged block may be, so that its age says when all of it is too old."""
+        ages = [self.retention(block), *(rule.age_ms for rule in self.policy.rules)]
+        return min(MERGED_SPAN_MAX_MS, min(ages) // 8)
 
     def merge(self, run: Sequence[Block]) -> Job[Block | None]:
         """Make neighbouring blocks (or one) a new one, without what was deleted or expired.

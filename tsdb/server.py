@@ -8,7 +8,6 @@ from dataclasses import asdict
 from importlib import import_module
 from typing import Any
 
-from bedrock.app.config import ConfigError
 from bedrock.app.logs import logger
 from bedrock.net import Limits
 from bedrock.net import Server as Listener
@@ -19,8 +18,7 @@ from tsdb.api import Api
 from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
 from tsdb.influx import Influx
-from tsdb.lifecycle import Policy
-from tsdb.promql.lexer import parse_duration
+from tsdb.policy import duration_ms, policy_of
 from tsdb.store import Store
 
 LIMITS = Limits()
@@ -48,17 +46,13 @@ class Server:
         self.store = store = Store(
             self.world,
             series_max=config.series_max,
-            policy=Policy(
-                block_ms=_duration_ms("block_range", config.block_range),
-                retention_ms=_duration_ms("retention", config.retention),
-                samples_max=config.samples_max,
-            ),
+            policy=policy_of(config),
         )
         for finding in store.log.findings:
             self.log.warning("the log's end was repaired", finding=str(finding))
         for finding in store.block_set.findings:
             self.log.error("a damaged block was set aside", finding=str(finding))
-        self._api = Api(store, self._flags, _duration_ms("lookback", config.lookback))
+        self._api = Api(store, self._flags, duration_ms("lookback", config.lookback))
         router = GuardedRouter(
             self._api.routes() + Influx(store).routes(), password=config.password()
         )
@@ -160,12 +154,3 @@ class Server:
             yield GaugeMetricFamily(f"bedrock_tsdb_{name}", text, value)
         for name, (text, value) in counters.items():
             yield CounterMetricFamily(f"bedrock_tsdb_{name}", text, value)
-
-
-def _duration_ms(option: str, text: str) -> int:
-    if text == "0":
-        return 0
-    try:
-        return parse_duration(text)
-    except ValueError as exc:
-        raise ConfigError(f"--{option.replace('_', '-')}: {exc}") from exc

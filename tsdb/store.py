@@ -136,6 +136,14 @@ class Store:
         """The series that meet the matchers, with their samples in [low_ms, high_ms]."""
         return self.finder.select(matchers, low_ms, high_ms).gather()
 
+    def resolution(self, step_ms: int) -> int:
+        """The tier that a query of this step may read: the coarsest whose buckets fit in a step.
+
+        Give it to `finder.select`, and look back at least as far: a bucket has but one time.
+        """
+        fit = [b.resolution for b in self.block_set.all if b.resolution <= step_ms]
+        return max(fit, default=0)
+
     def _indexes(self, low_ms: int, high_ms: int) -> Iterator:
         """Postings of all that overlaps a time range."""
         for block in self.blocks:
