@@ -204,7 +204,7 @@ class Api:
         lookback_ms = form.duration_ms("lookback_delta", self.lookback_ms)
         from tsdb.promql import answer
 
-        return success(answer.instant(self.store, form.get("query"), time_ms, lookback_ms))
+        return success(answer.instant(self.store.finder, form.get("query"), time_ms, lookback_ms))
 
     def query_range(self, request: Request) -> Response:
         """A range query."""
@@ -242,7 +242,7 @@ class Api:
         from tsdb.promql import answer
 
         return success(
-            answer.over(self.store, form.get("query"), start, end, step, lookback_ms)
+            answer.over(self.store.finder, form.get("query"), start, end, step, lookback_ms)
         )
 
     # ---- what there is ---------------------------------------------------------------------
@@ -282,7 +282,7 @@ class Api:
                     "startTime": started,
                     "reloadConfigSuccess": True,
                     "corruptionCount": 0,
-                    "storageRetention": f"{self.store.retention_ms // 1000}s",
+                    "storageRetention": f"{self.store.lifecycle.policy.retention_ms // 1000}s",
                     "timeSeriesCount": self.store.head.live,
                 }
             )
