@@ -18,6 +18,7 @@ from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
 from tsdb.influx import Influx
 from tsdb.promql.lexer import parse_duration
+from tsdb.status import Status
 from tsdb.store import Store
 
 LIMITS = Limits()
@@ -50,10 +51,9 @@ class Server:
         )
         for finding in store.log.findings:
             self.log.warning("the log's end was repaired", finding=str(finding))
-        self._api = Api(store, self._flags, _duration_ms("lookback", config.lookback))
-        router = GuardedRouter(
-            self._api.routes() + Influx(store).routes(), password=config.password()
-        )
+        self._api = Api(store, config, _duration_ms("lookback", config.lookback))
+        routes = self._api.routes() + Status(store, self._flags).routes()
+        router = GuardedRouter(routes + Influx(store).routes(), password=config.password())
         tls = config.tls()
         for option in ("port", "influx_port"):
             port = getattr(config, option)
