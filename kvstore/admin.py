@@ -158,7 +158,7 @@ def shutdown(client, words):
 @command("debug")
 def debug(client, words):
     """DEBUG subcommand: off unless enable-debug-command"""
-    if not client.store.parameters["enable-debug-command"]:
+    if client.store.parameters["enable-debug-command"] == "no":
         raise ReplyError(
             "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
             '"local", you can run it from a local connection, otherwise you need to set this '

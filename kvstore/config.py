@@ -15,6 +15,8 @@ class Config(ServerConfig):
         "everysec", "when that file is synced", choices=["always", "everysec", "no"]
     )
     maxclients: int = option(10_000, "connections at once; one more is closed")
+    user: list = option([], "ACL users, each as in redis.conf: 'alice on >secret ~* +@all'")
+    conf_file: str = option("", "the redis.conf that CONFIG REWRITE writes to")
     set: list = option([], "other parameters, as NAME=VALUE with the names of CONFIG SET")
 
 

@@ -4,7 +4,7 @@
     patterns   glob -> clients                                  PSUBSCRIBE
     shards     name -> clients (one node: a namespace of its own) SSUBSCRIBE
 
-A client that does not take its messages is cut off once `client-output-buffer-limit-pubsub` bytes
+A client that does not take its messages is cut off once `client-output-buffer-limit pubsub` bytes
 wait for it: one slow listener must not eat the server's memory.
 
 Keyspace notifications are messages too: `__keyspace@0__:key` carries the event,
@@ -48,7 +48,7 @@ class PubSub:
 
     def configure(self) -> None:
         """Take over changed parameters."""
-        self.limit = self.store.parameters["client-output-buffer-limit-pubsub"]
+        self.limit = self.store.parameters["client-output-buffer-limit"]["pubsub"][0]
         self.store.keyspace.events = self.store.parameters["notify-keyspace-events"]
 
     def publish(self, channel: bytes, message: bytes) -> int:

@@ -9,6 +9,7 @@ from bedrock.app.config import ConfigError
 from bedrock.net import Limits
 from bedrock.net import Server as NetServer
 from bedrock.world import Timer, World
+from kvstore.acl import BadRule
 from kvstore.aof import Aof
 from kvstore.engine import Store
 from kvstore.parameters import Parameters
@@ -28,6 +29,7 @@ def parameters_of(config: Any, directory: str = "") -> Parameters:
         databases=config.databases,
         dir=directory,
         maxclients=config.maxclients,
+        port=config.port,
         requirepass=config.password(),
     )
     try:
@@ -54,6 +56,7 @@ class Server:
         config = self.config
         store = Store(self.world, parameters_of(config, self.world.disk.path()))
         store.server = self
+        self._admit(store)
         if config.appendonly:
             aof = Aof(store, self.world)
             aof.open()
@@ -72,8 +75,20 @@ class Server:
         )
         await self._net.start()
         self.ports["port"] = self._net.port
+        store.parameters.note("port", self._net.port)
         self._expire_later()
         self.ready = True
+
+    def _admit(self, store: Store) -> None:
+        """Take the users of the configuration, or of the ACL file."""
+        if self.config.user and store.parameters["aclfile"]:
+            raise ConfigError("users stand in the configuration or in an ACL file, not in both")
+        try:
+            store.users.configured(self.config.user)
+            if store.parameters["aclfile"]:
+                store.users.load()
+        except (BadRule, ReplyError) as error:
+            raise ConfigError(f"users: {error}") from None
 
     @property
     def address_text(self) -> str:
@@ -83,7 +98,7 @@ class Server:
     def _expire_later(self) -> None:
         assert self.store is not None
         clock = self.world.clock
-        period_ns = 1_000_000_000 // self.store.parameters["hz"]
+        period_ns = 1_000_000_000 // min(max(self.store.parameters["hz"], 1), 500)
         self._timer = clock.call_at(clock.now_ns() + period_ns, self._expire)
 
     def _expire(self) -> None:

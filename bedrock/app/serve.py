@@ -18,6 +18,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from bedrock.app import logs
@@ -31,13 +32,20 @@ OK, BROKEN, USAGE, PORT_TAKEN, DAMAGED = 0, 1, 2, 3, 4
 DRAIN_S = 3.0
 
 
-def serve(component: Component, config: Any) -> int:
-    """Run until told to stop; returns the exit code."""
+def serve(
+    component: Component, config: Any, prepare: Callable[[], None] | None = None
+) -> int:
+    """Run until told to stop; returns the exit code.
+
+    prepare: called once the log is set up, for a front door that writes its log in another form
+    """
     import uvloop
 
     if component.early:
         component.load("early")(config)
     logs.setup(config.log_level, config.log_format)
+    if prepare is not None:
+        prepare()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_serve(component, config))

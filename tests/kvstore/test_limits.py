@@ -46,7 +46,7 @@ def test_a_full_disk_refuses_writes_and_answers_reads_until_there_is_room(small_
 
 def test_a_subscriber_that_does_not_read_is_cut_off(tmp_path):
     with (
-        bedrock.run("kvstore", set=["client-output-buffer-limit-pubsub=1mb"]) as server,
+        bedrock.run("kvstore", set=["client-output-buffer-limit=pubsub 1mb 1mb 60"]) as server,
         redis.Redis(port=server.port) as client,
         redis.Redis(port=server.port).pubsub() as good,
         connected(server) as deaf,

@@ -30,7 +30,7 @@ def test_the_checksum_is_jones_crc_64():
 
 
 def test_every_form_survives_save_and_reload(tmp_path):
-    with kvstore.connect(str(tmp_path), **{"enable-debug-command": True}) as kv:
+    with kvstore.connect(str(tmp_path), **{"enable-debug-command": "yes"}) as kv:
         for words in FORMS:
             kv.execute(*words)
         kv.execute("FUNCTION", "LOAD", LIBRARY)
@@ -98,7 +98,7 @@ def test_a_damaged_file_is_refused_with_its_offset(tmp_path):
 @pytest.mark.parametrize("seed", range(20))
 def test_a_snapshot_is_of_the_moment_it_began(tmp_path, seed):
     rand = random.Random(seed)
-    with kvstore.connect(str(tmp_path), **{"enable-debug-command": True}) as kv:
+    with kvstore.connect(str(tmp_path), **{"enable-debug-command": "yes"}) as kv:
         for i in range(2000):
             kv.execute("SET", f"k{rand.randrange(3000)}", i)
         kv.execute("SELECT", 1)
@@ -171,7 +171,7 @@ def test_redis_server_loads_ours_and_we_load_its(tmp_path):
         run("SAVE")
         payloads = {key: run("DUMP", key) for key in before}
     shutil.copy(theirs / "dump.rdb", ours)
-    with kvstore.connect(str(ours), **{"enable-debug-command": True}) as kv:
+    with kvstore.connect(str(ours), **{"enable-debug-command": "yes"}) as kv:
         kv.execute("DEBUG", "RELOAD", "NOSAVE")
         assert contents(kv.execute) == before
         for key, payload in payloads.items():
@@ -204,7 +204,7 @@ def test_generated_data_sets_go_both_ways(tmp_path, sets):
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     ours.mkdir()
     theirs.mkdir()
-    debug = {"enable-debug-command": True}
+    debug = {"enable-debug-command": "yes"}
     with (
         real(theirs, "--enable-debug-command", "yes") as run,
         kvstore.connect(str(ours), **debug) as kv,
@@ -239,6 +239,6 @@ def test_files_of_old_servers(tmp_path, path):
     shutil.copy(path, tmp_path / "dump.rdb")
     with real(tmp_path) as run:
         before = contents(run)
-    with kvstore.connect(str(tmp_path), **{"enable-debug-command": True}) as kv:
+    with kvstore.connect(str(tmp_path), **{"enable-debug-command": "yes"}) as kv:
         kv.execute("DEBUG", "RELOAD", "NOSAVE")
         assert contents(kv.execute) == before

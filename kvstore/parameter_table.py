@@ -1,0 +1,209 @@
+"""The parameters, as data: every name that redis.conf and CONFIG SET of Redis 7.0 know.
+
+A row is `name kind default [low..high] [marks]`.  A default of `-` is the empty text.  Marks:
+
+    fixed       only before the start
+    protected   at run time only with `enable-protected-configs`
+    =NAME       the older name of the same parameter
+    inert       known, checked, kept and shown, but nothing here obeys it: it tunes a part of Redis
+                that has no counterpart (threads, forks, defragmentation, the cluster bus), or one
+                that is not built yet.  It is here so that an existing redis.conf is taken as it is.
+"""
+
+from __future__ import annotations
+
+POLICIES = (
+    "volatile-lru|volatile-lfu|volatile-random|volatile-ttl|"
+    "allkeys-lru|allkeys-lfu|allkeys-random|noeviction"
+)
+ENUMS = {
+    "debug": "no|yes|local",
+    "fsync": "everysec|always|no",
+    "level": "debug|verbose|notice|warning",
+    "policy": POLICIES,
+    "pubsub-acl": "allchannels|resetchannels",
+    "sanitize": "no|yes|clients",
+    "shutdown": "default|save|nosave|now|force",
+    "diskless": "disabled|on-empty-db|swapdb",
+    "propagation": "ignore|panic|panic-on-replicas",
+    "endpoint": "ip|hostname|unknown-endpoint",
+    "tls-auth": "no|yes|optional",
+    "oom": "no|yes|relative|absolute",
+    "supervised": "no|upstart|systemd|auto",
+}
+
+TABLE = """
+acl-pubsub-default                pubsub-acl  resetchannels
+aclfile                           text        -            fixed
+acllog-max-len                    int         128          0..
+active-defrag-cycle-max           int         25           1..99  inert
+active-defrag-cycle-min           int         1            1..99  inert
+active-defrag-ignore-bytes        memory      100mb        inert
+active-defrag-max-scan-fields     int         1000         1..    inert
+active-defrag-threshold-lower     int         10           0..1000  inert
+active-defrag-threshold-upper     int         100          0..1000  inert
+active-expire-effort              int         1            1..10  inert
+activedefrag                      bool        no           inert
+activerehashing                   bool        yes          inert
+always-show-logo                  bool        no           fixed inert
+aof-disable-auto-gc               bool        no           inert
+aof-load-truncated                bool        yes
+aof-rewrite-incremental-fsync     bool        yes          inert
+aof-timestamp-enabled             bool        no           inert
+aof-use-rdb-preamble              bool        yes
+aof_rewrite_cpulist               text        -            fixed inert
+appenddirname                     text        appendonlydir  fixed
+appendfilename                    text        appendonly.aof  fixed
+appendfsync                       fsync       everysec
+appendonly                        bool        no           fixed
+auto-aof-rewrite-min-size         memory      64mb         inert
+auto-aof-rewrite-percentage       int         100          0..2147483647  inert
+bgsave_cpulist                    text        -            fixed inert
+bind                              text        127.0.0.1    fixed
+bind-source-addr                  text        -            inert
+bio_cpulist                       text        -            fixed inert
+busy-reply-threshold              int         5000         0..    =lua-time-limit inert
+client-output-buffer-limit        buffers     -
+client-query-buffer-limit         memory      1gb          1mb..  inert
+cluster-allow-pubsubshard-when-down  bool     yes          inert
+cluster-allow-reads-when-down     bool        no           inert
+cluster-allow-replica-migration   bool        yes          inert
+cluster-announce-bus-port         int         0            0..65535  inert
+cluster-announce-hostname         text        -            inert
+cluster-announce-ip               text        -            inert
+cluster-announce-port             int         0            0..65535  inert
+cluster-announce-tls-port         int         0            0..65535  inert
+cluster-config-file               text        nodes.conf   fixed inert
+cluster-enabled                   bool        no           fixed inert
+cluster-link-sendbuf-limit        memory      0            inert
+cluster-migration-barrier         int         1            0..2147483647  inert
+cluster-node-timeout              int         15000        0..    inert
+cluster-port                      int         0            0..65535  fixed inert
+cluster-preferred-endpoint-type   endpoint    ip           inert
+cluster-replica-no-failover       bool        no           =cluster-slave-no-failover inert
+cluster-replica-validity-factor   int         10           0..  =cluster-slave-validity-factor inert
+cluster-require-full-coverage     bool        yes          inert
+crash-log-enabled                 bool        yes          inert
+crash-memcheck-enabled            bool        yes          inert
+daemonize                         bool        no           fixed inert
+databases                         int         16           1..2147483647  fixed
+dbfilename                        text        dump.rdb     protected
+dir                               text        -            fixed
+disable-thp                       bool        yes          fixed inert
+dynamic-hz                        bool        yes          inert
+enable-debug-command              debug       no           fixed
+enable-module-command             debug       no           fixed inert
+enable-protected-configs          debug       no           fixed
+hash-max-listpack-entries         int         512          0..    =hash-max-ziplist-entries
+hash-max-listpack-value           memory      64           =hash-max-ziplist-value
+hll-sparse-max-bytes              memory      3000
+hz                                int         10           0..2147483647
+ignore-warnings                   text        -            inert
+io-threads                        int         1            1..128  fixed inert
+io-threads-do-reads               bool        no           fixed inert
+jemalloc-bg-thread                bool        yes          inert
+latency-monitor-threshold         int         0            0..    inert
+latency-tracking                  bool        yes          inert
+latency-tracking-info-percentiles  percentiles  50_99_99.9  inert
+lazyfree-lazy-eviction            bool        no           inert
+lazyfree-lazy-expire              bool        no           inert
+lazyfree-lazy-server-del          bool        no           inert
+lazyfree-lazy-user-del            bool        no           inert
+lazyfree-lazy-user-flush          bool        no           inert
+lfu-decay-time                    int         1            0..2147483647  inert
+lfu-log-factor                    int         10           0..2147483647  inert
+list-compress-depth               int         0            0..2147483647  inert
+list-max-listpack-size            int         -2           -99999999..  =list-max-ziplist-size inert
+logfile                           text        -            fixed inert
+loglevel                          level       notice       inert
+masterauth                        text        -
+masteruser                        text        -            inert
+maxclients                        int         10000        1..4294967295  fixed
+maxmemory                         memory      0            fixed
+maxmemory-clients                 percent-memory  0        inert
+maxmemory-eviction-tenacity       int         10           0..100  inert
+maxmemory-policy                  policy      noeviction   inert
+maxmemory-samples                 int         5            1..2147483647  inert
+min-replicas-max-lag              int         10           0..2147483647  =min-slaves-max-lag inert
+min-replicas-to-write             int         0            0..2147483647  =min-slaves-to-write inert
+no-appendfsync-on-rewrite         bool        no           inert
+notify-keyspace-events            events      -
+oom-score-adj                     oom         no           inert
+oom-score-adj-values              oom-values  0_200_800    inert
+pidfile                           text        -            fixed inert
+port                              int         0            0..65535  fixed
+proc-title-template               text        {title}_{listen-addr}_{server-mode}  inert
+propagation-error-behavior        propagation  ignore      inert
+protected-mode                    bool        yes          inert
+proto-max-bulk-len                memory      512mb        1mb..
+rdb-del-sync-files                bool        no           inert
+rdb-save-incremental-fsync        bool        yes          inert
+rdbchecksum                       bool        yes          fixed inert
+rdbcompression                    bool        yes          inert
+repl-backlog-size                 memory      1mb          1..
+repl-backlog-ttl                  int         3600         0..    inert
+repl-disable-tcp-nodelay          bool        no           inert
+repl-diskless-load                diskless    disabled     inert
+repl-diskless-sync                bool        yes          inert
+repl-diskless-sync-delay          int         5            0..2147483647  inert
+repl-diskless-sync-max-replicas   int         0            0..2147483647  inert
+repl-ping-replica-period          int         10           1..  =repl-ping-slave-period inert
+repl-timeout                      int         60           1..2147483647  inert
+replica-announce-ip               text        -            =slave-announce-ip inert
+replica-announce-port             int         0            0..65535  =slave-announce-port inert
+replica-announced                 bool        yes          inert
+replica-ignore-disk-write-errors  bool        no           inert
+replica-ignore-maxmemory          bool        yes          =slave-ignore-maxmemory inert
+replica-lazy-flush                bool        no           =slave-lazy-flush inert
+replica-priority                  int         100          0..2147483647  =slave-priority inert
+replica-read-only                 bool        yes          =slave-read-only inert
+replica-serve-stale-data          bool        yes          =slave-serve-stale-data inert
+replicaof                         text        -            fixed =slaveof
+requirepass                       text        -
+sanitize-dump-payload             sanitize    no           inert
+save                              save        -
+server_cpulist                    text        -            fixed inert
+set-max-intset-entries            int         512          0..
+set-proc-title                    bool        yes          fixed inert
+shutdown-on-sigint                shutdown    default      inert
+shutdown-on-sigterm               shutdown    default      inert
+shutdown-timeout                  int         10           0..2147483647  inert
+slowlog-log-slower-than           int         10000        -1..
+slowlog-max-len                   int         128          0..
+socket-mark-id                    int         0            0..    fixed inert
+stop-writes-on-bgsave-error       bool        yes          inert
+stream-node-max-bytes             memory      4096         inert
+stream-node-max-entries           int         100          0..
+supervised                        supervised  no           fixed inert
+syslog-enabled                    bool        no           fixed inert
+syslog-facility                   text        local0       fixed inert
+syslog-ident                      text        redis        fixed inert
+tcp-backlog                       int         511          0..    fixed inert
+tcp-keepalive                     int         300          0..2147483647  inert
+timeout                           int         0            0..2147483647  inert
+tls-auth-clients                  tls-auth    yes          inert
+tls-ca-cert-dir                   text        -            inert
+tls-ca-cert-file                  text        -            inert
+tls-cert-file                     text        -            inert
+tls-ciphers                       text        -            inert
+tls-ciphersuites                  text        -            inert
+tls-client-cert-file              text        -            inert
+tls-client-key-file               text        -            inert
+tls-client-key-file-pass          text        -            inert
+tls-cluster                       bool        no           inert
+tls-dh-params-file                text        -            inert
+tls-key-file                      text        -            inert
+tls-key-file-pass                 text        -            inert
+tls-port                          int         0            0..65535  inert
+tls-prefer-server-ciphers         bool        no           inert
+tls-protocols                     text        -            inert
+tls-replication                   bool        no           inert
+tls-session-cache-size            int         20480        0..2147483647  inert
+tls-session-cache-timeout         int         300          0..2147483647  inert
+tls-session-caching               bool        yes          inert
+tracking-table-max-keys           int         1000000      0..
+unixsocket                        text        -            fixed inert
+unixsocketperm                    text        0            fixed inert
+zset-max-listpack-entries         int         128          0..    =zset-max-ziplist-entries
+zset-max-listpack-value           memory      64           =zset-max-ziplist-value
+"""
