@@ -53,7 +53,8 @@ class Server:
             self.log.warning("the log's end was repaired", finding=str(finding))
         self._api = Api(store, config, _duration_ms("lookback", config.lookback))
         routes = self._api.routes() + Status(store, self._flags).routes()
-        router = GuardedRouter(routes + Influx(store).routes(), password=config.password())
+        routes += Influx(store, self._api.budget).routes()
+        router = GuardedRouter(routes, password=config.password())
         tls = config.tls()
         for option in ("port", "influx_port"):
             port = getattr(config, option)
