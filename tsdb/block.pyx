@@ -1,7 +1,7 @@
 """A block: samples of many series, written once and never changed.  One file:
 
     8   magic "TSDBBLK1"
-    ..  chunks, series after series in the order of their keys  (see gorilla)
+    ..  chunks, series after series in the order of their keys  (see chunk)
     ..  series table, zstd; for each series in the order of their keys:
             varint key length, key, u32 CRC-32C of the series' chunks,
             varint n chunks, for each: varint zigzag first time, less the last chunk's last one,
@@ -33,7 +33,7 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from bedrock.codec.crc32c cimport crc32c_of
 from bedrock.codec.varint cimport get_uvarint, get_varint, put_uvarint, put_varint
 from tsdb.columns cimport Columns
-from tsdb.gorilla cimport CHUNK_SLACK, chunk_bound, chunk_encode
+from tsdb.chunk cimport CHUNK_SLACK, SMALL, chunk_bound, chunk_encode
 from tsdb.labels cimport labels_of_key
 
 from bedrock.codec.compress import compress, decompress
@@ -91,7 +91,7 @@ cdef class BlockWriter:
         self.samples += end - at
         while at < end:
             n = min(CHUNK_SAMPLES, end - at)
-            size = chunk_encode(columns.t + at, columns.v + at, n, out)
+            size = chunk_encode(columns.t + at, columns.v + at, n, out, SMALL)
             self.chunks += (<char*>out)[:size]
             p = head
             p += put_varint(p, <int64_t>(<uint64_t>columns.t[at] - <uint64_t>before))

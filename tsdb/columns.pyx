@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove
 
-from tsdb.gorilla cimport chunk_count, chunk_decode
+from tsdb.chunk cimport chunk_count, chunk_decode
 
 
 cdef int64_t TIME_MAX = 0x7fffffffffffffff

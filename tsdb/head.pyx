@@ -23,7 +23,7 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove
 
 from tsdb.columns cimport Columns
-from tsdb.gorilla cimport CHUNK_SLACK, chunk_bound, chunk_encode
+from tsdb.chunk cimport CHUNK_SLACK, FAST, chunk_bound, chunk_encode
 from tsdb.labels cimport Labels, labels_of_key
 
 from tsdb.postings import Postings
@@ -141,7 +141,7 @@ cdef class Series:
         cdef void* grown
         cdef Chunk chunk
         assert chunk_bound(self.n) <= 4096
-        chunk.size = <uint32_t>chunk_encode(self.t, self.v, self.n, scratch)
+        chunk.size = <uint32_t>chunk_encode(self.t, self.v, self.n, scratch, FAST)
         chunk.count = self.n
         chunk.first = self.t[0]
         chunk.last = self.t[self.n - 1]
