@@ -15,6 +15,7 @@ from typing import Any
 
 import msgpack
 
+from bedrock.world import DiskFull
 from tsdb.line_protocol import metric_name
 from tsdb.matchers import Matcher
 from tsdb.store import Store
@@ -30,6 +31,7 @@ class Catalog:
     def __init__(self, store: Store):
         self.store = store
         self.disk = store.world.disk
+        self.unsaved = False
         stored = msgpack.unpackb(self.disk.read(FILE)) if self.disk.exists(FILE) else {}
         self.databases: dict[str, dict[str, set[str]]] = {
             database: {name: set(fields) for name, fields in measurements.items()}
@@ -46,12 +48,7 @@ class Catalog:
             fields = known.setdefault(measurement.decode(), set())
             changed |= field.decode() not in fields
             fields.add(field.decode())
-        if changed:
-            self._save()
-
-    def drop(self, database: str) -> None:
-        """Forget a database."""
-        if self.databases.pop(database, None) is not None:
+        if changed or self.unsaved:
             self._save()
 
     def _save(self) -> None:
@@ -59,7 +56,11 @@ class Catalog:
             database: {name: sorted(fields) for name, fields in measurements.items()}
             for database, measurements in self.databases.items()
         }
-        self.disk.replace(FILE, msgpack.packb(content))
+        try:
+            self.disk.replace(FILE, msgpack.packb(content))
+            self.unsaved = False
+        except DiskFull:
+            self.unsaved = True  # until there is room: the samples themselves are kept
 
     def measurements(self, database: str) -> dict[str, dict[str, str]]:
         """{measurement: {field: metric}} of a database."""

@@ -91,6 +91,7 @@ cdef class LineParser:
         self.database = database
         self.keys = KeyMap()
         self.measurements = []
+        self.named = set()
         self.errors = []
 
     def __dealloc__(self):

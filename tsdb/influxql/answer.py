@@ -15,7 +15,7 @@ from typing import Any
 
 from tsdb.budget import Budget
 from tsdb.catalog import Catalog
-from tsdb.influxql.ast import InfluxError, Manage, Select, Show, Statement
+from tsdb.influxql.ast import InfluxError, Manage, Select, Show, Statement, SyntaxTrouble
 from tsdb.influxql.parser import parse
 from tsdb.influxql.select import Series, run
 from tsdb.influxql.show import known, show
@@ -81,6 +81,8 @@ class Session:
                     return []
                 case Manage(what):
                     raise InfluxError(f"{what.upper()} is not supported")
+        except SyntaxTrouble:
+            raise
         except (InfluxError, QueryError) as exc:
             return str(exc)
         raise AssertionError(statement)

@@ -45,6 +45,12 @@ AGGREGATES: dict[str, Callable[..., float]] = {
 }
 
 
+def _largest_at(v: Values, t: Times, moment: int) -> int:
+    """Of several points at one time the largest counts."""
+    there = np.flatnonzero(t == moment)
+    return int(there[np.argmax(v[there])])
+
+
 def _percentile(v: Values, t: Times, percent: float) -> int:
     rank = int(np.floor(len(v) * percent / 100 + 0.5)) - 1
     if not 0 <= rank < len(v):
@@ -53,8 +59,8 @@ def _percentile(v: Values, t: Times, percent: float) -> int:
 
 
 SELECTORS: dict[str, Callable[..., int]] = {
-    "first": lambda v, t: 0,
-    "last": lambda v, t: len(v) - 1,
+    "first": lambda v, t: _largest_at(v, t, t[0]),
+    "last": lambda v, t: _largest_at(v, t, t[-1]),
     "max": lambda v, t: int(np.argmax(v)),
     "min": lambda v, t: int(np.argmin(v)),
     "percentile": _percentile,
@@ -68,7 +74,7 @@ def _best(v: Values, n: float, sign: int) -> list[tuple[int, float]]:
 
 def _distinct(v: Values, t: Times) -> list[tuple[int, float]]:
     _, first = np.unique(v, return_index=True)
-    return [(-1, float(v[i])) for i in first]
+    return [(-1, float(v[i])) for i in sorted(first)]
 
 
 SEVERAL: dict[str, Callable[..., list[tuple[int, float]]]] = {

@@ -71,7 +71,7 @@ def run(
     select: Select, catalog: Catalog, database: str, now_ms: int, budget: Budget
 ) -> list[Series]:
     """The answer to a SELECT."""
-    answer: list[Series] = []
+    parts: list[Measurement] = []
     for source in select.sources:
         in_database = source.database or database
         if not in_database:
@@ -79,8 +79,12 @@ def run(
         known = catalog.measurements(in_database)
         for measurement, fields in known.items():
             if named(source.name, measurement):
-                one = Measurement(select, measurement, fields, in_database, now_ms)
-                answer += one.answer(catalog, budget)
+                parts.append(Measurement(select, measurement, fields, in_database, now_ms))
+    for part in parts:
+        part.read(catalog, budget)
+    every = sorted({field for part in parts if part.series for field in part.metrics})
+    tags = sorted({tag for part in parts for points in part.series for tag in points.tags})
+    answer = [series for part in parts for series in part.answer(every, tags)]
     if select.series_limit or select.series_offset:
         end = select.series_offset + select.series_limit if select.series_limit else None
         answer = answer[select.series_offset : end]
@@ -105,6 +109,7 @@ class Measurement:
         self.metrics = fields
         self.database = database
         self.bounds = Bounds(select.where, now_ms)
+        self.series: list[Points] = []
         found = [call for expr, _ in select.columns for call in calls(expr)]
         self.reducing = any(_reduces(call) for call in found)
         if select.interval:
@@ -115,18 +120,17 @@ class Measurement:
 
     # ---- reading -----------------------------------------------------------------------
 
-    def answer(self, catalog: Catalog, budget: Budget) -> list[Series]:
-        """The series of the answer, one for each group of tags."""
-        series = self._points(catalog, budget)
-        if not series:
-            return []
-        tag_names = sorted({tag for points in series for tag in points.tags})
-        columns = self._columns(tag_names)
+    def answer(self, every: list[str], tag_names: list[str]) -> list[Series]:
+        """The series of the answer, one for each group of tags.
+
+        every, tag_names: the fields and tags of all measurements asked for.
+        """
+        columns = self._columns(every, tag_names)
         if not any(name in self.metrics for expr, _ in columns for name in names(expr)):
             return []
         by = self._dimensions(tag_names)
         groups: dict[tuple[str, ...], list[Points]] = {}
-        for points in series:
+        for points in self.series:
             key = tuple(points.tags.get(label_of(tag), "") for tag in by)
             groups.setdefault(key, []).append(points)
         answer = []
@@ -138,8 +142,8 @@ class Measurement:
                 answer.append(Series(self.name, tags, header, rows))
         return answer
 
-    def _points(self, catalog: Catalog, budget: Budget) -> list[Points]:
-        """The points of every series within the bounds that meet the conditions."""
+    def read(self, catalog: Catalog, budget: Budget) -> None:
+        """Take the points of every series within the bounds that meet the conditions."""
         select, rest = self.select, self.bounds.rest
         asked = {name for expr, _ in select.columns for name in names(expr)}
         asked |= set(names(rest))
@@ -155,22 +159,20 @@ class Measurement:
             for row, labels in enumerate(found.labels):
                 tags = tuple(p for p in labels.pairs if p[0] not in ("__name__", "db"))
                 held.setdefault(tags, {})[field] = found.samples(row)
-        series = []
         for tags, columns in sorted(held.items()):
             points = _joined(dict(tags), columns, wanted)
             kept = holds(rest, points.tags, points.fields, len(points.times))
             if kept.any():
                 fields = {name: values[kept] for name, values in points.fields.items()}
-                series.append(Points(points.tags, points.times[kept], fields))
-        return series
+                self.series.append(Points(points.tags, points.times[kept], fields))
 
-    def _columns(self, tag_names: list[str]) -> list[tuple[Expr, str]]:
+    def _columns(self, fields: list[str], tag_names: list[str]) -> list[tuple[Expr, str]]:
         """The columns asked for, with their titles; `*` and regexes written out."""
         found: list[tuple[Expr, str]] = []
         for expr, alias in self.select.columns:
             if isinstance(expr, Star | Pattern):
                 grouped = set(self._dimensions(tag_names))
-                every = sorted([*self.metrics, *(t for t in tag_names if t not in grouped)])
+                every = sorted([*fields, *(t for t in tag_names if t not in grouped)])
                 found += [
                     (Name(name), name)
                     for name in every
@@ -178,7 +180,7 @@ class Measurement:
                 ]
             elif isinstance(expr, Call) and expr.args and isinstance(expr.args[0], Star | Pattern):
                 pattern = expr.args[0]
-                for field in self.metrics:
+                for field in fields:
                     if isinstance(pattern, Star) or pattern.regex.search(field):
                         call = Call(expr.name, (Name(field), *expr.args[1:]))
                         found.append((call, f"{alias or expr.name}_{field}"))
@@ -270,7 +272,7 @@ class Measurement:
         if not interval:
             if self.select.interval:
                 raise InfluxError("windows shorter than a millisecond are not supported")
-            shown = bounds.low if bounds.low != TIME_MIN else 0
+            shown = bounds.shown if bounds.low != TIME_MIN else 0
             yield shown, bounds.low, bounds.high + 1
             return
         low = bounds.low

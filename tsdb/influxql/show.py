@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from tsdb.catalog import Catalog, database_matcher
-from tsdb.influxql.ast import Call, InfluxError, Name, Pattern, Show, names
+from tsdb.influxql.ast import Call, InfluxError, Name, Pattern, Show, SyntaxTrouble, names
 from tsdb.influxql.select import Row, Series, named
 from tsdb.influxql.where import Bounds, holds
 from tsdb.labels import Labels
@@ -20,7 +20,10 @@ def show(statement: Show, catalog: Catalog, database: str, now_ms: int) -> list[
     if handler is None:
         if statement.what in EMPTY:
             return [Series("", {}, EMPTY[statement.what], [])]
-        raise InfluxError(f"SHOW {statement.what.upper()} is not supported")
+        raise SyntaxTrouble(
+            f"error parsing query: found {statement.what.upper()}, expected "
+            f"{', '.join([*TABLE, *EMPTY]).upper()}"
+        )
     database = statement.database or database
     if statement.what not in ANYWHERE:
         if not database:
@@ -42,7 +45,7 @@ def known(catalog: Catalog, database: str) -> bool:
 def databases(catalog: Catalog) -> list[str]:
     """All of them."""
     labelled = catalog.store.label_values("db", [], -(2**62), 2**62)
-    return sorted({*catalog.databases, *labelled, "_internal"} - {""})
+    return sorted({*catalog.databases, *labelled} - {""})
 
 
 class Shown:
@@ -136,7 +139,7 @@ def _series(shown: Shown) -> list[Series]:
     for name, fields in shown.measurements():
         for labels in shown.series(fields):
             tags = [f"{t}={v}" for t, v in labels.pairs if t not in ("__name__", "db")]
-            keys.add(",".join([name, *tags]))
+            keys.add(",".join([name.replace(" ", "\\ ").replace(",", "\\,"), *tags]))
     return [Series("", {}, ["key"], [[key] for key in sorted(keys)])]
 
 

@@ -48,6 +48,7 @@ class Bounds:
     def __init__(self, where: Expr | None, now_ms: int):
         self.now_ms = now_ms
         self.low, self.high = TIME_MIN, TIME_MAX
+        self.shown = TIME_MIN  # the lower bound as an answer shows it
         self.rest = self._take(where) if where is not None else None
 
     def _take(self, expr: Expr) -> Expr | None:
@@ -69,6 +70,7 @@ class Bounds:
         floor = ns // MS
         exact = ns % MS == 0
         if op in (">", ">=", "="):
+            self.shown = max(self.shown, floor)
             after = floor if exact and op != ">" else floor + 1
             self.low = max(self.low, after)
         if op in ("<", "<=", "="):
