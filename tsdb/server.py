@@ -19,6 +19,7 @@ from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
 from tsdb.influx import Influx
 from tsdb.policy import duration_ms, policy_of
+from tsdb.status import Status
 from tsdb.store import Store
 
 LIMITS = Limits()
@@ -52,10 +53,10 @@ class Server:
             self.log.warning("the log's end was repaired", finding=str(finding))
         for finding in store.block_set.findings:
             self.log.error("a damaged block was set aside", finding=str(finding))
-        self._api = Api(store, self._flags, duration_ms("lookback", config.lookback))
-        router = GuardedRouter(
-            self._api.routes() + Influx(store).routes(), password=config.password()
-        )
+        self._api = Api(store, config, duration_ms("lookback", config.lookback))
+        routes = self._api.routes() + Status(store, self._flags).routes()
+        routes += Influx(store, self._api.budget).routes()
+        router = GuardedRouter(routes, password=config.password())
         tls = config.tls()
         for option in ("port", "influx_port"):
             port = getattr(config, option)
