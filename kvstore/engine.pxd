@@ -38,6 +38,10 @@ cdef enum Gate:
     FAULTY = 128                   # commands may meet a fault made on purpose
 
 
+cdef enum:
+    CLIENT_BYTES = 2048            # of a connection without its buffers
+
+
 cdef class Command:
     cdef Handler run
     cdef readonly int arity
@@ -103,10 +107,14 @@ cdef class Store:
     cdef readonly object aof           # the journal when it is a file (kvstore.aof.Aof)
     cdef public object snapshot        # kvstore.snapshot.Snapshot under way, or None
     cdef readonly object follower      # kvstore.following.Follower while a replica, or None
+    cdef readonly object evictor       # kvstore.eviction.Evictor
+    cdef readonly bint limited         # `maxmemory` is to be kept
+    cdef readonly bint out_of_memory   # it was not when the running command began
     cdef readonly object primary       # kvstore.replication.Primary
     cdef readonly object saver         # kvstore.saving.Saver
     cdef readonly int64_t started_ms
     cdef readonly uint64_t processed, connected, rejected_calls, errors
+    cdef public uint64_t evicted_clients
     cdef readonly dict error_counts
     cdef public Client running         # whose Python handler runs, or ran last; with tracking: any
     cdef Args scratch                  # words of the request being parsed, shared by all sessions
@@ -138,6 +146,7 @@ cdef class Store:
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1
     cdef int check_access(self, Client c, Command command, Args a) except -1
     cdef int admit(self, Client c, Command command, Args a, Buf out) except -1
+    cdef bint lacks_memory(self, Client c, Command command) except -1
     cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1
     cdef Command lookup(self, const char* p, Py_ssize_t n)

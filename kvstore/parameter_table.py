@@ -110,8 +110,8 @@ lazyfree-lazy-expire              bool        no           inert
 lazyfree-lazy-server-del          bool        no           inert
 lazyfree-lazy-user-del            bool        no           inert
 lazyfree-lazy-user-flush          bool        no           inert
-lfu-decay-time                    int         1            0..2147483647  inert
-lfu-log-factor                    int         10           0..2147483647  inert
+lfu-decay-time                    int         1            0..2147483647
+lfu-log-factor                    int         10           0..2147483647
 list-compress-depth               int         0            0..2147483647  inert
 list-max-listpack-size            int         -2           -99999999..  =list-max-ziplist-size inert
 logfile                           text        -            fixed inert
@@ -119,11 +119,11 @@ loglevel                          level       notice       inert
 masterauth                        text        -
 masteruser                        text        -            inert
 maxclients                        int         10000        1..4294967295  fixed
-maxmemory                         memory      0            fixed
+maxmemory                         memory      0
 maxmemory-clients                 percent-memory  0        inert
-maxmemory-eviction-tenacity       int         10           0..100  inert
-maxmemory-policy                  policy      noeviction   inert
-maxmemory-samples                 int         5            1..2147483647  inert
+maxmemory-eviction-tenacity       int         10           0..100
+maxmemory-policy                  policy      noeviction
+maxmemory-samples                 int         5            1..2147483647
 min-replicas-max-lag              int         10           0..2147483647  =min-slaves-max-lag inert
 min-replicas-to-write             int         0            0..2147483647  =min-slaves-to-write inert
 no-appendfsync-on-rewrite         bool        no           inert
@@ -153,7 +153,7 @@ replica-announce-ip               text        -            =slave-announce-ip in
 replica-announce-port             int         0            0..65535  =slave-announce-port inert
 replica-announced                 bool        yes          inert
 replica-ignore-disk-write-errors  bool        no           inert
-replica-ignore-maxmemory          bool        yes          =slave-ignore-maxmemory inert
+replica-ignore-maxmemory          bool        yes          =slave-ignore-maxmemory
 replica-lazy-flush                bool        no           =slave-lazy-flush inert
 replica-priority                  int         100          0..2147483647  =slave-priority inert
 replica-read-only                 bool        yes          =slave-read-only inert
