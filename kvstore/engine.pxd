@@ -21,6 +21,8 @@ cdef enum Flag:
     UNQUEUED = 32                  # runs at once inside MULTI
     SKIP_MONITOR = 64
     NO_SCRIPT = 128                # not from a script
+    WHEN_LOADING = 1024            # also while data is being loaded
+    WHEN_STALE = 2048              # also on a replica without a primary that must not answer then
 
 
 # Why a client's request needs more than a lookup and a call.
@@ -32,6 +34,7 @@ cdef enum Gate:
     REPLY_SKIP = 16
     RESTRICTED = 32                # the client's user may not do everything
     FAULTY = 128                   # commands may meet a fault made on purpose
+    LOADING = 256                  # data is being loaded
 
 
 cdef class Command:
@@ -115,6 +118,7 @@ cdef class Store:
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1
     cdef int check_access(self, Client c, Command command, Args a) except -1
     cdef int admit(self, Client c, Command command, Args a, Buf out) except -1
+    cdef int close_gate(self, int gate, bint on) except -1
     cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1
     cdef Command lookup(self, const char* p, Py_ssize_t n)

@@ -38,6 +38,8 @@ FLAGS = {
     "noscript": NO_SCRIPT,
     "no_multi": NO_MULTI,
     "skip_monitor": SKIP_MONITOR,
+    "loading": WHEN_LOADING,
+    "stale": WHEN_STALE,
 }
 CONTAINERS = {name.partition("|")[0] for name in ROWS if "|" in name}
 UNQUEUED_NAMES = {"exec", "discard", "multi", "watch", "quit", "reset"}
@@ -408,6 +410,9 @@ cdef class Store:
             return self.refuse(c, command, out, ReplyError(
                 f"ERR Can't execute '{command.row.name}': only (P|S)SUBSCRIBE / "
                 "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"))
+        if c.gate & LOADING and not command.flags & WHEN_LOADING:
+            return self.refuse(c, command, out, ReplyError(
+                "LOADING Redis is loading the dataset in memory"))
         if c.gate & FAULTY and self.suffer(c, command, a, out):
             return 0
         if c.gate & IN_MULTI and not command.flags & UNQUEUED:
@@ -451,10 +456,25 @@ cdef class Store:
 
     def watch_faults(self, bint on) -> None:
         """Whether commands may meet faults, from now on."""
+        self.close_gate(FAULTY, on)
+
+    def begin_loading(self) -> None:
+        """The data is being replaced, a step a turn: nobody may look, and nothing expires."""
+        self.keyspace.loading = True
+        self.close_gate(LOADING, True)
+
+    def end_loading(self) -> None:
+        """The data is there."""
+        self.keyspace.loading = False
+        self.close_gate(LOADING, False)
+
+    cdef int close_gate(self, int gate, bint on) except -1:
+        """Let a gate stand in the way of every client, or of none."""
         cdef Client client
-        self.gate = FAULTY if on else 0
+        self.gate = self.gate | gate if on else self.gate & ~gate
         for client in self.clients.values():
-            client.gate = client.gate & ~FAULTY | self.gate
+            client.gate = client.gate & ~gate | self.gate & gate
+        return 0
 
     def run_faultless(self, Client c not None, Args a not None) -> bytes:
         """A request that has met its fault."""
@@ -462,7 +482,7 @@ cdef class Store:
         try:
             return self.run(c, a)
         finally:
-            c.gate |= self.gate
+            c.gate |= self.gate & FAULTY
 
     def set_clock(self, Clock clock not None) -> None:
         """Live by another clock."""

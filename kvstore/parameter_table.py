@@ -141,17 +141,17 @@ rdb-save-incremental-fsync        bool        yes          inert
 rdbchecksum                       bool        yes          fixed inert
 rdbcompression                    bool        yes          inert
 repl-backlog-size                 memory      1mb          1..
-repl-backlog-ttl                  int         3600         0..    inert
+repl-backlog-ttl                  int         3600         0..
 repl-disable-tcp-nodelay          bool        no           inert
 repl-diskless-load                diskless    disabled     inert
 repl-diskless-sync                bool        yes          inert
 repl-diskless-sync-delay          int         5            0..2147483647  inert
 repl-diskless-sync-max-replicas   int         0            0..2147483647  inert
-repl-ping-replica-period          int         10           1..  =repl-ping-slave-period inert
-repl-timeout                      int         60           1..2147483647  inert
-replica-announce-ip               text        -            =slave-announce-ip inert
-replica-announce-port             int         0            0..65535  =slave-announce-port inert
-replica-announced                 bool        yes          inert
+repl-ping-replica-period          int         10           1..  =repl-ping-slave-period
+repl-timeout                      int         60           1..2147483647
+replica-announce-ip               text        -            =slave-announce-ip
+replica-announce-port             int         0            0..65535  =slave-announce-port
+replica-announced                 bool        yes
 replica-ignore-disk-write-errors  bool        no           inert
 replica-ignore-maxmemory          bool        yes          =slave-ignore-maxmemory inert
 replica-lazy-flush                bool        no           =slave-lazy-flush inert

@@ -62,6 +62,8 @@ cdef class RespSession(Session):
                 store.execute(client, args, out)
                 if self.link.held or self.link.closing:
                     break
+            else:
+                store.primary.heard(client)
         return at
 
     cdef int wait_for_more(self, Args args) except -1:

@@ -96,9 +96,11 @@ cdef class Snapshot:
 
     aof_base:  whether it is to be the base of an append-only file
     stream_db: the database that a stream which goes on from here speaks of
+    only_functions: libraries of functions, and no keys
     """
 
-    def __init__(self, Store store not None, bint aof_base=False, int stream_db=0):
+    def __init__(self, Store store not None, bint aof_base=False, int stream_db=0,
+                 bint only_functions=False):
         cdef Database db
         cdef DatabaseWalk walk
         if store.snapshot is not None:
@@ -117,7 +119,7 @@ cdef class Snapshot:
             for library in store.scripts.libraries.values():
                 put_library(self.out, library.code)
         for db in store.keyspace.databases:
-            if db.keys.used:
+            if db.keys.used and not only_functions:
                 # Databases share the output, and what is touched early must not stand under
                 # another's SELECT: each has its own until its turn comes.
                 walk = DatabaseWalk(db, Buf())
