@@ -92,7 +92,8 @@ def acl_cat(client, words):
     if len(words) == 2:
         return [name.encode() for name in CATEGORIES]
     if len(words) > 3:
-        raise ReplyError("ERR wrong number of arguments for 'acl|cat' command")
+        raise ReplyError(
+            "ERR unknown subcommand or wrong number of arguments for 'CAT'. Try ACL HELP.")
     name = text(words[2]).lower()
     if name not in CATEGORIES:
         raise ReplyError(f"ERR Unknown category '{text(words[2])[:128]}'")

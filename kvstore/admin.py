@@ -38,6 +38,23 @@ def config_set(client, words):
     return "OK"
 
 
+@command("config|rewrite")
+def config_rewrite(client, words):
+    """CONFIG REWRITE"""
+    from kvstore.redis_conf import rewrite
+
+    store = client.store
+    path = store.server.config.conf_file if store.server is not None else ""
+    if not path:
+        raise ReplyError("ERR The server is running without a config file")
+    users = [] if store.parameters["aclfile"] else store.users.lines()
+    try:
+        rewrite(path, store.parameters.changed(), [line.decode("latin-1") for line in users])
+    except OSError as error:
+        raise ReplyError(f"ERR Rewriting config file: {error.strerror}") from None
+    return "OK"
+
+
 @command("config|resetstat")
 def config_resetstat(client, words):
     """CONFIG RESETSTAT"""
@@ -182,6 +199,12 @@ def debug_set_active_expire(client, words):
     return "OK"
 
 
+def debug_pause_cron(client, words):
+    """Do nothing from time to time (1), or go on (0)."""
+    client.store.cron_paused = words[2] != b"0"
+    return "OK"
+
+
 def debug_object(client, words):
     """Facts about the value at a key."""
     value = client.db.get(words[2])
@@ -233,6 +256,7 @@ DEBUG = {
     "loadaof": debug_loadaof,
     "object": debug_object,
     "reload": debug_reload,
+    "pause-cron": debug_pause_cron,
     "quicklist-packed-threshold": debug_nothing,
     "set-active-expire": debug_set_active_expire,
     "sleep": debug_sleep,

@@ -18,12 +18,17 @@ from collections import deque
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
+from libc.string cimport memset
 
 from kvstore.commands import ROWS
+from kvstore.keyspecs import keys_of
 from kvstore.hashtable cimport seed_hash
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_LIST, as_arg
 from kvstore.resp cimport is_word, put_error, put_object, put_request
 from kvstore.resp import ReplyError, decode
+
+cdef extern from *:
+    int __builtin_clzll(unsigned long long) noexcept nogil
 
 cdef class Bound:
     cdef Handler run
@@ -38,10 +43,13 @@ FLAGS = {
     "noscript": NO_SCRIPT,
     "no_multi": NO_MULTI,
     "skip_monitor": SKIP_MONITOR,
+    "readonly": READ_ONLY,
+    "may_replicate": MAY_REPLICATE,
     "loading": WHEN_LOADING,
     "stale": WHEN_STALE,
 }
 CONTAINERS = {name.partition("|")[0] for name in ROWS if "|" in name}
+SCRIPT_NAMES = {"eval", "evalsha", "fcall"}
 UNQUEUED_NAMES = {"exec", "discard", "multi", "watch", "quit", "reset"}
 SUBSCRIBED_NAMES = {
     "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe",
@@ -82,6 +90,7 @@ cdef int run_container(Client c, Args a, Buf out) except -1:
     """A command that is only a roof over subcommands."""
     cdef Command container = c.command
     if a.n == 1:
+        container.calls += 1
         return run_python(c, a, out)
     cdef Command command = subcommand(container, a)
     check_arity(command, a)
@@ -133,6 +142,10 @@ cdef class Command:
             assert self.call is not None, f"{row.name} has no handler"
             self.run = run_python
 
+    def took_octaves(self) -> list[int]:
+        """How many runs took 2^i up to 2^(i+1) ns, for each i."""
+        return list(self.took)
+
     @property
     def name(self) -> str:
         """The full name, `container|sub` for a subcommand."""
@@ -174,6 +187,19 @@ cdef class Client:
     @authenticated.setter
     def authenticated(self, bint value):
         self.gate = self.gate & ~UNAUTHENTICATED if value else self.gate | UNAUTHENTICATED
+
+    @property
+    def tracking(self):
+        """How its reads are tracked (kvstore.tracking.Tracked), or None."""
+        return self.tracked
+
+    @tracking.setter
+    def tracking(self, value):
+        self.tracked = value
+        if value is not None and not value.bcast:
+            self.gate |= TRACKED
+        else:
+            self.gate &= ~TRACKED
 
     def become(self, user) -> None:
         """Be a user from now on."""
@@ -227,8 +253,16 @@ cdef class Client:
 
     def push(self, data: bytes) -> None:
         """Send something that is not the reply to a request."""
-        if self.link is not None:
+        if self.answering:
+            self.reply.write(data)
+        elif self.link is not None:
             self.link.write(data)
+
+
+cdef inline int octave(int64_t ns) noexcept nogil:
+    """The whole part of the binary logarithm, at most what `took` has room for."""
+    cdef int i = 63 - __builtin_clzll(<unsigned long long>ns | 1) if ns > 0 else 0
+    return i if i < 40 else 39
 
 
 cdef inline unsigned int name_hash(const char* p, Py_ssize_t n) noexcept:
@@ -249,6 +283,7 @@ cdef class Store:
 
     def __init__(self, world, parameters):
         from kvstore.handlers import import_all
+        from kvstore.latency import Latency
         from kvstore.pubsub import PubSub
         from kvstore.replication import Primary
         from kvstore.saving import Saver
@@ -268,6 +303,7 @@ cdef class Store:
         self.monitors = {}
         self.error_counts = {}
         self.slowlog = deque()
+        self.latency = Latency()
         self.active_expire = True
         self.index_commands()
         self.tick()
@@ -289,6 +325,9 @@ cdef class Store:
         self.intset_entries = p["set-max-intset-entries"]
         slower_us = p["slowlog-log-slower-than"]
         self.slow_ns = slower_us * 1000 if slower_us >= 0 else -1
+        self.latency_ns = p["latency-monitor-threshold"] * 1_000_000 or -1
+        watched = [ns for ns in (self.slow_ns, self.latency_ns) if ns >= 0]
+        self.watch_ns = min(watched) if watched else -1
         self.slowlog = deque(self.slowlog, maxlen=p["slowlog-max-len"])
 
     def add_client(self, Client client not None) -> None:
@@ -329,6 +368,10 @@ cdef class Store:
         self.pubsub.forget(client)
         self.primary.forget(client)
         client.leave_multi()
+        if self.tracking is not None:
+            self.tracking.stop(client)
+        if self.pause is not None:
+            self.pause.forget(client)
         if client.waiter is not None:
             client.waiter.cancel()
 
@@ -392,9 +435,57 @@ cdef class Store:
         if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
             return self.refuse(c, command, out, ReplyError(
                 f"ERR wrong number of arguments for '{command.row.name}' command"))
+        if self.pause is not None and self.postpones(c, command, a):
+            self.pause.postpone(c)
+            return 1
+        if self.tracking is not None:
+            return self.run_tracked(c, command, a, out)
         if c.gate:
             return self.admit(c, command, a, out)
         return self.call(c, command, a, out)
+
+    cdef int run_tracked(self, Client c, Command command, Args a, Buf out) except -1:
+        """Run a request while clients track keys: what changes may be due to this one."""
+        self.running = c
+        if c.gate:
+            self.admit(c, command, a, out)
+        else:
+            self.call(c, command, a, out)
+        if c.tracked is not None and c.tracked.caching and not c.gate & IN_MULTI \
+                and command.row.name != "client":
+            c.tracked.caching = False
+        if self.tracking.pending:
+            c.reply, c.answering = out, True
+            self.tracking.after_reply(c)
+            c.answering = False
+        self.running = None
+        return 0
+
+    cdef bint postpones(self, Client c, Command command, Args a) except -1:
+        """True if a request must wait until the pause ends."""
+        cdef Command queued
+        cdef Args words
+        if c.link is None or c in self.primary.replicas:
+            return False
+        if self.pause.everything:
+            return True
+        if command.row.name == "exec" and c.queue is not None:
+            for queued, words in c.queue:
+                if self.may_change(queued, words):
+                    return True
+        return not c.gate & IN_MULTI and self.may_change(command, a)
+
+    cdef bint may_change(self, Command command, Args a) except -1:
+        """True if a request may lead to a record, however it ends."""
+        if command.flags & MAY_REPLICATE and command.row.name in SCRIPT_NAMES:
+            from kvstore.scripting import only_reads
+
+            return not only_reads(self, a.list())
+        return command.flags & (WRITE | MAY_REPLICATE) != 0
+
+    def freeze(self, bint on) -> None:
+        """Let nothing expire for a while, or again."""
+        self.keyspace.passive = on or self.follower is not None
 
     cdef int admit(self, Client c, Command command, Args a, Buf out) except -1:
         """The way in for clients that are not in the plain state."""
@@ -535,10 +626,11 @@ cdef class Store:
         cdef size_t mark = out.n
         cdef Keyspace keyspace = self.keyspace
         cdef uint64_t dirty = keyspace.dirty
-        cdef int64_t now_ns
+        cdef int64_t began_ns = self.last_ns, now_ns, spent_ns
         cdef Buf record
         self.processed += 1
-        command.calls += 1
+        if command.subcommands is None:    # else the subcommand is counted
+            command.calls += 1
         c.command = command
         self.recorded = False
         if self.monitors and not command.flags & SKIP_MONITOR:
@@ -548,10 +640,16 @@ cdef class Store:
             command.run(c, a, out)
         except ReplyError as error:
             out.n = mark
-            command.failed += 1
+            c.command.failed += 1
             self.put_failure(out, error)
         if command.subcommands is not None:
             command = c.command            # the subcommand that was run
+        # A script's own request counts for nothing, though EVAL_RO is marked as reading.
+        if c.gate & TRACKED and command.flags & (READ_ONLY | NO_SCRIPT) == READ_ONLY:
+            if c.scripted:
+                c.has_read = True
+            else:
+                self.tracking.remember(c, [key for key, _ in keys_of(command.row.name, a.list())])
         if keyspace.dirty != dirty and self.journal is not None and not self.recorded \
                 and command.flags & WRITE and not c.replaying:
             record = self.journal.begin(c.db.index)
@@ -559,11 +657,21 @@ cdef class Store:
         if keyspace.ready and not c.executing:
             self.serve_blocked()
         now_ns = self.clock.now_ns()
-        command.nsec += now_ns - self.last_ns
-        if now_ns - self.last_ns > self.slow_ns and self.slow_ns >= 0 and not c.executing:
-            self.note_slow(c, command, a, now_ns - self.last_ns)
+        spent_ns = now_ns - began_ns
+        command.nsec += spent_ns
+        command.took[octave(spent_ns)] += 1
+        if spent_ns >= self.watch_ns >= 0 and not c.executing:
+            self.note_time(c, command, a, spent_ns)
         self.last_ns = now_ns
         return 0
+
+    def note_time(self, Client c, Command command, Args a, int64_t spent_ns):
+        """A command took long enough for the slow log or for LATENCY."""
+        if self.latency_ns >= 0 and spent_ns >= self.latency_ns:
+            event = "fast-command" if "fast" in command.row.flags.split() else "command"
+            self.latency.add(event, self.now() // 1000, spent_ns // 1_000_000)
+        if self.slow_ns >= 0 and spent_ns >= self.slow_ns:
+            self.note_slow(c, command, a, spent_ns)
 
     def note_slow(self, Client c, Command command, Args a, int64_t spent_ns):
         """Keep a command that took long in the slow log."""
@@ -585,7 +693,7 @@ cdef class Store:
     def follow(self, follower) -> None:
         """Be a replica from now on, or (None) one no more."""
         self.follower = follower
-        self.keyspace.passive = follower is not None
+        self.freeze(self.pause is not None)
         if self.journal is not None:
             self.journal.follow(None)
 
@@ -595,9 +703,17 @@ cdef class Store:
 
     def cycle(self) -> None:
         """What is done from time to time: active expiry."""
+        if self.cron_paused:
+            return
         self.tick()
-        if self.active_expire and self.follower is None:
+        if self.active_expire and not self.keyspace.passive:
+            began_ns = self.clock.now_ns()
             self.keyspace.expire_some()
+            spent_ns = self.clock.now_ns() - began_ns
+            if spent_ns >= self.latency_ns >= 0:
+                self.latency.add("expire-cycle", self.now() // 1000, spent_ns // 1_000_000)
+        if self.tracking is not None:
+            self.tracking.limit()
         self.primary.cycle(self.keyspace.now_ms)
 
     def reload(self) -> None:
@@ -627,6 +743,7 @@ cdef class Store:
         for command in self.commands.values():
             command.calls = command.failed = command.rejected = 0
             command.nsec = 0
+            memset(command.took, 0, sizeof(command.took))
 
     cdef Buf instead(self, Client c):
         """Where a handler writes its own record, in place of the request."""
@@ -668,6 +785,7 @@ cdef class Store:
         """A client in this process, for `run`."""
         client = Client(self)
         client.resp = 3
+        client.user = self.users.default   # who it is in name: it may do everything
         return client
 
     def run(self, Client c not None, Args a not None) -> bytes:
@@ -690,6 +808,8 @@ cdef class Store:
         own.db, own.resp, own.executing = caller.db, 2, True
         own.replaying = caller.replaying
         own.become(caller.user)
+        own.has_read = False
+        own.gate = own.gate & ~TRACKED | caller.gate & TRACKED
         if self.journal is not None and not caller.executing:
             self.journal.start_transaction()
 
@@ -716,7 +836,7 @@ cdef class Store:
                 continue
             if (<Command>each).flags & NO_SCRIPT:
                 raise ReplyError("ERR This Redis command is not allowed from script")
-            if read_only and (<Command>each).flags & WRITE:
+            if read_only and (<Command>each).flags & (WRITE | MAY_REPLICATE):
                 raise ReplyError("ERR Write commands are not allowed from read-only scripts.")
         if own.gate & RESTRICTED:
             self.check_access(own, command, a)

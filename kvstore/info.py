@@ -55,7 +55,8 @@ def clients(store: Any) -> dict[str, Any]:
     return {
         "connected_clients": len(everyone),
         "maxclients": store.parameters["maxclients"],
-        "blocked_clients": sum(1 for c in everyone if c.waiter is not None),
+        "blocked_clients": sum(1 for c in everyone if c.waiter is not None or c.postponed),
+        "tracking_clients": store.tracking.clients if store.tracking is not None else 0,
         "pubsub_clients": sum(1 for c in everyone if c.subscriptions),
     }
 
@@ -110,7 +111,7 @@ def persistence(store: Any) -> dict[str, Any]:
 
 def stats(store: Any) -> dict[str, Any]:
     """Counters since the start or CONFIG RESETSTAT."""
-    keyspace, pubsub = store.keyspace, store.pubsub
+    keyspace, pubsub, tracking = store.keyspace, store.pubsub, store.tracking
     net = store.world.net.counters if store.world.net is not None else {}
     return {
         "total_connections_received": store.connected,
@@ -125,6 +126,9 @@ def stats(store: Any) -> dict[str, Any]:
         "keyspace_misses": keyspace.misses,
         "pubsub_channels": len(pubsub.channels),
         "pubsub_patterns": len(pubsub.patterns),
+        "tracking_total_keys": len(tracking.keys) if tracking is not None else 0,
+        "tracking_total_items": tracking.items if tracking is not None else 0,
+        "tracking_total_prefixes": len(tracking.prefixes) if tracking is not None else 0,
         "client_output_buffer_limit_disconnections": net.get("overflows", 0) + pubsub.dropped,
         "total_error_replies": store.errors,
     }
@@ -153,6 +157,19 @@ def commandstats(store: Any) -> dict[str, Any]:
         f"rejected_calls={c.rejected},failed_calls={c.failed}"
         for name, c in store.commands.items()
         if c.calls or c.rejected
+    }
+
+
+def latencystats(store: Any) -> dict[str, Any]:
+    """How long each command takes, by percentiles."""
+    from kvstore.latency import percentile
+
+    wanted = store.parameters["latency-tracking-info-percentiles"]
+    return {
+        f"latency_percentiles_usec_{name}": ",".join(
+            f"p{each:g}={percentile(command.took_octaves(), each):.3f}" for each in wanted)
+        for name, command in store.commands.items()
+        if command.calls and store.parameters["latency-tracking"]
     }
 
 
@@ -187,10 +204,11 @@ SECTIONS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "CPU": cpu,
     "Commandstats": commandstats,
     "Errorstats": errorstats,
+    "Latencystats": latencystats,
     "Cluster": cluster,
     "Keyspace": keyspace,
 }
-NOT_BY_DEFAULT = {"Commandstats"}
+NOT_BY_DEFAULT = {"Commandstats", "Latencystats"}
 
 
 @command("info")

@@ -313,11 +313,19 @@ def check_flush(words: list[bytes]) -> None:
         raise ReplyError("ERR syntax error")
 
 
+cdef int note_flush(Client c) except -1:
+    """It counts as a change even of nothing."""
+    c.store.keyspace.dirty += 1
+    if c.store.tracking is not None:
+        c.store.tracking.invalidate_all()
+    return 0
+
+
 @command("flushdb")
 def flushdb(Client c, words):
     check_flush(words)
     c.db.clear()
-    c.store.keyspace.dirty += 1
+    note_flush(c)
     return "OK"
 
 
@@ -327,7 +335,7 @@ def flushall(Client c, words):
     check_flush(words)
     for db in c.store.keyspace.databases:
         db.clear()
-    c.store.keyspace.dirty += 1
+    note_flush(c)
     return "OK"
 
 

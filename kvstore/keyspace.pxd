@@ -54,6 +54,7 @@ cdef class Keyspace:
     cdef public uint64_t dirty     # changes since the start
     cdef public int events         # classes of notifications someone wants
     cdef public object on_event    # (class, name, key, database) of a notification
+    cdef public object on_touched  # (key) of a key that changed or went, while someone tracks
     cdef public object on_expired  # (database, key) of a key that passed its time
     cdef readonly list ready       # (database, key) that changed and that clients wait for
     cdef public bint passive       # a replica: the primary removes keys, here they are only hidden

@@ -254,6 +254,8 @@ cdef class Database:
         self.delete(&arg)
         if self.watched:
             self.break_watches(key)
+        if self.keyspace.on_touched is not None:
+            self.keyspace.on_touched(key)
         self.keyspace.notify(EVENT_EXPIRED, "expired", key, self)
         return 0
 
@@ -346,13 +348,16 @@ cdef class Database:
         """
         cdef Keyspace keyspace = self.keyspace
         keyspace.dirty += 1
-        if self.watched or self.blocked or keyspace.events & kind:
+        if self.watched or self.blocked or keyspace.events & kind \
+                or keyspace.on_touched is not None:
             self.tell(PyBytes_FromStringAndSize(key.p, key.n), kind, name)
         return 0
 
     cdef int tell(self, bytes key, int kind, str name) except -1:
         if self.watched:
             self.break_watches(key)
+        if self.keyspace.on_touched is not None:
+            self.keyspace.on_touched(key)
         if key in self.blocked:
             self.keyspace.ready.append((self, key))
         return self.keyspace.notify(kind, name, key, self)

@@ -102,7 +102,7 @@ ignore-warnings                   text        -            inert
 io-threads                        int         1            1..128  fixed inert
 io-threads-do-reads               bool        no           fixed inert
 jemalloc-bg-thread                bool        yes          inert
-latency-monitor-threshold         int         0            0..    inert
+latency-monitor-threshold         int         0            0..
 latency-tracking                  bool        yes          inert
 latency-tracking-info-percentiles  percentiles  50_99_99.9  inert
 lazyfree-lazy-eviction            bool        no           inert

@@ -19,7 +19,7 @@ A script that never ends stops the service: nothing can interrupt it.
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, NamedTuple
 
 from bedrock.app.logs import logger
 from kvstore.engine import Store, command
@@ -28,6 +28,7 @@ from kvstore.version import REDIS_VERSION
 
 log = logger("kvstore")
 LEVELS = ("debug", "info", "info", "warning")
+FLAGS = ("no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys")
 NOT_FOUND = "NOSCRIPT No matching script. Please use EVAL."
 NOTHING_RUNS = "NOTBUSY No scripts in execution right now."
 
@@ -35,7 +36,7 @@ NOTHING_RUNS = "NOTBUSY No scripts in execution right now."
 class Scripts:
     """The scripts and libraries of a store.
 
-    cache      SHA1 -> compiled script
+    cache      SHA1 -> Script
     libraries  name -> Library
     functions  name -> (library, its row: name, callback, flags, description)
     """
@@ -48,7 +49,7 @@ class Scripts:
         from kvstore.lua_libraries import NULL, Libraries
 
         self.store = store
-        self.cache: dict[bytes, Any] = {}
+        self.cache: dict[bytes, Script] = {}
         self.libraries: dict[bytes, Library] = {}
         self.functions: dict[bytes, tuple[Library, Any]] = {}
         self.client = store.script_client()
@@ -152,20 +153,33 @@ class Scripts:
         """Compile a script and keep it; its SHA1."""
         sha = sha1hex(code)
         if sha not in self.cache:
-            compiled, why = self._compile(code, b"@user_script")
+            flags, body = shebang(code)
+            compiled, why = self._compile(body, b"@user_script")
             if compiled is None:
                 raise ReplyError(f"ERR Error compiling script (new function): {_text(why)}")
-            self.cache[sha] = compiled
+            self.cache[sha] = Script(compiled, flags)
         return sha
 
     def evaluate(self, client: Any, sha: bytes, words: list[bytes], read_only: bool) -> Any:
         """Run a script of the cache on behalf of a client; `words` from the number of keys on."""
-        code = self.cache.get(sha)
-        if code is None:
+        script = self.cache.get(sha)
+        if script is None:
             raise ReplyError(NOT_FOUND)
         keys, argv = split_keys(words)
+        if script.flags is not None:
+            read_only = self.admit(script.flags, read_only)
         where = f" script: {sha.decode()}, on @user_script:1."
-        return self._within(client, read_only, where, self._run, code, keys, argv)
+        return self._within(client, read_only, where, self._run, script.code, keys, argv)
+
+    def admit(self, flags: frozenset[str], read_only: bool) -> bool:
+        """Refuse what the flags of a script do not let run now; whether it may only read."""
+        if "no-writes" in flags:
+            return True
+        if read_only:
+            raise ReplyError("ERR Can not execute a script with write flag using *_ro command.")
+        if self.store.follower is not None and not self.client.replaying:
+            raise ReplyError("READONLY You can not run script with write flag on readonly replica.")
+        return False
 
     def _within(self, client: Any, read_only: bool, where: str, run: Any, code: Any,
                 keys: list[bytes], argv: list[bytes]) -> Any:  # fmt: skip
@@ -175,6 +189,8 @@ class Scripts:
             ok, value = run(code, self.lua.table_from(keys), self.lua.table_from(argv))
         finally:
             self.store.end_script(self.client, client)
+        if self.client.has_read and client.tracking is not None:
+            self.store.tracking.remember(client, keys)
         if ok:
             return self.from_lua(value)
         why = _text(value)
@@ -237,13 +253,17 @@ class Scripts:
         if found is None:
             raise ReplyError("ERR Function not found")
         row = found[1]
-        flags = {_text(flag) for flag in row[b"flags"].values()}
-        if read_only and "no-writes" not in flags:
-            raise ReplyError("ERR Can not execute a script with write flag using *_ro command.")
+        read_only = self.admit(flags_of(row), read_only)
         keys, argv = split_keys(words[2:], "Bad number of keys provided")
         where = f" script: {_text(words[1])}, on @user_function:1."
-        return self._within(client, read_only or "no-writes" in flags, where, self._invoke,
-                            row[b"callback"], keys, argv)
+        return self._within(client, read_only, where, self._invoke, row[b"callback"], keys, argv)
+
+
+class Script(NamedTuple):
+    """A script of the cache; flags are None without a line that states them."""
+
+    code: Any
+    flags: frozenset[str] | None
 
 
 class Library:
@@ -283,6 +303,51 @@ def split_keys(
     if n > len(words) - 1:
         raise ReplyError("ERR Number of keys can't be greater than number of args")
     return words[1 : n + 1], words[n + 1 :]
+
+
+def shebang(code: bytes) -> tuple[frozenset[str] | None, bytes]:
+    """The flags of a script's first line, `#!lua flags=...`, and the script without that line."""
+    if not code.startswith(b"#!"):
+        return None, code
+    line, newline, body = code.partition(b"\n")
+    if not newline:
+        raise ReplyError("ERR Invalid script shebang")
+    engine, *options = line[2:].split() or [b""]
+    if engine != b"lua":
+        raise ReplyError(f"ERR Unexpected engine in script shebang: {_text(engine)}")
+    flags: set[str] = set()
+    for option in options:
+        key, equals, value = option.partition(b"=")
+        if key != b"flags" or not equals:
+            raise ReplyError(f"ERR Unknown lua shebang option: {_text(option)}")
+        flags.update(word for word in _text(value).split(",") if word)
+    for flag in flags:
+        if flag not in FLAGS:
+            raise ReplyError(f"ERR Unexpected flag in script shebang: {flag}")
+    return frozenset(flags), b"\n" + body
+
+
+def flags_of(row: Any) -> frozenset[str]:
+    """The flags a function was registered with."""
+    return frozenset(_text(flag) for flag in row[b"flags"].values())
+
+
+def only_reads(store: Any, words: list[bytes]) -> bool:
+    """True for EVAL, EVALSHA or FCALL of something that says it writes nothing."""
+    name = words[0].lower()
+    flags: frozenset[str] | None = None
+    if name == b"eval":
+        try:
+            flags = shebang(words[1])[0]
+        except ReplyError:
+            return True
+    elif store.scripts is not None and name == b"evalsha":
+        script = store.scripts.cache.get(words[1].lower())
+        flags = script.flags if script is not None else frozenset({"no-writes"})
+    elif store.scripts is not None:
+        found = store.scripts.functions.get(words[1])
+        flags = flags_of(found[1]) if found is not None else frozenset({"no-writes"})
+    return flags is not None and "no-writes" in flags
 
 
 def library_name(code: bytes) -> bytes:
