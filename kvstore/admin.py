@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from typing import Any
 
@@ -148,28 +146,6 @@ def memory_usage(client, words):
 
 
 SLOT_BYTES = 32  # of the table the key is in, at its mean load
-
-
-@command("bgrewriteaof")
-def bgrewriteaof(client, words):
-    """BGREWRITEAOF"""
-    if client.store.aof is None:
-        raise ReplyError("ERR the append-only file is off")
-    if client.store.aof.rewriting or client.store.snapshot is not None:
-        raise ReplyError("ERR Background append only file rewriting already in progress")
-    client.store.saver.rewrite()
-    return Simple("Background append only file rewriting started")
-
-
-@command("shutdown")
-def shutdown(client, words):
-    """SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE]: as if the process were told to stop"""
-    if not {word.upper() for word in words[1:]} <= {b"NOSAVE", b"SAVE", b"NOW", b"FORCE"}:
-        raise ReplyError("ERR syntax error")
-    if client.store.server is None:
-        raise ReplyError("ERR an embedded store is closed by its owner")
-    os.kill(os.getpid(), signal.SIGTERM)
-    return NotImplemented
 
 
 @command("debug")

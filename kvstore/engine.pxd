@@ -106,6 +106,7 @@ cdef class Store:
     cdef readonly object follower      # kvstore.following.Follower while a replica, or None
     cdef readonly object primary       # kvstore.replication.Primary
     cdef readonly object saver         # kvstore.saving.Saver
+    cdef readonly object stopping      # kvstore.stopping.Stopping
     cdef readonly int64_t started_ms
     cdef readonly uint64_t processed, connected, rejected_calls, errors
     cdef readonly dict error_counts

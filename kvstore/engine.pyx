@@ -287,6 +287,7 @@ cdef class Store:
         from kvstore.pubsub import PubSub
         from kvstore.replication import Primary
         from kvstore.saving import Saver
+        from kvstore.stopping import Stopping
         from kvstore.users import Users
 
         import_all()
@@ -311,6 +312,7 @@ cdef class Store:
         self.users = Users(self)
         self.pubsub = PubSub(self)
         self.saver = Saver(self)
+        self.stopping = Stopping(self)
         self.primary = Primary(self)
         parameters.listen(self.configure)
 
@@ -715,6 +717,7 @@ cdef class Store:
         if self.tracking is not None:
             self.tracking.limit()
         self.primary.cycle(self.keyspace.now_ms)
+        self.saver.cycle(self.keyspace.now_ms)
 
     def reload(self) -> None:
         """Forget everything and read the journal's files again."""

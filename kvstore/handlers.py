@@ -10,7 +10,7 @@ MODULES = (
     "zsets", "zset_ranges", "zset_algebra", "geo", "stream_commands", "stream_groups",
     "keys", "sorting", "multi", "pubsub", "dump", "scripting",
     "connection", "tracking", "pausing", "acl_commands", "latency",
-    "info", "introspection", "admin", "saving", "replication", "following", "rehearsal",
+    "info", "introspection", "admin", "saving", "stopping", "replication", "following", "rehearsal",
 )
 
 

@@ -364,6 +364,7 @@ cdef class Reader:
         cdef bytes key
         cdef Arg arg
         cdef uint64_t stated, found, taken = 0
+        cdef int64_t delay_us = self.store.parameters["key-load-delay"]
         if head[:5] != b"REDIS" or not head[5:].isdigit():
             raise self.damaged("not an RDB file")
         if not 1 <= int(head[5:]) <= RDB_VERSION:
@@ -411,7 +412,9 @@ cdef class Reader:
                         db.set_expiry(&arg, expires)
                 expires = -1
                 taken += 1
-                if taken % STEP_KEYS == 0:
+                if delay_us > 0:
+                    yield delay_us / 1e6
+                elif taken % STEP_KEYS == 0:
                     yield None
         if int(head[5:]) >= 5:
             found = crc64_of(PyBytes_AS_STRING(self.data), self.at, self.crc)

@@ -273,7 +273,7 @@ class Primary:
             file.truncate(0)
             for piece in iter(snapshot.next, b""):
                 file.append(piece)
-                await store.world.clock.sleep(0)
+                await store.world.clock.sleep(snapshot.pause_s)
                 if link.closed:
                     return
             link.write(b"$%d\r\n" % snapshot.written)

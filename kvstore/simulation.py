@@ -249,6 +249,8 @@ async def scenario(sim: Simulation) -> None:
         await clients[0].perform([clients[0].invent() for _ in range(3)])
         await caught_up(machine, replica)
         sim.trace("compared", witness.compared)
+        if witness.wrong:
+            raise Violation(witness.wrong)
     for key in sorted({op.input[1] for op in history}):
         while not await clients[0].perform([(b"GET", key)]):
             pass

@@ -107,6 +107,7 @@ cdef class Snapshot:
             raise ReplyError("ERR Background save already in progress")
         store.snapshot = self
         self.store = store
+        self.delay_us = store.parameters["rdb-key-save-delay"]
         self.out = Buf()
         self.walks = []
         self.out.put(b"REDIS0010", 9)
@@ -133,13 +134,15 @@ cdef class Snapshot:
         cdef bytes piece
         if self.abandoned:
             raise ReplyError("ERR the data was replaced while a snapshot was written")
+        cdef size_t keys = STEP_KEYS if self.delay_us <= 0 else 1 + 10_000 // self.delay_us
+        self.pause_s = max(self.delay_us, 0) * keys / 1e6
         while self.walks:
             walk = self.walks[0]
-            if not walk.step(STEP_KEYS):
+            if not walk.step(keys):
                 self.take(walk)
                 del self.walks[0]
                 self.detach(walk)
-            elif self.store.clock.now_ns() >= until or walk.out.n >= PIECE:
+            elif self.pause_s or self.store.clock.now_ns() >= until or walk.out.n >= PIECE:
                 self.take(walk)
                 if self.out.n:
                     break

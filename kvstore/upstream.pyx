@@ -211,14 +211,17 @@ cdef class Upstream(Session):
     async def load(self):
         """The snapshot is here: it replaces everything."""
         store = self.store
+        recorded = False
         try:
             await self.load_file()
+            recorded = await self.record()
         finally:
             self.drop_file()
-            if store.aof is not None:
-                # Its file has the old data: the new must get there before the stream does.
-                await run_beside(store.world, store.aof.rewrite())
+            if not recorded:
+                store.primary.begun = False         # going on from here would leave a hole
             self.stage = HANDSHAKE
+        if not recorded:
+            return self.link.abort()
         if self.lost or store.follower is not self.follower:
             return
         self.begin()
@@ -226,6 +229,17 @@ cdef class Upstream(Session):
         self.acknowledge()
         log.info("MASTER <-> REPLICA sync: Finished with success",
                  keys=sum([len(db) for db in store.keyspace.databases]))
+
+    async def record(self) -> bool:
+        """Let the server's own file, which has the old data, begin anew with the new."""
+        aof = self.store.aof
+        try:
+            if aof is not None:
+                await run_beside(self.store.world, aof.rewrite())
+        except DiskFull as error:
+            log.error("no room for the data in the append-only file", why=str(error))
+            return False
+        return True
 
     async def load_file(self) -> None:
         """Load it, unless this server is told meanwhile to follow no more."""
@@ -243,11 +257,10 @@ cdef class Upstream(Session):
             store.scripts.flush_libraries()
         store.begin_loading()
         try:
-            for _ in reader.steps(True):
-                await store.world.clock.sleep(0)
+            for pause_s in reader.steps(True):
+                await store.world.clock.sleep(pause_s or 0)
                 if store.follower is not self.follower:
-                    store.empty()
-                    return
+                    return store.empty()
         finally:
             store.end_loading()
         self.client.db = store.keyspace.databases[reader.stream_db]
@@ -258,34 +271,47 @@ cdef class Upstream(Session):
         """Run the whole requests of the stream."""
         cdef Bounds bounds = Bounds(0x7FFFFFFF, 512 << 20)
         cdef size_t at = 0
-        cdef Py_ssize_t used
-        cdef Buf out = Buf()
+        cdef Py_ssize_t used = 0
+        cdef size_t whole = 0          # bytes of `taken` up to which no transaction is open
         cdef bint asked = False
+        cdef Buf out = Buf()
         self.store.tick()
         self.store.keyspace.loading = True
         try:
             while at < n:
                 self.args.reset()
                 used = parse(self.args, p + at, n - at, &bounds)
-                if used < 0:
-                    return -1
-                if used == 0:
+                if used <= 0:
                     self.need = self.args.need
                     break
-                at += used
                 if self.args.n and is_word(&self.args.v[0], "replconf"):
                     asked = True
-                elif self.args.n:
-                    self.store.execute(self.client, self.args, out)
-                    out.clear()
+                elif self.args.n and not self.run(out):
+                    used = -1
+                    break
+                self.taken.put(p + at, used)
+                at += used
+                if not self.client.gate & IN_MULTI:
+                    whole = self.taken.n
         finally:
             self.store.keyspace.loading = False
         self.args.reset()
-        self.taken.put(p, at)
-        if self.taken.n and not self.client.gate & IN_MULTI:
+        if whole:
             self.store.primary.db = self.client.db.index
-            self.store.primary.publish(PyBytes_FromStringAndSize(self.taken.p, self.taken.n))
-            self.taken.clear()
+            self.store.primary.publish(PyBytes_FromStringAndSize(self.taken.p, whole))
+            self.taken.drop(whole)
+        if used < 0:
+            return -1
         if asked:
             self.acknowledge()
         return at
+
+    cdef bint run(self, Buf out) except -1:
+        """Run one request of the stream; False if it cannot be recorded, so it must come again."""
+        out.clear()
+        self.store.execute(self.client, self.args, out)
+        if not out.n or out.p[0] != c'-':
+            return True
+        said = PyBytes_FromStringAndSize(out.p, out.n).decode("latin-1").rstrip()
+        log.error(f"a request of the stream failed: {said}")
+        return "MISCONF" not in said
