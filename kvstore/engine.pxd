@@ -22,8 +22,10 @@ cdef enum Flag:
     SKIP_MONITOR = 64
     NO_SCRIPT = 128                # not from a script
     READ_ONLY = 256
-    ALLOW_BUSY = 1024              # while a script takes long
+    ALLOW_BUSY = 4096              # while a script takes long
     MAY_REPLICATE = 512            # writes, or leads to what must be told to replicas
+    WHEN_LOADING = 1024            # also while data is being loaded
+    WHEN_STALE = 2048              # also on a replica without a primary that must not answer then
 
 
 # Why a client's request needs more than a lookup and a call.
@@ -36,6 +38,7 @@ cdef enum Gate:
     TRACKED = 64                   # its reads are remembered
     RESTRICTED = 32                # the client's user may not do everything
     FAULTY = 128                   # commands may meet a fault made on purpose
+    LOADING = 256                  # data is being loaded
 
 
 cdef enum:
@@ -112,6 +115,7 @@ cdef class Store:
     cdef readonly bint out_of_memory   # it was not when the running command began
     cdef readonly object primary       # kvstore.replication.Primary
     cdef readonly object saver         # kvstore.saving.Saver
+    cdef readonly object stopping      # kvstore.stopping.Stopping
     cdef readonly int64_t started_ms
     cdef readonly uint64_t processed, connected, rejected_calls, errors
     cdef public uint64_t evicted_clients
@@ -147,6 +151,7 @@ cdef class Store:
     cdef int check_access(self, Client c, Command command, Args a) except -1
     cdef int admit(self, Client c, Command command, Args a, Buf out) except -1
     cdef bint lacks_memory(self, Client c, Command command) except -1
+    cdef int close_gate(self, int gate, bint on) except -1
     cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1
     cdef Command lookup(self, const char* p, Py_ssize_t n)

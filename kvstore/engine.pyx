@@ -47,6 +47,8 @@ FLAGS = {
     "readonly": READ_ONLY,
     "allow_busy": ALLOW_BUSY,
     "may_replicate": MAY_REPLICATE,
+    "loading": WHEN_LOADING,
+    "stale": WHEN_STALE,
 }
 OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'."
 CONTAINERS = {name.partition("|")[0] for name in ROWS if "|" in name}
@@ -304,6 +306,7 @@ cdef class Store:
         from kvstore.pubsub import PubSub
         from kvstore.replication import Primary
         from kvstore.saving import Saver
+        from kvstore.stopping import Stopping
         from kvstore.users import Users
 
         import_all()
@@ -330,6 +333,7 @@ cdef class Store:
         self.users = Users(self)
         self.pubsub = PubSub(self)
         self.saver = Saver(self)
+        self.stopping = Stopping(self)
         self.primary = Primary(self)
         self.evictor = Evictor(self)
         parameters.listen(self.configure)
@@ -579,6 +583,9 @@ cdef class Store:
             return self.refuse(c, command, out, ReplyError(
                 f"ERR Can't execute '{command.row.name}': only (P|S)SUBSCRIBE / "
                 "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"))
+        if c.gate & LOADING and not command.flags & WHEN_LOADING:
+            return self.refuse(c, command, out, ReplyError(
+                "LOADING Redis is loading the dataset in memory"))
         if c.gate & FAULTY and self.suffer(c, command, a, out):
             return 0
         if c.gate & IN_MULTI and not command.flags & UNQUEUED:
@@ -622,10 +629,25 @@ cdef class Store:
 
     def watch_faults(self, bint on) -> None:
         """Whether commands may meet faults, from now on."""
+        self.close_gate(FAULTY, on)
+
+    def begin_loading(self) -> None:
+        """The data is being replaced, a step a turn: nobody may look, and nothing expires."""
+        self.keyspace.loading = True
+        self.close_gate(LOADING, True)
+
+    def end_loading(self) -> None:
+        """The data is there."""
+        self.keyspace.loading = False
+        self.close_gate(LOADING, False)
+
+    cdef int close_gate(self, int gate, bint on) except -1:
+        """Let a gate stand in the way of every client, or of none."""
         cdef Client client
-        self.gate = FAULTY if on else 0
+        self.gate = self.gate | gate if on else self.gate & ~gate
         for client in self.clients.values():
-            client.gate = client.gate & ~FAULTY | self.gate
+            client.gate = client.gate & ~gate | self.gate & gate
+        return 0
 
     def run_faultless(self, Client c not None, Args a not None) -> bytes:
         """A request that has met its fault."""
@@ -633,7 +655,7 @@ cdef class Store:
         try:
             return self.run(c, a)
         finally:
-            c.gate |= self.gate
+            c.gate |= self.gate & FAULTY
 
     def set_clock(self, Clock clock not None) -> None:
         """Live by another clock."""
@@ -776,6 +798,7 @@ cdef class Store:
         if self.tracking is not None:
             self.tracking.limit()
         self.primary.cycle(self.keyspace.now_ms)
+        self.saver.cycle(self.keyspace.now_ms)
 
     def reload(self) -> None:
         """Forget everything and read the journal's files again."""
