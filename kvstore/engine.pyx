@@ -25,7 +25,7 @@ from kvstore.eviction cimport Evictor
 from kvstore.keyspecs import keys_of
 from kvstore.hashtable cimport seed_hash
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_LIST, as_arg
-from kvstore.resp cimport is_word, put_error, put_object, put_request
+from kvstore.resp cimport decode_buf, is_word, put_error, put_object, put_request
 from kvstore.resp import ReplyError, decode
 
 cdef extern from *:
@@ -45,7 +45,10 @@ FLAGS = {
     "no_multi": NO_MULTI,
     "skip_monitor": SKIP_MONITOR,
     "readonly": READ_ONLY,
+    "allow_busy": ALLOW_BUSY,
     "may_replicate": MAY_REPLICATE,
+    "loading": WHEN_LOADING,
+    "stale": WHEN_STALE,
 }
 OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'."
 CONTAINERS = {name.partition("|")[0] for name in ROWS if "|" in name}
@@ -303,6 +306,7 @@ cdef class Store:
         from kvstore.pubsub import PubSub
         from kvstore.replication import Primary
         from kvstore.saving import Saver
+        from kvstore.stopping import Stopping
         from kvstore.users import Users
 
         import_all()
@@ -313,6 +317,8 @@ cdef class Store:
         self.keyspace = Keyspace(parameters["databases"], world.rand)
         self.keyspace.on_vanished = self.record_vanished
         self.scratch = Args()
+        self.script_args = Args()
+        self.script_out = Buf()
         self.bounds = Bounds(0x7FFFFFFF, parameters["proto-max-bulk-len"])
         self.early_bounds = Bounds(10, 16384)
         self.clients = {}
@@ -327,6 +333,7 @@ cdef class Store:
         self.users = Users(self)
         self.pubsub = PubSub(self)
         self.saver = Saver(self)
+        self.stopping = Stopping(self)
         self.primary = Primary(self)
         self.evictor = Evictor(self)
         parameters.listen(self.configure)
@@ -475,6 +482,9 @@ cdef class Store:
         if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
             return self.refuse(c, command, out, ReplyError(
                 f"ERR wrong number of arguments for '{command.row.name}' command"))
+        if self.busy is not None:
+            if not self.runs_while_busy(command, a):
+                return self.refuse(c, command, out, ReplyError(self.busy))
         if self.pause is not None and self.postpones(c, command, a):
             self.pause.postpone(c)
             return 1
@@ -511,6 +521,26 @@ cdef class Store:
             c.answering = False
         self.running = None
         return 0
+
+    def breathe(self, why: str) -> None:
+        """Serve others from inside of a script, as far as may be; `why` is for the rest."""
+        cdef Args scratch = self.scratch
+        cdef int64_t last_ns = self.last_ns
+        if self.world.net is None:
+            return
+        self.scratch, self.busy = Args(), why
+        try:
+            self.world.net.breathe()
+        finally:
+            self.scratch, self.busy, self.last_ns = scratch, None, last_ns
+
+    cdef bint runs_while_busy(self, Command command, Args a) except -1:
+        """True for what may run while a script takes long."""
+        if command.subcommands is not None and a.n > 1:
+            command = command.subcommands.get(a.text(1).decode("latin-1").lower(), command)
+        if command.row.name == "shutdown":
+            return a.n == 2 and is_word(&a.v[1], "nosave")
+        return command.flags & ALLOW_BUSY != 0
 
     cdef bint postpones(self, Client c, Command command, Args a) except -1:
         """True if a request must wait until the pause ends."""
@@ -554,6 +584,9 @@ cdef class Store:
             return self.refuse(c, command, out, ReplyError(
                 f"ERR Can't execute '{command.row.name}': only (P|S)SUBSCRIBE / "
                 "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"))
+        if c.gate & LOADING and not command.flags & WHEN_LOADING:
+            return self.refuse(c, command, out, ReplyError(
+                "LOADING Redis is loading the dataset in memory"))
         if c.gate & FAULTY and self.suffer(c, command, a, out):
             return 0
         if c.gate & IN_MULTI and not command.flags & UNQUEUED:
@@ -597,10 +630,25 @@ cdef class Store:
 
     def watch_faults(self, bint on) -> None:
         """Whether commands may meet faults, from now on."""
+        self.close_gate(FAULTY, on)
+
+    def begin_loading(self) -> None:
+        """The data is being replaced, a step a turn: nobody may look, and nothing expires."""
+        self.keyspace.loading = True
+        self.close_gate(LOADING, True)
+
+    def end_loading(self) -> None:
+        """The data is there."""
+        self.keyspace.loading = False
+        self.close_gate(LOADING, False)
+
+    cdef int close_gate(self, int gate, bint on) except -1:
+        """Let a gate stand in the way of every client, or of none."""
         cdef Client client
-        self.gate = FAULTY if on else 0
+        self.gate = self.gate | gate if on else self.gate & ~gate
         for client in self.clients.values():
-            client.gate = client.gate & ~FAULTY | self.gate
+            client.gate = client.gate & ~gate | self.gate & gate
+        return 0
 
     def run_faultless(self, Client c not None, Args a not None) -> bytes:
         """A request that has met its fault."""
@@ -608,7 +656,7 @@ cdef class Store:
         try:
             return self.run(c, a)
         finally:
-            c.gate |= self.gate
+            c.gate |= self.gate & FAULTY
 
     def set_clock(self, Clock clock not None) -> None:
         """Live by another clock."""
@@ -751,6 +799,7 @@ cdef class Store:
         if self.tracking is not None:
             self.tracking.limit()
         self.primary.cycle(self.keyspace.now_ms)
+        self.saver.cycle(self.keyspace.now_ms)
 
     def reload(self) -> None:
         """Forget everything and read the journal's files again."""
@@ -857,29 +906,27 @@ cdef class Store:
         if self.journal is not None and not caller.executing:
             self.journal.end_transaction()
 
-    def run_in_script(self, Client own not None, words: list[bytes], read_only: bool):
+    def run_in_script(self, Client own not None, tuple words not None, bint read_only):
         """A command called by a script: its reply as a Python value, an error as ReplyError."""
-        cdef Args a = Args.of(*words)
-        cdef Command command = self.lookup(a.v[0].p, a.v[0].n)
-        cdef Command part = None
-        cdef Buf out = Buf()
+        cdef Args a = self.script_args
+        cdef Buf out = self.script_out
+        cdef Command command, part = None
+        a.borrow(words)
+        out.clear()
+        command = self.lookup(a.v[0].p, a.v[0].n)
         if command is None:
             raise ReplyError("ERR Unknown Redis command called from script")
         if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
             raise ReplyError("ERR Wrong number of args calling Redis command from script")
         if command.subcommands is not None and a.n > 1:
             part = command.subcommands.get(a.text(1).decode("latin-1").lower())
-        for each in (command, part):
-            if each is None:
-                continue
-            if (<Command>each).flags & NO_SCRIPT:
-                raise ReplyError("ERR This Redis command is not allowed from script")
-            if read_only and (<Command>each).flags & (WRITE | MAY_REPLICATE):
-                raise ReplyError("ERR Write commands are not allowed from read-only scripts.")
+            if part is not None:
+                check_from_script(part, read_only)
+        check_from_script(command, read_only)
         if own.gate & RESTRICTED:
             self.check_access(own, command, a)
         self.call(own, command, a, out)
-        return decode(bytes(out))[0]
+        return decode_buf(out)
 
     def count_change(self) -> None:
         """Something changed that is no key: libraries of functions."""
@@ -896,6 +943,15 @@ cdef class Store:
         if isinstance(value, ReplyError):
             raise value
         return value
+
+
+cdef inline int check_from_script(Command command, bint read_only) except -1:
+    """Refuse what a script may not call."""
+    if command.flags & NO_SCRIPT:
+        raise ReplyError("ERR This Redis command is not allowed from script")
+    if read_only and command.flags & (WRITE | MAY_REPLICATE):
+        raise ReplyError("ERR Write commands are not allowed from read-only scripts.")
+    return 0
 
 
 cdef size_t size_of(Args a) noexcept:
