@@ -22,6 +22,7 @@ cdef enum Flag:
     SKIP_MONITOR = 64
     NO_SCRIPT = 128                # not from a script
     READ_ONLY = 256
+    SKIP_SLOWLOG = 8192
     ALLOW_BUSY = 4096              # while a script takes long
     MAY_REPLICATE = 512            # writes, or leads to what must be told to replicas
     WHEN_LOADING = 1024            # also while data is being loaded
@@ -131,8 +132,7 @@ cdef class Store:
     cdef int64_t watch_ns              # the least that makes a time worth a note; -1 = none
     cdef int64_t latency_ns            # events shorter than that are not kept; -1 = all
     cdef readonly object latency       # kvstore.latency.Latency
-    cdef readonly object slowlog       # deque of [number, Unix time, us, words, address, name]
-    cdef uint64_t slow_count
+    cdef readonly object slowlog       # kvstore.slowlog.SlowLog
     cdef public bint active_expire
     cdef public bint cron_paused       # DEBUG PAUSE-CRON
     cdef bint recorded                 # the handler wrote its own record
@@ -153,6 +153,8 @@ cdef class Store:
     cdef bint lacks_memory(self, Client c, Command command) except -1
     cdef int close_gate(self, int gate, bint on) except -1
     cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1
+    cdef int note_time(self, Client c, Command command, list words, int64_t spent_ns) except -1
+    cdef int unblocked(self, Client c, Command command, list words, bint failed) except -1
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1
     cdef Command lookup(self, const char* p, Py_ssize_t n)
     cdef int tick(self) noexcept
