@@ -73,6 +73,7 @@ cdef class Client:
     cdef Command command               # being run
     cdef bint pushed                   # it answered with pushes, which CLIENT REPLY leaves alone
     cdef Buf reply                     # of the Python handler being run
+    cdef Py_ssize_t request_bytes      # of the request being run, on the wire
     cdef bint answering                # what it is sent goes there, not past it
     cdef public list queue             # of (Command, Args) between MULTI and EXEC, or None
     cdef public bint spoiled           # a queued command was refused
