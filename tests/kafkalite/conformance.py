@@ -1,12 +1,13 @@
 """librdkafka's own tests against kafkalite; writes docs/reference/kafkalite-conformance.md.
 
-    python tests/kafkalite/conformance.py --librdkafka DIR [--clients DIR] [--only 0103,0113]
+    python tests/kafkalite/conformance.py --librdkafka DIR [--clients DIR --python PYTHON]
 
 DIR of --librdkafka is a checkout of librdkafka v2.11 with its tests built (`./configure`, `make
 libs`, `make -C tests build`); DIR of --clients one of confluent-kafka-python, whose integration
-tests are run with the interpreter that runs this.  One broker, quick mode, twice: with consumers of the
-classic protocol and with those of KIP-848.  Left out, as the suite's authors do for a single
-broker: 0038 (a benchmark), 0042 (2,000 topics) and 0101 (followers).
+tests are run with PYTHON, which needs what they need (confluent-kafka[schemaregistry,avro,json,
+protobuf], trivup, pytest).  One broker, quick mode, twice: with consumers of the classic protocol
+and with those of KIP-848.  Left out, as the suite's authors do for a single broker: 0038 (a
+benchmark), 0042 (2,000 topics) and 0101 (followers).
 """
 
 from __future__ import annotations
@@ -61,12 +62,12 @@ def run_suite(
     return {m[1]: (m[2], float(m[3]), m[4].strip()) for m in RESULT.finditer(said)}
 
 
-def run_clients(folder: Path) -> str:
-    """The last line pytest says of confluent-kafka-python's integration tests."""
+def run_clients(folder: Path, python: str) -> str:
+    """What pytest says at the end of confluent-kafka-python's integration tests."""
     with bedrock.run("kafkalite", process=True, log_level="error", **BROKER) as server:
         kinds = [f"tests/integration/{kind}" for kind in ("admin", "consumer", "producer")]
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *kinds],
+            [python, "-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider", *kinds],
             cwd=folder, env=os.environ | {"BROKERS": f"{server.host}:{server.port}"},
             timeout=600, capture_output=True, text=True,
         )  # fmt: skip
@@ -89,6 +90,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--librdkafka", type=Path, required=True)
     parser.add_argument("--clients", type=Path, help="a checkout of confluent-kafka-python")
+    parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--only", default="", help="numbers of tests, with commas")
     parser.add_argument("--seconds", type=int, default=900, help="for one run at most")
     options = parser.parse_args(argv)
@@ -103,7 +105,7 @@ def main(argv: list[str] | None = None) -> int:
         for name, why in failed.items():
             print(f"    {name}: {why}")
     if options.clients:
-        said = run_clients(options.clients)
+        said = run_clients(options.clients, options.python)
         lines += ["## confluent-kafka-python's integration tests", "", said, ""]
         print(said)
     if not options.only:
