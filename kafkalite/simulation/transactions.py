@@ -8,6 +8,11 @@ in the middle of a transaction.  Then:
    producer's order, and none of an aborted one, at any time.
 2. The committed offset is that of the last committed transaction that had one.
 3. A producer that was replaced can write and commit nothing more.
+
+Before KIP-890 the protocol itself could not promise this: an EndTxn delayed on a broken connection
+ends the transaction after the one it was for, as Jepsen found (KAFKA-17754).  So a producer of that
+protocol which got no answer takes a new epoch after its transaction, and whether that transaction
+was committed it cannot know: then its records must be there all, or none.
 """
 
 from __future__ import annotations
@@ -32,18 +37,17 @@ NEWEST = {"Produce": 12, "EndTxn": 5, "TxnOffsetCommit": 5}
 class Processor(Client):
     """One transactional id, and whoever works under it.
 
-    committed   what readers must see, by partition
-    aborted     what they must not see
-    offset      of the last committed transaction that had one
+    written     by transaction: what readers must see in each partition, and the offset committed
+    doubtful    transactions that may have been committed
     """
 
     def __init__(self, sim: Simulation, number: int):
         super().__init__(sim)
         self.number = number
         self.versions = NEWEST if number % 2 else CLASSIC
-        self.committed: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
-        self.aborted: set[bytes] = set()
-        self.offset = -1
+        self.written: dict[int, tuple[list[list[bytes]], int]] = {}
+        self.doubtful: set[int] = set()
+        self.lost = False
         self.sequences = [0] * PARTITIONS
         self.count = 0
         self.id = self.epoch = -1
@@ -64,6 +68,12 @@ class Processor(Client):
         while not self.sim.calm.is_set():
             await asyncio.sleep(self.rand.random() * 0.05)
             await self.transaction()
+
+    async def call(self, name: str, version: int | None = None, **body: Any) -> Any:
+        """As ever; notes that there was no answer."""
+        answer = await super().call(name, version, **body)
+        self.lost = self.lost or answer is LOST
+        return answer
 
     async def until(self, name: str, **body: Any) -> tuple[Code, dict[str, Any]]:
         """The response once the broker is not busy, and its error code."""
@@ -95,6 +105,7 @@ class Processor(Client):
         self.expect("InitProducerId", code)
         self.id, self.epoch = answer["producer_id"], answer["producer_epoch"]
         self.sequences = [0] * PARTITIONS
+        self.lost = False
 
     async def transaction(self) -> None:
         """Write, and end it one way or another."""
@@ -113,24 +124,35 @@ class Processor(Client):
             offset = self.count
             await self.commit_offset(offset)
         if self.rand.chance(0.1):
-            self.aborted.update(*written)
             await self.replaced()
             return
         commit = self.rand.chance(0.7)
+        ended = await self.end(commit)
+        self.sim.operations += 1
+        self.sim.trace("ended", self.number, self.count, commit, ended)
+        if commit:
+            self.written[self.count] = (written, offset)
+            if not ended:
+                self.doubtful.add(self.count)
+        if self.lost and self.versions is CLASSIC:
+            await self.enlist()
+
+    async def end(self, commit: bool) -> bool:
+        """End the transaction; False if it cannot be known whether it was."""
+        if self.versions is CLASSIC:
+            while True:
+                answer = await self.call("EndTxn", 4, **self.identity, committed=commit)
+                if answer is LOST:
+                    return False
+                if answer["error_code"] not in BUSY:
+                    self.expect("EndTxn", Code(answer["error_code"]))
+                    return True
+                await asyncio.sleep(0.05)
         code, answer = await self.until("EndTxn", **self.identity, committed=commit)
         self.expect("EndTxn", code)
-        self.sim.operations += 1
-        self.sim.trace("ended", self.number, self.count, commit)
-        if self.versions is NEWEST:
-            self.id, self.epoch = answer["producer_id"], answer["producer_epoch"]
-            self.sequences = [0] * PARTITIONS
-        if not commit:
-            self.aborted.update(*written)
-            return
-        for index, values in enumerate(written):
-            self.committed[index] += values
-        if offset >= 0:
-            self.offset = offset
+        self.id, self.epoch = answer["producer_id"], answer["producer_epoch"]
+        self.sequences = [0] * PARTITIONS
+        return True
 
     async def send(self, index: int, values: list[bytes]) -> Code:
         """Write records to a partition."""
@@ -242,6 +264,7 @@ class Auditor(Client):
     async def finish(self, processors: list[Processor]) -> None:
         """Read all, and compare with what was committed."""
         before = [dict(seen) for seen in self.seen]
+        read: list[list[bytes]] = []
         for index in range(PARTITIONS):
             self.seen[index] = {}
             at, idle = 0, 0
@@ -252,13 +275,7 @@ class Auditor(Client):
             values = [value for _, value in sorted(self.seen[index].items())]
             if not before[index].items() <= self.seen[index].items():
                 raise Violation("a record was read as committed and is no more")
-            for processor in processors:
-                mine = [v for v in values if v.startswith(b"%d." % processor.number)]
-                if mine != processor.committed[index]:
-                    raise Violation(
-                        f"processor {processor.number}, partition {index}: "
-                        f"{len(processor.committed[index])} records committed, {len(mine)} read"
-                    )
+            read.append(values)
             if any(value.startswith(b"late") for value in values):
                 raise Violation("a record of a producer that was replaced")
         answer = await self.insist(
@@ -270,8 +287,32 @@ class Auditor(Client):
             for part in topic["partitions"]
         }
         for processor in processors:
-            if found.get(processor.number, -1) != processor.offset:
+            offset = self.compare(processor, read)
+            if found.get(processor.number, -1) != offset:
                 raise Violation(
                     f"processor {processor.number}: committed offset "
-                    f"{found.get(processor.number)}, not {processor.offset}"
+                    f"{found.get(processor.number)}, not {offset}"
                 )
+
+    def compare(self, processor: Processor, read: list[list[bytes]]) -> int:
+        """Compare a processor's records with what was read; its last committed offset."""
+        expected: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
+        offset = -1
+        for number, (written, committed) in processor.written.items():
+            if number in processor.doubtful:
+                there = {value in values for w, values in zip(written, read, strict=True) for value in w}
+                if there == {True, False}:
+                    raise Violation(f"processor {processor.number}: half of a transaction")
+                if there == {False}:
+                    continue
+            for index, values in enumerate(written):
+                expected[index] += values
+            offset = committed if committed >= 0 else offset
+        for index, values in enumerate(read):
+            mine = [value for value in values if value.startswith(b"%d." % processor.number)]
+            if mine != expected[index]:
+                raise Violation(
+                    f"processor {processor.number}, partition {index}: "
+                    f"{len(expected[index])} records committed, {len(mine)} read"
+                )
+        return offset
