@@ -160,6 +160,12 @@ cdef class Field:
         self.tag = tag
         self.flexible = flexible
 
+    cdef bint holds_default(self, value) except -1:
+        """True for a value that a tagged field need not say."""
+        if self.kind == STRUCT and value is not None:
+            return {**self.struct.defaults, **value} == self.struct.defaults
+        return value == self.default or (self.kind == ARRAY and not value)
+
     cdef Py_ssize_t read_size(self, Input* source) except -2:
         """Length of a string, bytes or array; -1 for null."""
         cdef Py_ssize_t n
@@ -372,7 +378,7 @@ cdef class Struct:
             if field.name in values:
                 met += 1
                 value = values[field.name]
-                if value != field.default and not (field.kind == ARRAY and not value):
+                if not field.holds_default(value):
                     present.append((field, value))
         put_length(out, len(present))
         for field, value in present:

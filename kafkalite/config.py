@@ -37,6 +37,9 @@ class KafkaConfig(ServerConfig):
     fsync_interval_ms: int = option(1000, "time between syncs with --fsync interval")
     group_min_session_timeout_ms: int = option(6000, "shortest session a group member may ask for")
     group_max_session_timeout_ms: int = option(1_800_000, "longest session")
+    group_initial_rebalance_delay_ms: int = option(
+        0, "time an empty group waits for more members than the first"
+    )
     group_consumer_session_timeout_ms: int = option(45_000, "session with group.protocol=consumer")
     group_consumer_heartbeat_interval_ms: int = option(
         1000, "time between heartbeats with group.protocol=consumer"

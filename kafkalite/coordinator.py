@@ -31,6 +31,7 @@ class Coordinator:
 
     min_session_ms, max_session_ms  session timeouts that members of classic groups may ask for
     session_ms, interval_ms         those of the others; see ConsumerGroup
+    delay_ms                        see Group
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Coordinator:
         max_session_ms: int,
         session_ms: int = 45_000,
         interval_ms: int = 5000,
+        delay_ms: int = 0,
     ):
         self.world = world
         self.topics = topics
@@ -49,6 +51,7 @@ class Coordinator:
         self.max_session_ms = max_session_ms
         self.session_ms = session_ms
         self.interval_ms = interval_ms
+        self.delay_ms = delay_ms
         self.groups: dict[str, Group | ConsumerGroup] = {}
         for group_id, record in self.offsets.members.items():
             self._make(group_id).restore(record)
@@ -67,7 +70,8 @@ class Coordinator:
             except KafkaError as exc:
                 logger.error("group %r: a restart will forget its members: %s", group_id, exc)
 
-        group = self.groups[group_id] = Group(group_id, self.world.clock, self._new_id, keep)
+        group = Group(group_id, self.world.clock, self._new_id, keep, self.delay_ms)
+        self.groups[group_id] = group
         return group
 
     def _new_id(self) -> str:

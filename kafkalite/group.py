@@ -78,8 +78,9 @@ class Member:
 class Group:
     """One group.
 
-    new_id   makes a suffix for member ids
-    keep     called with what is to outlive the broker whenever that has changed
+    new_id    makes a suffix for member ids
+    keep      called with what is to outlive the broker whenever that has changed
+    delay_ms  time an empty group waits for more members before its first generation
     """
 
     type = "classic"
@@ -90,11 +91,14 @@ class Group:
         clock: Clock,
         new_id: Callable[[], str],
         keep: Callable[[GroupRecord], None] = lambda record: None,
+        delay_ms: int = 0,
     ):
         self.id = group_id
         self.clock = clock
         self.new_id = new_id
         self.keep = keep
+        self.delay_ms = delay_ms
+        self._gathering = False
         self.since_ms = clock.wall_ms()
         self.state = State.EMPTY
         self.generation = 0
@@ -260,6 +264,11 @@ class Group:
 
     def _prepare(self) -> None:
         """Ask everybody to join again, and wait for them as long as the most patient allows."""
+        if self.state is State.EMPTY and self.delay_ms:
+            self.state = State.PREPARING
+            self.rebalances += 1
+            self._gathering = True
+            self._set_timer(self.delay_ms, self._begin_generation)
         if self.state is not State.PREPARING:
             for member in self.members.values():
                 self._answer_sync(member, {"error_code": Code.REBALANCE_IN_PROGRESS})
@@ -267,11 +276,13 @@ class Group:
             self.rebalances += 1
             timeout_ms = max(m.rebalance_timeout_ms for m in self.members.values())
             self._set_timer(timeout_ms, self._begin_generation)
-        if all(member.joining for member in self.members.values()):
+        everybody = all(member.joining for member in self.members.values())
+        if everybody and not self._gathering:
             self._begin_generation()
 
     def _begin_generation(self) -> None:
         self._cancel_timer()
+        self._gathering = False
         for member in list(self.members.values()):
             if member.joining is None and member.instance_id is None:
                 self._forget(member)

@@ -555,7 +555,7 @@ cdef class Log:
 
     def delete_to(self, int64_t offset) -> None:
         """Make `offset` the first readable one; segments wholly below it are removed."""
-        if offset > self.high_watermark:
+        if not 0 <= offset <= self.high_watermark:
             raise KafkaError(Code.OFFSET_OUT_OF_RANGE, f"{self.name} has no offset {offset}")
         self.start_offset = max(self.start_offset, offset)
         self.stable_offset = max(self.stable_offset, self.start_offset)

@@ -98,7 +98,10 @@ def compare(api, oracle, seed):
             if again is None:
                 continue
             lines = parse(text)
-            encoded = codec.encode(tamed(message(rand, lines, version), lines, version))
+            sent = tamed(message(rand, lines, version), lines, version)
+            if api.name == "ApiVersions" and kind == "Response":
+                sent["error_code"] = 0  # with an error kafka-python takes it for version 0
+            encoded = codec.encode(sent)
             assert again(encoded) == encoded, f"{api.name}{kind} version {version}"
 
 

@@ -228,7 +228,8 @@ def test_every_partition_somebody_wants_has_one_reader_who_wants_it(name, subscr
     shares = ASSIGNORS[name](subscriptions, TOPICS, {})
     given_out = [each for share in shares.values() for each in share]
     wanted = set().union(*subscriptions.values())
-    assert sorted(given_out) == sorted((t, i) for t in TOPICS if t in wanted for i in range(TOPICS[t]))
+    expected = [(t, i) for t in TOPICS if t in wanted for i in range(TOPICS[t])]
+    assert sorted(given_out) == sorted(expected)
     for member, share in shares.items():
         assert {topic for topic, _ in share} <= subscriptions[member]
 
