@@ -9,9 +9,12 @@ The facts are those of Redis 7.0.15 (COMMAND INFO there gives the same); the tex
 
 from __future__ import annotations
 
-from kvstore.rows import server, special, values
+from kvstore.rows import access, server, special, values
 from kvstore.rows.row import Row
 
-GROUPS: dict[str, list[Row]] = {**values.GROUPS, **special.GROUPS, **server.GROUPS}
+GROUPS: dict[str, list[Row]] = {}
+for _table in (values, special, server, access):
+    for _group, _rows in _table.GROUPS.items():
+        GROUPS.setdefault(_group, []).extend(_rows)
 ROWS: dict[str, Row] = {row.name: row for rows in GROUPS.values() for row in rows}
 GROUP_OF: dict[str, str] = {row.name: group for group, rows in GROUPS.items() for row in rows}

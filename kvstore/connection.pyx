@@ -1,7 +1,5 @@
 """Commands about the connection itself: PING, SELECT, AUTH, HELLO, CLIENT ..."""
 
-import hmac
-
 from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
@@ -12,7 +10,6 @@ from kvstore.resp import ReplyError, Simple, Verbatim
 from kvstore.strings cimport int_of
 from kvstore.version import REDIS_VERSION
 
-WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."
 NO_PASSWORD = (
     "ERR AUTH <password> called without any password configured for the default user. "
     "Are you sure your configuration is correct?")
@@ -42,24 +39,15 @@ cdef int select(Client c, Args a, Buf out) except -1:
     return put_ok(out)
 
 
-def authenticate(Client c not None, user: bytes, password: bytes) -> None:
-    """Compare in constant time; WRONGPASS when it is not the one."""
-    wanted = c.store.parameters["requirepass"].encode()
-    if not hmac.compare_digest(password, wanted) or user != b"default":
-        raise ReplyError(WRONG_PASSWORD)
-    c.authenticated = True
-
-
 @command("auth")
 def auth(Client c, words):
     if len(words) > 3:
         raise ReplyError("ERR syntax error")
-    if len(words) == 2 and not c.store.parameters["requirepass"]:
+    users = c.store.users
+    if len(words) == 2 and users.default.nopass:
         raise ReplyError(NO_PASSWORD)
     user = words[1] if len(words) == 3 else b"default"
-    if user == b"default" and not c.store.parameters["requirepass"]:
-        return "OK"                     # the default user without a password takes any
-    authenticate(c, user, words[len(words) - 1])
+    users.log_in(c, words[0], user, words[len(words) - 1])
     return "OK"
 
 
@@ -93,8 +81,7 @@ def hello(Client c, words):
         else:
             raise ReplyError(f"ERR Syntax error in HELLO option '{words[i].decode('latin-1')}'")
     if credentials is not None:
-        if credentials[0] != b"default" or c.store.parameters["requirepass"]:
-            authenticate(c, *credentials)
+        c.store.users.log_in(c, words[0], *credentials)
     elif not c.authenticated:
         raise ReplyError(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
@@ -125,7 +112,7 @@ def reset(Client c, words):
     c.name = b""
     c.db = c.store.keyspace.databases[0]
     c.gate &= ~(REPLY_OFF | REPLY_SKIP | IN_MULTI)
-    c.authenticated = not c.store.parameters["requirepass"]
+    c.store.greet(c)
     return Simple("RESET")
 
 
@@ -139,6 +126,7 @@ def show_client(Client c) -> str:
     now = c.store.keyspace.now_ms
     peer = getattr(c.link, "peer", None)
     here = c.store.server.address_text if c.store.server is not None else ""
+    user = c.user.name.decode("latin-1") if c.user is not None else "(superuser)"
     last = c.command.row.name if c.command is not None else "NULL"
     return (
         f"id={c.id} addr={address_text(peer)} laddr={here} fd=-1 name={c.name.decode('latin-1')} "
@@ -146,7 +134,7 @@ def show_client(Client c) -> str:
         f"flags={flags or 'N'} db={c.db.index} sub={len(c.channels or ())} "
         f"psub={len(c.patterns or ())} ssub={len(c.shard_channels or ())} multi={multi} "
         f"qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 "
-        f"omem={getattr(c.link, 'queued', 0)} tot-mem=0 events=r cmd={last} user=default "
+        f"omem={getattr(c.link, 'queued', 0)} tot-mem=0 events=r cmd={last} user={user} "
         f"redir=-1 resp={c.resp}")
 
 
@@ -233,7 +221,7 @@ def client_reply(Client c, words):
     return NotImplemented
 
 
-def kill_filter(words: list[bytes]):
+def kill_filter(Client c, words: list[bytes]):
     """(predicate, skip me) of the options of CLIENT KILL."""
     tests, skip_me = [], True
     if len(words) % 2:
@@ -252,8 +240,10 @@ def kill_filter(words: list[bytes]):
         elif option == b"TYPE":
             tests.append(lambda other, k=check_kind(value): client_kind(other) == k)
         elif option == b"USER":
-            if value != b"default":
+            user = c.store.users.by_name.get(value)
+            if user is None:
                 raise ReplyError(f"ERR No such user '{text}'")
+            tests.append(lambda other, u=user: other.user is u)
         elif option == b"SKIPME" and value.lower() in (b"yes", b"no"):
             skip_me = value.lower() == b"yes"
         else:
@@ -265,19 +255,11 @@ def kill_filter(words: list[bytes]):
 def client_kill(Client c, words):
     if len(words) == 3:
         wanted = words[2].decode("latin-1")
-        found = [o for o in c.store.clients.values() if address_text(o.link.peer) == wanted]
-        if not found:
+        if not c.store.disconnect(lambda other: address_text(other.link.peer) == wanted):
             raise ReplyError("ERR No such client")
-    else:
-        wanted, skip_me = kill_filter(words[2:])
-        found = [o for o in c.store.clients.values()
-                 if wanted(o) and not (skip_me and o is c)]
-    for other in found:
-        if other is c:
-            c.link.close()
-        else:
-            other.link.abort("killed by CLIENT KILL")
-    return "OK" if len(words) == 3 else len(found)
+        return "OK"
+    matches, skip_me = kill_filter(c, words[2:])
+    return c.store.disconnect(lambda other: matches(other) and not (skip_me and other is c))
 
 
 @command("client|unblock")

@@ -30,6 +30,7 @@ cdef enum Gate:
     SUBSCRIBED = 4
     REPLY_OFF = 8
     REPLY_SKIP = 16
+    RESTRICTED = 32                # the client's user may not do everything
 
 
 cdef class Command:
@@ -54,6 +55,7 @@ cdef class Client:
     cdef public int gate               # bits of Gate
     cdef readonly uint64_t id
     cdef public bytes name
+    cdef public object user            # kvstore.acl.User; None: may do everything
     cdef Command command               # being run
     cdef bint pushed                   # it answered with pushes, which CLIENT REPLY leaves alone
     cdef Buf reply                     # of the Python handler being run
@@ -76,6 +78,7 @@ cdef class Store:
     cdef readonly dict commands        # name -> Command
     cdef readonly dict clients         # id -> Client
     cdef readonly object parameters    # kvstore.parameters.Parameters
+    cdef readonly object users         # kvstore.users.Users
     cdef readonly object pubsub        # kvstore.pubsub.PubSub
     cdef readonly dict monitors        # Client -> None
     cdef public object server          # kvstore.server.Server, None when embedded
@@ -89,6 +92,7 @@ cdef class Store:
     cdef readonly int64_t started_ms
     cdef readonly uint64_t processed, connected, rejected_calls, errors
     cdef readonly dict error_counts
+    cdef Client running                # whose Python handler is being run, or was last
     cdef Args scratch                  # words of the request being parsed, shared by all sessions
     cdef Bounds bounds, early_bounds
     cdef int64_t hash_entries, hash_value, zset_entries, zset_value, intset_entries
@@ -105,6 +109,7 @@ cdef class Store:
     cdef int reserve(self, list queue) except -1
     cdef int reserve_for(self, Client c, Command command, Args a) except -1
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1
+    cdef int check_access(self, Client c, Command command, Args a) except -1
     cdef int admit(self, Client c, Command command, Args a, Buf out) except -1
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1
     cdef Command lookup(self, const char* p, Py_ssize_t n)

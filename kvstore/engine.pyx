@@ -69,6 +69,7 @@ def command(name):
 
 cdef int run_python(Client c, Args a, Buf out) except -1:
     c.reply = out
+    c.store.running = c
     cdef object reply = c.command.call(c, a.list())
     if reply is not NotImplemented:      # it replied by itself
         put_object(out, reply, c.resp)
@@ -80,16 +81,22 @@ cdef int run_container(Client c, Args a, Buf out) except -1:
     cdef Command container = c.command
     if a.n == 1:
         return run_python(c, a, out)
-    cdef str name = a.text(1).decode("latin-1").lower()
-    cdef Command command = container.subcommands.get(name)
-    if command is None:
-        raise ReplyError(f"ERR unknown subcommand '{a.text(1).decode('latin-1')[:128]}'. "
-                         f"Try {container.row.name.upper()} HELP.")
+    cdef Command command = subcommand(container, a)
     check_arity(command, a)
     c.command = command
     command.calls += 1
     c.store.reserve_for(c, command, a)
     return command.run(c, a, out)
+
+
+cdef Command subcommand(Command container, Args a):
+    """Which command of a container a request means."""
+    cdef str name = a.text(1).decode("latin-1")
+    cdef Command command = container.subcommands.get(name.lower())
+    if command is None:
+        raise ReplyError(f"ERR unknown subcommand '{name[:128]}'. "
+                         f"Try {container.row.name.upper()} HELP.")
+    return command
 
 
 cdef int check_arity(Command command, Args a) except -1:
@@ -165,6 +172,27 @@ cdef class Client:
     def authenticated(self, bint value):
         self.gate = self.gate & ~UNAUTHENTICATED if value else self.gate | UNAUTHENTICATED
 
+    def become(self, user) -> None:
+        """Be a user from now on."""
+        self.user = user
+        if user is None or user.free:
+            self.gate &= ~RESTRICTED
+        else:
+            self.gate |= RESTRICTED
+
+    @property
+    def acl_context(self) -> str:
+        """Where a refused request came from, as ACL LOG has it."""
+        if self.scripted:
+            return "lua"
+        return "multi" if self.executing or self.gate & IN_MULTI else "toplevel"
+
+    def show(self) -> bytes:
+        """The line CLIENT LIST has for it."""
+        from kvstore.connection import show_client
+
+        return show_client(self).encode("latin-1", "replace")
+
     @property
     def subscriptions(self) -> int:
         """Channels and patterns listened to."""
@@ -221,6 +249,7 @@ cdef class Store:
         from kvstore.pubsub import PubSub
         from kvstore.replication import Primary
         from kvstore.saving import Saver
+        from kvstore.users import Users
 
         import_all()
         self.world = world
@@ -240,6 +269,7 @@ cdef class Store:
         self.index_commands()
         self.tick()
         self.started_ms = self.keyspace.now_ms
+        self.users = Users(self)
         self.pubsub = PubSub(self)
         self.saver = Saver(self)
         self.primary = Primary(self)
@@ -262,7 +292,32 @@ cdef class Store:
         """A connection opened."""
         self.connected += 1
         self.clients[client.id] = client
-        client.authenticated = not self.parameters["requirepass"]
+        self.greet(client)
+
+    def greet(self, Client client not None) -> None:
+        """Make a client who it is before it says so."""
+        user = self.users.default
+        client.become(user)
+        client.authenticated = user.nopass and user.enabled
+
+    def user_changed(self, user) -> None:
+        """A user may do more or less than before."""
+        cdef Client client
+        for client in self.clients.values():
+            if client.user is user:
+                client.become(user)
+
+    def disconnect(self, wanted) -> int:
+        """End the connections of some clients; that of who asks after its reply.  Returns how many."""
+        cdef Client client
+        cdef int n = 0
+        for client in [client for client in self.clients.values() if wanted(client)]:
+            n += 1
+            if client is self.running:
+                client.link.close()
+            else:
+                client.link.abort("killed")
+        return n
 
     def remove_client(self, Client client not None) -> None:
         """A connection is gone: nothing may remember it."""
@@ -343,6 +398,11 @@ cdef class Store:
         cdef size_t mark = out.n
         if c.gate & UNAUTHENTICATED and not command.flags & NO_AUTH:
             return self.refuse(c, command, out, ReplyError("NOAUTH Authentication required."))
+        if c.gate & RESTRICTED:
+            try:
+                self.check_access(c, command, a)
+            except ReplyError as error:
+                return self.refuse(c, command, out, error)
         if c.gate & SUBSCRIBED and c.resp == 2 and not command.flags & WHEN_SUBSCRIBED:
             return self.refuse(c, command, out, ReplyError(
                 f"ERR Can't execute '{command.row.name}': only (P|S)SUBSCRIBE / "
@@ -368,11 +428,15 @@ cdef class Store:
 
     def check_subcommand(self, Command container, Args a):
         """Refuse at once what could not run at EXEC."""
-        name = a.text(1).decode("latin-1").lower()
-        if name not in container.subcommands:
-            raise ReplyError(f"ERR unknown subcommand '{name[:128]}'. "
-                             f"Try {container.row.name.upper()} HELP.")
-        check_arity(container.subcommands[name], a)
+        check_arity(subcommand(container, a), a)
+
+    cdef int check_access(self, Client c, Command command, Args a) except -1:
+        """NOPERM for what the client's user may not do."""
+        if command.subcommands is not None and a.n > 1:
+            command = subcommand(command, a)
+            check_arity(command, a)
+        self.users.check(c, command.row.name, a.list())
+        return 0
 
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1:
         """Answer with an error instead of running; a transaction is spoiled by it."""
@@ -574,6 +638,7 @@ cdef class Store:
         """What a script changes from now on belongs together."""
         own.db, own.resp, own.executing = caller.db, 2, True
         own.replaying = caller.replaying
+        own.become(caller.user)
         if self.journal is not None and not caller.executing:
             self.journal.start_transaction()
 
@@ -602,6 +667,8 @@ cdef class Store:
                 raise ReplyError("ERR This Redis command is not allowed from script")
             if read_only and (<Command>each).flags & WRITE:
                 raise ReplyError("ERR Write commands are not allowed from read-only scripts.")
+        if own.gate & RESTRICTED:
+            self.check_access(own, command, a)
         self.call(own, command, a, out)
         return decode(bytes(out))[0]
 

@@ -9,7 +9,7 @@ MODULES = (
     "strings", "bits", "bitfield", "hyperloglog", "lcs", "lists", "hashes", "sets",
     "zsets", "zset_ranges", "zset_algebra", "geo", "stream_commands", "stream_groups",
     "keys", "sorting", "multi", "connection", "pubsub", "info", "introspection", "admin", "dump",
-    "saving", "replication", "following", "scripting",
+    "acl_commands", "saving", "replication", "following", "scripting",
 )
 
 

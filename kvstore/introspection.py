@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kvstore.commands import GROUP_OF, ROWS, Row
+from kvstore.categories import categories
+from kvstore.commands import GROUP_OF, ROWS
 from kvstore.engine import command
 from kvstore.glob import matches
 from kvstore.keyspecs import KeySpec, key_specs, keys_of, legacy_range
@@ -12,31 +13,6 @@ from kvstore.resp import Members, ReplyError, Simple
 from kvstore.syntax import arguments
 
 DOC_GROUPS = {"sorted_set": "sorted-set"}
-
-
-def categories(row: Row) -> list[str]:
-    """ACL categories: those of the row, and those that follow from its flags."""
-    flags = set(row.flags.split())
-    found = set(row.acl.split())
-    if "write" in flags:
-        found.add("write")
-    if "readonly" in flags and "scripting" not in found:
-        found.add("read")
-    if "admin" in flags:
-        found |= {"admin", "dangerous"}
-    if "pubsub" in flags:
-        found.add("pubsub")
-    if "blocking" in flags:
-        found.add("blocking")
-    found.add("fast" if "fast" in flags else "slow")
-    return ["@" + name for name in CATEGORY_ORDER if name in found]
-
-
-CATEGORY_ORDER = (
-    "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap",
-    "hyperloglog", "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous",
-    "connection", "transaction", "scripting",
-)  # fmt: skip
 
 
 def show_spec(spec: KeySpec) -> dict[bytes, Any]:

@@ -9,7 +9,7 @@ whole or not at all.
 """
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport IN_MULTI, Client, Command, define
+from kvstore.engine cimport IN_MULTI, RESTRICTED, Client, Command, define
 from kvstore.keyspace cimport Watch
 from kvstore.resp cimport Args, put_array, put_nil_array, put_ok
 from kvstore.resp import ReplyError
@@ -51,6 +51,12 @@ cdef int exec_(Client c, Args a, Buf out) except -1:
     put_array(out, len(queue))
     try:
         for command, words in queue:
+            if c.gate & RESTRICTED:
+                try:
+                    c.store.check_access(c, command, words)
+                except ReplyError as error:
+                    c.store.put_failure(out, error)
+                    continue
             c.store.call(c, command, words, out)
     finally:
         c.executing = False

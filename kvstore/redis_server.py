@@ -17,10 +17,12 @@ import time
 from bedrock.app.logs import logger
 from bedrock.app.serve import PORT_TAKEN, serve
 from kvstore import redis_conf
+from kvstore.acl import BadRule, User
 from kvstore.config import COMPONENT, Config
 from kvstore.parameters import BY_NAME, Parameters
 from kvstore.redis_conf import Directive, Unreadable
 from kvstore.resp import ReplyError
+from kvstore.users import DUPLICATE_USER
 from kvstore.version import REDIS_VERSION
 
 # Parameters that are options of kvstore itself: name -> field of Config.
@@ -76,10 +78,25 @@ def gather(directives: list[Directive]) -> dict[str, str]:
     return texts
 
 
+def users_of(directives: list[Directive]) -> list[str]:
+    """The rules of each user, checked; Unreadable names the line that is wrong."""
+    names = set()
+    for directive in directives:
+        name, *rules = [word.encode("utf-8", "surrogateescape") for word in directive.values]
+        if name in names:
+            raise Unreadable(DUPLICATE_USER, directive)
+        names.add(name)
+        try:
+            User(name).change(rules)
+        except BadRule as error:
+            raise Unreadable(str(error), directive) from None
+    return [" ".join(directive.values) for directive in directives]
+
+
 def configure(lines: list[str], arguments: list[str]) -> Config:
     """The configuration that a file's lines and options of the command line ask for."""
     directives = list(redis_conf.parse([*lines, *redis_conf.from_arguments(arguments)]))
-    users = [" ".join(item.values) for item in directives if item.name == "user"]
+    users = users_of([item for item in directives if item.name == "user"])
     texts = gather([item for item in directives if item.name != "user"])
     config = Config(appendonly=False, data_dir=".", user=users, log_format="text")
     host = texts.pop("bind", "").split()

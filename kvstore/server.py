@@ -9,6 +9,7 @@ from bedrock.app.config import ConfigError
 from bedrock.net import Limits
 from bedrock.net import Server as NetServer
 from bedrock.world import Timer, World
+from kvstore.acl import BadRule
 from kvstore.aof import Aof
 from kvstore.engine import Store
 from kvstore.parameters import Parameters
@@ -55,6 +56,7 @@ class Server:
         config = self.config
         store = Store(self.world, parameters_of(config, self.world.disk.path()))
         store.server = self
+        self._admit(store)
         if config.appendonly:
             aof = Aof(store, self.world)
             aof.open()
@@ -76,6 +78,17 @@ class Server:
         store.parameters.note("port", self._net.port)
         self._expire_later()
         self.ready = True
+
+    def _admit(self, store: Store) -> None:
+        """Take the users of the configuration, or of the ACL file."""
+        if self.config.user and store.parameters["aclfile"]:
+            raise ConfigError("users stand in the configuration or in an ACL file, not in both")
+        try:
+            store.users.configured(self.config.user)
+            if store.parameters["aclfile"]:
+                store.users.load()
+        except (BadRule, ReplyError) as error:
+            raise ConfigError(f"users: {error}") from None
 
     @property
     def address_text(self) -> str:

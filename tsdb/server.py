@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from typing import Any
 
 from bedrock.app.logs import logger
 from bedrock.net import Limits
 from bedrock.net import Server as Listener
-from bedrock.net.http import HttpSession
+from bedrock.net.http import HttpSession, Request, Route
 from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFailed, DiskFull, Timer, World
 from tsdb.api import Api
@@ -19,6 +19,7 @@ from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
 from tsdb.influx import Influx
 from tsdb.policy import duration_ms, policy_of
+from tsdb.status import Status
 from tsdb.store import Store
 
 LIMITS = Limits()
@@ -52,10 +53,10 @@ class Server:
             self.log.warning("the log's end was repaired", finding=str(finding))
         for finding in store.block_set.findings:
             self.log.error("a damaged block was set aside", finding=str(finding))
-        self._api = Api(store, self._flags, duration_ms("lookback", config.lookback))
-        router = GuardedRouter(
-            self._api.routes() + Influx(store).routes(), password=config.password()
-        )
+        self._api = Api(store, config, duration_ms("lookback", config.lookback))
+        routes = self._api.routes() + Status(store, self._flags).routes()
+        routes += Influx(store, self._api.budget).routes()
+        router = GuardedRouter(map(self._surviving, routes), password=config.password())
         tls = config.tls()
         for option in ("port", "influx_port"):
             port = getattr(config, option)
@@ -105,6 +106,24 @@ class Server:
             if name not in hidden
         }
 
+    def _surviving(self, route: Route) -> Route:
+        """The route, which is tried again without a block that it finds damaged."""
+
+        def answer(request: Request) -> Any:
+            while True:
+                try:
+                    return route.handler(request)
+                except Damaged as exc:
+                    self._set_aside(exc)
+
+        return replace(route, handler=answer)
+
+    def _set_aside(self, damage: Damaged) -> None:
+        assert self.store is not None
+        if not self.store.block_set.set_aside(damage):
+            raise damage
+        self.log.error("a damaged block was set aside", finding=str(damage))
+
     def _maintain_later(self) -> None:
         clock = self.world.clock
         period_ns = int(self.config.maintenance_s * 1e9)
@@ -121,9 +140,7 @@ class Server:
         except DiskFull as exc:
             self.log.warning("no room to flush the head; trying again later", error=str(exc))
         except Damaged as exc:
-            if not store.block_set.set_aside(exc):
-                raise
-            self.log.error("a damaged block was set aside", finding=str(exc))
+            self._set_aside(exc)
         except DiskFailed as exc:
             self.world.turn.fail(exc)
             return

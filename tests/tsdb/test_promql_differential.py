@@ -19,6 +19,8 @@ from tests.tsdb.promqlgen import Generator, sample_data
 from tests.tsdb.wire import http as request
 from tests.tsdb.wire import remote_write_body, wait_for
 
+QUERIES = int(os.environ.get("BEDROCK_QUERIES", "300"))
+SEED = int(os.environ.get("BEDROCK_SEED", "1"))
 TOLERANCE = 1e-9
 SHOWN = 20
 ATTEMPTS = 30
@@ -36,8 +38,14 @@ class Asked:
         self.http = http.client.HTTPConnection(host, port, timeout=60)
 
     def answer(self, query):
+        return self.ask(query.path, query.params)
+
+    def formatted(self, text):
+        return self.ask("format_query", {"query": text})
+
+    def ask(self, path, params):
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        self.http.request("POST", f"/api/v1/{query.path}", urlencode(query.params), headers)
+        self.http.request("POST", f"/api/v1/{path}", urlencode(params), headers)
         return json.loads(self.http.getresponse().read())
 
 
@@ -96,11 +104,9 @@ def disagreement(query, us, them):
     return why
 
 
-@pytest.mark.peer
-def test_generated_queries_are_answered_as_a_real_prometheus_does():
-    count = int(os.environ.get("BEDROCK_QUERIES", "300"))
-    seed = int(os.environ.get("BEDROCK_SEED", "1"))
-    differences = []
+@pytest.fixture(scope="module")
+def pair():
+    """(ours, theirs, when the data begins): two servers that hold the same."""
     with ExitStack() as running:
         try:
             peer = peers.prometheus("global: {}\n", "--web.enable-remote-write-receiver")
@@ -114,11 +120,26 @@ def test_generated_queries_are_answered_as_a_real_prometheus_does():
         for url in (peer.url, ours.url):
             status, answer = request(f"{url}/api/v1/write", body, **HEADERS)
             assert status == 204, answer
-        generator = Generator(seed, start_s)
-        us, them = Asked(ours.host, ours.port), Asked(peer.host, peer.port)
-        for _ in range(count):
-            query = generator.query()
-            if why := disagreement(query, us, them):
-                differences.append(f"{query.text}\n    {query}\n    {why}")
+        yield Asked(ours.host, ours.port), Asked(peer.host, peer.port), start_s
+
+
+@pytest.mark.peer
+def test_generated_queries_are_answered_as_a_real_prometheus_does(pair):
+    us, them, start_s = pair
+    generator = Generator(SEED, start_s)
+    differences = []
+    for _ in range(QUERIES):
+        query = generator.query()
+        if why := disagreement(query, us, them):
+            differences.append(f"{query.text}\n    {query}\n    {why}")
     shown = "\n".join(differences[:SHOWN])
-    assert not differences, f"{len(differences)} of {count} differ:\n{shown}"
+    assert not differences, f"{len(differences)} of {QUERIES} differ:\n{shown}"
+
+
+@pytest.mark.peer
+def test_generated_queries_are_laid_out_as_a_real_prometheus_does(pair):
+    us, them, start_s = pair
+    generator = Generator(SEED, start_s)
+    for _ in range(200):
+        text = generator.query().text
+        assert us.formatted(text) == them.formatted(text), text

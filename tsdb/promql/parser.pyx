@@ -423,7 +423,7 @@ cdef class Parser:
                 self.fail(f'set operator "{op.text}" not allowed in binary scalar expression',
                           expr.pos)
             if expr.matching.labels:
-                self.fail("vector matching only allowed between instant vectors", op.start)
+                self.fail("vector matching only allowed between instant vectors", expr.pos)
         return expr
 
 
