@@ -14,6 +14,7 @@ from bedrock.net import Server as Listener
 from bedrock.net.http import HttpSession, Request, Route
 from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFailed, DiskFull, Timer, World
+from tsdb.admin import Admin
 from tsdb.api import Api
 from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
@@ -55,7 +56,7 @@ class Server:
             self.log.error("a damaged block was set aside", finding=str(finding))
         self._api = Api(store, config, duration_ms("lookback", config.lookback))
         routes = self._api.routes() + Status(store, self._flags).routes()
-        routes += Influx(store, self._api.budget).routes()
+        routes += Influx(store, self._api.budget).routes() + Admin(store).routes()
         router = GuardedRouter(map(self._surviving, routes), password=config.password())
         tls = config.tls()
         for option in ("port", "influx_port"):
