@@ -8,9 +8,9 @@ killed, its power cut, its disk full or failing, and the network bad.
     507        no room: none of it is
     no answer  the batch is kept whole, or not at all
 
-An earlier time is written over now and then; the newest acknowledged value must win.  Ranges of time
-are deleted.  Times whose fate is unknown are left alone, as a batch still on its way could arrive
-after the next; and what retention may have dropped may be found or not.
+An earlier time is written over now and then; the newest acknowledged value must win.  Ranges of
+time are deleted.  Times whose fate is unknown are left alone, as a batch still on its way could
+arrive after the next; and what retention may have dropped may be found or not.
 """
 
 from __future__ import annotations
