@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import chain
 
 import msgpack
 
@@ -167,12 +169,15 @@ class Store:
         self, name: str, selectors: Sequence[Sequence[Matcher]], low_ms: int, high_ms: int
     ) -> list[str]:
         """Values of a label in the series any selector finds (all series without one)."""
-        found: set[str] = set()
+        found = []
         for postings in self._indexes(low_ms, high_ms):
             for matchers in selectors or [()]:
                 chosen = postings.select(matchers) if matchers else None
-                found |= postings.values(name, chosen)
-        return sorted(found)
+                found.append(postings.values(name, chosen))
+        if len(found) == 1:
+            return found[0]
+        # Sorting what are runs already takes but a look at each.
+        return list(dict.fromkeys(sorted(chain.from_iterable(found))))
 
     def series(
         self, selectors: Sequence[Sequence[Matcher]], low_ms: int, high_ms: int
@@ -215,6 +220,15 @@ class Store:
         """`delete`, as soon as no job runs."""
         async with self.busy:
             self.delete(matchers, low_ms, high_ms)
+
+    async def snapshot_beside(self, skip_head: bool = False) -> str:
+        """Copy all blocks, and the head as one, to a directory of their own; its name."""
+        now_s = self.world.clock.wall_ms() // 1000
+        stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")
+        name = f"{stamp}-{self.world.rand.u64():016x}"
+        async with self.busy:
+            await run_beside(self.world, self.lifecycle.snapshot(f"snapshots/{name}", skip_head))
+        return name
 
     def flush(self, cut_ms: int) -> Block | None:
         """Move all samples older than cut_ms from the head to a block."""
