@@ -17,6 +17,7 @@ from tsdb.api import Api
 from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
 from tsdb.influx import Influx
+from tsdb.monitor.monitor import Monitor
 from tsdb.promql.lexer import parse_duration
 from tsdb.status import Status
 from tsdb.store import Store
@@ -38,6 +39,7 @@ class Server:
         self._listeners: list[Listener] = []
         self._timer: Timer | None = None
         self._api: Api | None = None
+        self._monitor: Monitor | None = None
 
     async def start(self) -> None:
         """Open the store and listen."""
@@ -52,7 +54,9 @@ class Server:
         for finding in store.log.findings:
             self.log.warning("the log's end was repaired", finding=str(finding))
         self._api = Api(store, config, _duration_ms("lookback", config.lookback))
-        routes = self._api.routes() + Status(store, self._flags).routes()
+        self._monitor = Monitor(self.world, store, config.config_file, self._api.budget)
+        status = Status(store, self._flags, self._monitor.settings.text)
+        routes = self._api.routes() + status.routes() + self._monitor.routes()
         routes += Influx(store, self._api.budget).routes()
         router = GuardedRouter(routes, password=config.password())
         tls = config.tls()
@@ -67,6 +71,7 @@ class Server:
             self._listeners.append(listener)
             self.ports[option] = listener.port
         self._maintain_later()
+        self._monitor.start(f"http://{config.host}:{self.ports['port']}")
         self.ready = True
         clock = self.world.clock
         clock.call_at(clock.now_ns() + WARM_NS, self._warm)
@@ -84,6 +89,8 @@ class Server:
     async def stop(self) -> None:
         """Close everything; idempotent."""
         self.ready = False
+        if self._monitor is not None:
+            self._monitor.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

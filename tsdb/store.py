@@ -138,6 +138,13 @@ class Store:
             self.batch.add(ref, t, v)
         self._commit()
 
+    def write_samples(self, samples: Iterable[tuple[Labels, int, float]]) -> None:
+        """Write (labels, time, value) of any series, as one batch."""
+        self.batch.clear()
+        for labels, t, v in samples:
+            self.batch.add(self.head.ref_of(labels.key), t, v)
+        self._commit()
+
     def _commit(self) -> None:
         """Log the batch, then take it into the head."""
         if len(self.batch):
