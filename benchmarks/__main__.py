@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.harness import HEADER, Bench, machine
 
-NOT_BENCHMARKS = {"__init__", "__main__", "harness", "tsbs"}
+NOT_BENCHMARKS = {"__init__", "__main__", "harness"}
 
 
 def main(argv: list[str] | None = None) -> int:

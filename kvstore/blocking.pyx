@@ -73,18 +73,25 @@ cdef class Waiter:
         """A key changed: take from it if it has something now."""
         cdef Buf out
         cdef Arg arg = as_arg(key)
+        cdef Store store = self.client.store
+        cdef Client writer = store.running
         value = self.db.find(&arg)
         if value is None or kind_of(value) != self.kind:
             self.lost()
             return False
         out = Buf()
+        store.running = self.client        # what changes now is due to this one
         try:
             if not self.take(&arg, out):
                 return False
         except ReplyError as error:
             out.clear()
-            self.client.store.put_failure(out, error)
+            store.put_failure(out, error)
+        finally:
+            store.running = writer
         self.finish(bytes(out))
+        if store.tracking is not None:
+            store.tracking.after_reply(self.client)
         return True
 
     def lost(self) -> None:

@@ -59,7 +59,8 @@ cdef class RespSession(Session):
             at += used
             self.partial = None
             if args.n:
-                store.execute(client, args, out)
+                if store.execute(client, args, out):
+                    return at - used
                 if self.link.held or self.link.closing:
                     break
         return at

@@ -29,7 +29,7 @@ from kvstore.resp import ReplyError
 from kvstore.version import REDIS_VERSION
 
 cdef enum:
-    CURSOR_SHIFT = 16              # a cursor is the upper bits of a hash
+    CURSOR_SHIFT = 24              # a cursor is the upper bits of a hash
     STEP_KEYS = 64                 # keys written between two looks at the clock
     PIECE = 1 << 20                # bytes from which a piece is handed out
     SLICE_NS = 1_000_000           # what a step may take, so that a turn stays short
@@ -100,6 +100,7 @@ cdef class Snapshot:
 
     def __init__(self, Store store not None, bint aof_base=False, int stream_db=0):
         cdef Database db
+        cdef DatabaseWalk walk
         if store.snapshot is not None:
             raise ReplyError("ERR Background save already in progress")
         store.snapshot = self
@@ -119,8 +120,9 @@ cdef class Snapshot:
             if db.keys.used:
                 # Databases share the output, and what is touched early must not stand under
                 # another's SELECT: each has its own until its turn comes.
-                db.walk = DatabaseWalk(db, Buf())
-                self.walks.append(db.walk)
+                walk = DatabaseWalk(db, Buf())
+                db.attend(walk)
+                self.walks.append(walk)
 
     def next(self) -> bytes:
         """Some more of the file; empty at its end."""
@@ -166,8 +168,7 @@ cdef class Snapshot:
         """Whichever database has the walk's tables now needs it no more."""
         cdef Database db
         for db in self.store.keyspace.databases:
-            if db.walk is walk:
-                db.walk = None
+            db.dismiss(walk)
 
     def abort(self) -> None:
         """Give up; also at the end, where it does nothing.  `next` fails from now on."""

@@ -26,5 +26,6 @@ cdef class Selection(Rows):
     cdef readonly Found found
     cdef int64_t low, high
     cdef bint stale
+    cdef int column                # of a bucket's numbers
     cdef Budget budget
     cdef Columns scratch

@@ -15,12 +15,16 @@ from collections import OrderedDict
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
+from tsdb.block cimport Block
 from tsdb.budget cimport Budget
 from tsdb.columns cimport Columns
 from tsdb.head cimport Head, Series
 
+from tsdb.block import ROWS
+
 cdef uint64_t STALE = 0x7ff0000000000002
 cdef enum:
+    COUNT = 4                      # the row that counts
     KEPT_ROWS = 100_000            # rows of all Found that are kept
 
 
@@ -65,20 +69,21 @@ cdef class Selection(Rows):
     """
 
     def __init__(self, Found found, int64_t low, int64_t high, Budget budget=None,
-                 bint stale=True):
+                 bint stale=True, str column="last"):
         self.found = found
         self.labels = found.labels
         self.low = low
         self.high = high
         self.stale = stale
         self.budget = budget
+        self.column = ROWS.index(column)
         self.scratch = Columns()
 
     cdef int read(self, Py_ssize_t row) except -1:
         cdef Columns scratch = self.scratch
         scratch.n = 0
         scratch.labels.clear()
-        gather(self.found.places[row], scratch, self.low, self.high)
+        gather(self.found.places[row], scratch, self.low, self.high, self.column)
         scratch.end_series(None, True)
         if self.budget is not None:
             self.budget.take(scratch.n)
@@ -91,21 +96,23 @@ cdef class Selection(Rows):
         """All samples at once; series without any are left out."""
         cdef Columns columns = Columns()
         for place, labels in zip(self.found.places, self.labels, strict=True):
-            gather(place, columns, self.low, self.high)
+            gather(place, columns, self.low, self.high, self.column)
             columns.end_series(labels)
         return columns
 
 
-cdef int gather(place, Columns into, int64_t low, int64_t high) except -1:
+cdef int gather(place, Columns into, int64_t low, int64_t high, int column) except -1:
     """Add the samples of one series, the oldest source first."""
-    if isinstance(place, Series):
-        return (<Series>place).read(into, low, high)
-    for source in <list>place:
+    cdef Py_ssize_t mark
+    for source in (place,) if isinstance(place, Series) else <list>place:
         if isinstance(source, Series):
+            mark = into.n
             (<Series>source).read(into, low, high)
+            if column == COUNT:
+                into.count_as_one(mark)
         else:
             block, number = source
-            block.read(number, into, low, high)
+            (<Block>block).read(number, into, low, high, column)
     return 0
 
 
@@ -132,14 +139,20 @@ class Finder:
         self.rows = 0
 
     def select(self, matchers, int64_t low, int64_t high, Budget budget=None,
-               bint stale=True) -> Selection:
-        """The series that meet the matchers, with their samples in [low, high]."""
-        return Selection(self.find(matchers, low, high), low, high, budget, stale)
+               bint stale=True, int64_t resolution=0, str column="last") -> Selection:
+        """The series that meet the matchers, with their samples in [low, high].
 
-    def find(self, matchers, int64_t low, int64_t high) -> Found:
+        resolution: ms; where there is a tier of buckets no larger, it is read instead of samples
+        column:     which of a bucket's numbers (see `tiers`); samples are taken as they are, and
+                    count as 1
+        """
+        found = self.find(matchers, low, high, resolution)
+        return Selection(found, low, high, budget, stale, column)
+
+    def find(self, matchers, int64_t low, int64_t high, int64_t resolution=0) -> Found:
         """Labels and places, in the order of the labels."""
         cdef Head head = self.store.head
-        blocks = [b for b in self.store.blocks if b.first <= high and b.last >= low]
+        blocks = self.store.block_set.sources(low, high, resolution)
         state = head.generation, len(head.series)
         key = tuple(matchers), tuple([block.name for block in blocks])
         known = self.kept.get(key)
@@ -165,10 +178,8 @@ class Finder:
         for block in blocks:
             chosen = block.postings.select(matchers)
             if chosen:
-                block.load()
-                keys = block.keys
                 for number in chosen:
-                    places.setdefault(keys[number], []).append((block, number))
+                    places.setdefault(block.key_of(number), []).append((block, number))
         for ref in head.postings.select(matchers):
             series = head.series[ref]
             if places and series.key in places:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import import_module
 from typing import Any
 
-from bedrock.app.config import ConfigError
 from bedrock.app.logs import logger
 from bedrock.net import Limits
 from bedrock.net import Server as Listener
 from bedrock.net.http import HttpSession
+from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFailed, DiskFull, Timer, World
 from tsdb.api import Api
 from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
 from tsdb.influx import Influx
 from tsdb.monitor.monitor import Monitor
-from tsdb.promql.lexer import parse_duration
+from tsdb.policy import duration_ms, policy_of
 from tsdb.status import Status
 from tsdb.store import Store
 
@@ -38,6 +39,7 @@ class Server:
         self.store: Store | None = None
         self._listeners: list[Listener] = []
         self._timer: Timer | None = None
+        self._job: asyncio.Task[None] | None = None
         self._api: Api | None = None
         self._monitor: Monitor | None = None
 
@@ -47,13 +49,13 @@ class Server:
         self.store = store = Store(
             self.world,
             series_max=config.series_max,
-            block_ms=_duration_ms("block_range", config.block_range),
-            retention_ms=_duration_ms("retention", config.retention),
-            samples_max=config.samples_max,
+            policy=policy_of(config),
         )
         for finding in store.log.findings:
             self.log.warning("the log's end was repaired", finding=str(finding))
-        self._api = Api(store, config, _duration_ms("lookback", config.lookback))
+        for finding in store.block_set.findings:
+            self.log.error("a damaged block was set aside", finding=str(finding))
+        self._api = Api(store, config, duration_ms("lookback", config.lookback))
         self._monitor = Monitor(self.world, store, config.config_file, self._api.budget)
         status = Status(store, self._flags, self._monitor.settings.text)
         routes = self._api.routes() + status.routes() + self._monitor.routes()
@@ -99,6 +101,8 @@ class Server:
         self._listeners = []
         store, self.store = self.store, None
         if store is not None:
+            if self._job is not None and not self._job.done():
+                await asyncio.wait([self._job])
             store.close()
 
     def _flags(self) -> dict[str, str]:
@@ -115,15 +119,24 @@ class Server:
         self._timer = clock.call_at(clock.now_ns() + period_ns, self._maintain)
 
     def _maintain(self) -> None:
-        assert self.store is not None
+        self._job = self.world.spawn(self._maintain_now(), "maintenance")
+
+    async def _maintain_now(self) -> None:
+        store = self.store
+        assert store is not None
         try:
-            self.store.maintain()
+            await store.maintain_beside()
         except DiskFull as exc:
             self.log.warning("no room to flush the head; trying again later", error=str(exc))
+        except Damaged as exc:
+            if not store.block_set.set_aside(exc):
+                raise
+            self.log.error("a damaged block was set aside", finding=str(exc))
         except DiskFailed as exc:
             self.world.turn.fail(exc)
             return
-        self._maintain_later()
+        if self.ready:
+            self._maintain_later()
 
     def metrics(self) -> Iterator[Any]:
         """Our own numbers for /metrics."""
@@ -149,12 +162,3 @@ class Server:
             yield GaugeMetricFamily(f"bedrock_tsdb_{name}", text, value)
         for name, (text, value) in counters.items():
             yield CounterMetricFamily(f"bedrock_tsdb_{name}", text, value)
-
-
-def _duration_ms(option: str, text: str) -> int:
-    if text == "0":
-        return 0
-    try:
-        return parse_duration(text)
-    except ValueError as exc:
-        raise ConfigError(f"--{option.replace('_', '-')}: {exc}") from exc

@@ -63,7 +63,7 @@ class Status:
                 "GOMAXPROCS": 1,
                 "GOGC": "",
                 "GODEBUG": "",
-                "storageRetention": f"{self.store.retention_ms // 1000}s",
+                "storageRetention": f"{self.store.lifecycle.policy.retention_ms // 1000}s",
                 "timeSeriesCount": head.live,
             }
         )

@@ -213,16 +213,17 @@ def victoria_metrics(*options: str) -> Peer:
     )
 
 
-def influxdb() -> Peer:
-    """InfluxDB 1.x with its index on disk and a database `db`."""
+def influxdb(**data: str) -> Peer:
+    """InfluxDB 1.x with its index on disk and a database `db`; data: settings of its storage."""
     program = find("influxd")
+    settings = "".join(f'{name.replace("_", "-")} = "{value}"\n' for name, value in data.items())
 
     def prepare(peer: Peer) -> None:
         (peer.directory / "influxdb.conf").write_text(
             f'reporting-disabled = true\nbind-address = "{HOST}:0"\n'
             f'[meta]\ndir = "{peer.directory}/meta"\n'
             f'[data]\ndir = "{peer.directory}/data"\nwal-dir = "{peer.directory}/wal"\n'
-            'index-version = "tsi1"\n'
+            f'index-version = "tsi1"\n{settings}'
             f'[http]\nbind-address = "{HOST}:{peer.port}"\nlog-enabled = false\n'
         )
 
