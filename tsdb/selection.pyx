@@ -149,6 +149,10 @@ class Finder:
         found = self.find(matchers, low, high, resolution)
         return Selection(found, low, high, budget, stale, column)
 
+    def resolution(self, int64_t step_ms) -> int:
+        """The tier that a query of this step may read; see `Store.resolution`."""
+        return self.store.resolution(step_ms)
+
     def find(self, matchers, int64_t low, int64_t high, int64_t resolution=0) -> Found:
         """Labels and places, in the order of the labels."""
         cdef Head head = self.store.head

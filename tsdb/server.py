@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from typing import Any
 
 from bedrock.app.logs import logger
 from bedrock.net import Limits
 from bedrock.net import Server as Listener
-from bedrock.net.http import HttpSession
+from bedrock.net.http import HttpSession, Request, Route
 from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFailed, DiskFull, Timer, World
+from tsdb.admin import Admin
 from tsdb.api import Api
 from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
@@ -59,8 +60,8 @@ class Server:
         self._monitor = Monitor(self.world, store, config.config_file, self._api.budget)
         status = Status(store, self._flags, self._monitor.settings.text)
         routes = self._api.routes() + status.routes() + self._monitor.routes()
-        routes += Influx(store, self._api.budget).routes()
-        router = GuardedRouter(routes, password=config.password())
+        routes += Influx(store, self._api.budget).routes() + Admin(store).routes()
+        router = GuardedRouter(map(self._surviving, routes), password=config.password())
         tls = config.tls()
         for option in ("port", "influx_port"):
             port = getattr(config, option)
@@ -113,6 +114,24 @@ class Server:
             if name not in hidden
         }
 
+    def _surviving(self, route: Route) -> Route:
+        """The route, which is tried again without a block that it finds damaged."""
+
+        def answer(request: Request) -> Any:
+            while True:
+                try:
+                    return route.handler(request)
+                except Damaged as exc:
+                    self._set_aside(exc)
+
+        return replace(route, handler=answer)
+
+    def _set_aside(self, damage: Damaged) -> None:
+        assert self.store is not None
+        if not self.store.block_set.set_aside(damage):
+            raise damage
+        self.log.error("a damaged block was set aside", finding=str(damage))
+
     def _maintain_later(self) -> None:
         clock = self.world.clock
         period_ns = int(self.config.maintenance_s * 1e9)
@@ -129,9 +148,7 @@ class Server:
         except DiskFull as exc:
             self.log.warning("no room to flush the head; trying again later", error=str(exc))
         except Damaged as exc:
-            if not store.block_set.set_aside(exc):
-                raise
-            self.log.error("a damaged block was set aside", finding=str(exc))
+            self._set_aside(exc)
         except DiskFailed as exc:
             self.world.turn.fail(exc)
             return

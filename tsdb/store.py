@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 
 import msgpack
 
@@ -222,6 +223,15 @@ class Store:
         """`delete`, as soon as no job runs."""
         async with self.busy:
             self.delete(matchers, low_ms, high_ms)
+
+    async def snapshot_beside(self, skip_head: bool = False) -> str:
+        """Copy all blocks, and the head as one, to a directory of their own; its name."""
+        now_s = self.world.clock.wall_ms() // 1000
+        stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")
+        name = f"{stamp}-{self.world.rand.u64():016x}"
+        async with self.busy:
+            await run_beside(self.world, self.lifecycle.snapshot(f"snapshots/{name}", skip_head))
+        return name
 
     def flush(self, cut_ms: int) -> Block | None:
         """Move all samples older than cut_ms from the head to a block."""
