@@ -14,6 +14,7 @@ from bedrock.net import Server as Listener
 from bedrock.net.http import HttpSession, Request, Route
 from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFailed, DiskFull, Timer, World
+from tsdb import pages
 from tsdb.admin import Admin
 from tsdb.api import Api
 from tsdb.auth import GuardedRouter
@@ -61,6 +62,7 @@ class Server:
         status = Status(store, self._flags, self._monitor.settings.text)
         routes = self._api.routes() + status.routes() + self._monitor.routes()
         routes += Influx(store, self._api.budget).routes() + Admin(store).routes()
+        routes += pages.routes()
         router = GuardedRouter(map(self._surviving, routes), password=config.password())
         tls = config.tls()
         for option in ("port", "influx_port"):
