@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgpack
 
@@ -36,6 +37,9 @@ from tsdb.matchers import Matcher
 from tsdb.remote_write import RemoteWriteParser
 from tsdb.selection import Finder
 from tsdb.wal import BadRecord, log_batch, log_deletion, replay
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 DECODED_BYTES_MAX = 32 << 20
 DATABASES_MAX = 64
@@ -112,7 +116,7 @@ class Store:
         self.remote.parse(decompress("snappy", body, DECODED_BYTES_MAX), self.batch)
         self._commit()
 
-    def add(self, labels: Labels, times: Sequence[int], values: Sequence[float]) -> None:
+    def add(self, labels: Labels, times: ArrayLike, values: ArrayLike) -> None:
         """Write samples of one series; fastest from arrays of int64 and float64."""
         import numpy as np  # here, because a server must be ready before numpy is loaded
 
