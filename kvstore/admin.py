@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import Any
 
 from kvstore.connection import address_text
 from kvstore.engine import command
-from kvstore.resp import ReplyError, Simple, Verbatim
+from kvstore.resp import ReplyError, Verbatim
+from kvstore.slowlog import discreet
 from kvstore.version import REDIS_VERSION
 
 
@@ -93,8 +92,7 @@ ESCAPES = {10: "\\n", 13: "\\r", 9: "\\t", 7: "\\a", 8: "\\b"}
 
 def monitor_line(client: Any, words: list[bytes]) -> bytes:
     """What MONITOR shows for a request."""
-    if words[0].lower() in (b"auth", b"hello"):
-        words = [words[0], *([b"(redacted)"] * (len(words) - 1))]
+    words = discreet(words)
     now_ms = client.store.keyspace.now_ms
     peer = address_text(getattr(client.link, "peer", None)) or "embedded"
     line = f"+{now_ms // 1000}.{now_ms % 1000 * 1000:06d} [{client.db.index} {peer}] "
@@ -106,52 +104,3 @@ def monitor(client, words):
     """MONITOR"""
     client.store.monitors[client] = None
     return "OK"
-
-
-@command("slowlog|get")
-def slowlog_get(client, words):
-    """SLOWLOG GET [count]"""
-    entries = list(client.store.slowlog)[::-1]
-    count = 10
-    if len(words) > 2:
-        if not words[2].lstrip(b"-").isdigit() or int(words[2]) < -1:
-            raise ReplyError("ERR count should be greater than or equal to -1")
-        count = int(words[2])
-    return entries if count == -1 else entries[:count]
-
-
-@command("slowlog|len")
-def slowlog_len(client, words):
-    """SLOWLOG LEN"""
-    return len(client.store.slowlog)
-
-
-@command("slowlog|reset")
-def slowlog_reset(client, words):
-    """SLOWLOG RESET"""
-    client.store.slowlog.clear()
-    return "OK"
-
-
-@command("bgrewriteaof")
-def bgrewriteaof(client, words):
-    """BGREWRITEAOF"""
-    if client.store.aof is None:
-        raise ReplyError("ERR the append-only file is off")
-    if client.store.aof.rewriting or client.store.snapshot is not None:
-        raise ReplyError("ERR Background append only file rewriting already in progress")
-    client.store.saver.rewrite()
-    return Simple("Background append only file rewriting started")
-
-
-@command("shutdown")
-def shutdown(client, words):
-    """SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE]: as if the process were told to stop"""
-    if not {word.upper() for word in words[1:]} <= {b"NOSAVE", b"SAVE", b"NOW", b"FORCE"}:
-        raise ReplyError("ERR syntax error")
-    if client.store.server is None:
-        raise ReplyError("ERR an embedded store is closed by its owner")
-    if client.store.scripts is not None:
-        client.store.scripts.stop()
-    os.kill(os.getpid(), signal.SIGTERM)
-    return NotImplemented

@@ -22,8 +22,11 @@ cdef enum Flag:
     SKIP_MONITOR = 64
     NO_SCRIPT = 128                # not from a script
     READ_ONLY = 256
-    ALLOW_BUSY = 1024              # while a script takes long
+    SKIP_SLOWLOG = 8192
+    ALLOW_BUSY = 4096              # while a script takes long
     MAY_REPLICATE = 512            # writes, or leads to what must be told to replicas
+    WHEN_LOADING = 1024            # also while data is being loaded
+    WHEN_STALE = 2048              # also on a replica without a primary that must not answer then
 
 
 # Why a client's request needs more than a lookup and a call.
@@ -36,6 +39,7 @@ cdef enum Gate:
     TRACKED = 64                   # its reads are remembered
     RESTRICTED = 32                # the client's user may not do everything
     FAULTY = 128                   # commands may meet a fault made on purpose
+    LOADING = 256                  # data is being loaded
 
 
 cdef enum:
@@ -112,6 +116,7 @@ cdef class Store:
     cdef readonly bint out_of_memory   # it was not when the running command began
     cdef readonly object primary       # kvstore.replication.Primary
     cdef readonly object saver         # kvstore.saving.Saver
+    cdef readonly object stopping      # kvstore.stopping.Stopping
     cdef readonly int64_t started_ms
     cdef readonly uint64_t processed, connected, rejected_calls, errors
     cdef public uint64_t evicted_clients
@@ -127,8 +132,7 @@ cdef class Store:
     cdef int64_t watch_ns              # the least that makes a time worth a note; -1 = none
     cdef int64_t latency_ns            # events shorter than that are not kept; -1 = all
     cdef readonly object latency       # kvstore.latency.Latency
-    cdef readonly object slowlog       # deque of [number, Unix time, us, words, address, name]
-    cdef uint64_t slow_count
+    cdef readonly object slowlog       # kvstore.slowlog.SlowLog
     cdef public bint active_expire
     cdef public bint cron_paused       # DEBUG PAUSE-CRON
     cdef bint recorded                 # the handler wrote its own record
@@ -147,7 +151,10 @@ cdef class Store:
     cdef int check_access(self, Client c, Command command, Args a) except -1
     cdef int admit(self, Client c, Command command, Args a, Buf out) except -1
     cdef bint lacks_memory(self, Client c, Command command) except -1
+    cdef int close_gate(self, int gate, bint on) except -1
     cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1
+    cdef int note_time(self, Client c, Command command, list words, int64_t spent_ns) except -1
+    cdef int unblocked(self, Client c, Command command, list words, bint failed) except -1
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1
     cdef Command lookup(self, const char* p, Py_ssize_t n)
     cdef int tick(self) noexcept

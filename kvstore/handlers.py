@@ -10,7 +10,8 @@ MODULES = (
     "zsets", "zset_ranges", "zset_algebra", "geo", "stream_commands", "stream_groups",
     "keys", "sorting", "multi", "pubsub", "dump", "scripting",
     "connection", "tracking", "pausing", "acl_commands", "latency", "debugging", "memory_report",
-    "info", "introspection", "admin", "saving", "replication", "following", "rehearsal",
+    "info", "introspection", "admin", "saving", "stopping", "replication", "following",
+    "rehearsal", "slowlog",
 )
 
 

@@ -113,22 +113,12 @@ def sized(name: str, n: int) -> dict[str, Any]:
 
 def persistence(store: Any) -> dict[str, Any]:
     """The snapshot and the append-only file."""
-    aof = store.aof
-    facts: dict[str, Any] = {
+    return {
         "loading": int(store.keyspace.loading),
+        "async_loading": 0,
         **store.saver.facts(),
-        "aof_enabled": int(aof is not None),
-        "aof_rewrite_in_progress": int(aof is not None and aof.rewriting),
-        "aof_rewrite_scheduled": 0,
+        **store.saver.rewrite_facts(),
     }
-    if aof is not None:
-        facts |= {
-            "aof_last_write_status": "err" if aof.full else "ok",
-            "aof_current_size": aof.size + aof.base_size,
-            "aof_base_size": aof.base_size,
-            "aof_pending_bytes": aof.size - aof.synced,
-        }
-    return facts
 
 
 def stats(store: Any) -> dict[str, Any]:

@@ -100,34 +100,34 @@ def keys_of(name: str, words: list[bytes]) -> Keys:
     if name in KEYS_OF:
         yield from KEYS_OF[name](words)
         return
+    found = []
     for spec in key_specs(ROWS[name]):
-        if "NOT_KEY" not in spec.flags:
-            flags = FLAGS_OF[name](words) if name in FLAGS_OF else spec.flags
-            for place in places_of(spec, words):
-                yield words[place], flags
+        if "NOT_KEY" in spec.flags:
+            continue
+        flags = FLAGS_OF[name](words) if name in FLAGS_OF else spec.flags
+        try:
+            found += [(words[place], flags) for place in places_of(spec, words)]
+        except (ValueError, IndexError):
+            return  # a number of keys that is none, or of more than there are: nothing is certain
+    yield from found
 
 
-def places_of(spec: KeySpec, words: list[bytes]) -> Iterator[int]:
-    """Which words a specification means."""
+def places_of(spec: KeySpec, words: list[bytes]) -> range:
+    """Which words a specification means; ValueError if their number is given and wrong."""
     begin = spec.begin
     if spec.keyword:
         upper = [word.upper() for word in words]
         if spec.keyword.encode() not in upper[spec.start :]:
-            return
+            return range(0)
         begin = upper.index(spec.keyword.encode(), spec.start) + 1
     if spec.count_at >= 0:
-        at = begin + spec.count_at
-        if at >= len(words) or not words[at].isdigit():
-            return
-        first, n = begin + spec.first, int(words[at])
-        places = range(first, first + n * spec.step, spec.step)
-    else:
-        last = len(words) + spec.last if spec.last < 0 else begin + spec.last
-        places = range(begin, last + 1, spec.step)
-    for place in places:
-        if place >= len(words):
-            return
-        yield place
+        n = int(words[begin + spec.count_at])
+        first = begin + spec.first
+        if n < 0 or first + (n - 1) * spec.step >= len(words):
+            raise ValueError(n)
+        return range(first, first + n * spec.step, spec.step)
+    last = len(words) + spec.last if spec.last < 0 else begin + spec.last
+    return range(begin, min(last + 1, len(words)), spec.step)
 
 
 def legacy_range(row: Row) -> tuple[int, int, int]:

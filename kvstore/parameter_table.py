@@ -46,18 +46,19 @@ active-expire-effort              int         1            1..10  inert
 activedefrag                      bool        no           inert
 activerehashing                   bool        yes          inert
 always-show-logo                  bool        no           fixed inert
+aof-checksums                     bool        yes
 aof-disable-auto-gc               bool        no           inert
 aof-load-truncated                bool        yes
 aof-rewrite-incremental-fsync     bool        yes          inert
-aof-timestamp-enabled             bool        no           inert
+aof-timestamp-enabled             bool        no
 aof-use-rdb-preamble              bool        yes
 aof_rewrite_cpulist               text        -            fixed inert
 appenddirname                     text        appendonlydir  fixed
 appendfilename                    text        appendonly.aof  fixed
 appendfsync                       fsync       everysec
-appendonly                        bool        no           fixed
-auto-aof-rewrite-min-size         memory      64mb         inert
-auto-aof-rewrite-percentage       int         100          0..2147483647  inert
+appendonly                        bool        no
+auto-aof-rewrite-min-size         memory      64mb
+auto-aof-rewrite-percentage       int         100          0..2147483647
 bgsave_cpulist                    text        -            fixed inert
 bind                              text        127.0.0.1    fixed
 bind-source-addr                  text        -            inert
@@ -102,6 +103,7 @@ ignore-warnings                   text        -            inert
 io-threads                        int         1            1..128  fixed inert
 io-threads-do-reads               bool        no           fixed inert
 jemalloc-bg-thread                bool        yes          inert
+key-load-delay                    int         0            -9223372036854775808..
 latency-monitor-threshold         int         0            0..
 latency-tracking                  bool        yes          inert
 latency-tracking-info-percentiles  percentiles  50_99_99.9  inert
@@ -137,21 +139,22 @@ propagation-error-behavior        propagation  ignore      inert
 protected-mode                    bool        yes          inert
 proto-max-bulk-len                memory      512mb        1mb..
 rdb-del-sync-files                bool        no           inert
+rdb-key-save-delay                int         0            -9223372036854775808..
 rdb-save-incremental-fsync        bool        yes          inert
 rdbchecksum                       bool        yes          fixed inert
 rdbcompression                    bool        yes          inert
 repl-backlog-size                 memory      1mb          1..
-repl-backlog-ttl                  int         3600         0..    inert
+repl-backlog-ttl                  int         3600         0..
 repl-disable-tcp-nodelay          bool        no           inert
 repl-diskless-load                diskless    disabled     inert
 repl-diskless-sync                bool        yes          inert
 repl-diskless-sync-delay          int         5            0..2147483647  inert
 repl-diskless-sync-max-replicas   int         0            0..2147483647  inert
-repl-ping-replica-period          int         10           1..  =repl-ping-slave-period inert
-repl-timeout                      int         60           1..2147483647  inert
-replica-announce-ip               text        -            =slave-announce-ip inert
-replica-announce-port             int         0            0..65535  =slave-announce-port inert
-replica-announced                 bool        yes          inert
+repl-ping-replica-period          int         10           1..  =repl-ping-slave-period
+repl-timeout                      int         60           1..2147483647
+replica-announce-ip               text        -            =slave-announce-ip
+replica-announce-port             int         0            0..65535  =slave-announce-port
+replica-announced                 bool        yes
 replica-ignore-disk-write-errors  bool        no           inert
 replica-ignore-maxmemory          bool        yes          =slave-ignore-maxmemory
 replica-lazy-flush                bool        no           =slave-lazy-flush inert
@@ -166,8 +169,8 @@ server_cpulist                    text        -            fixed inert
 set-max-intset-entries            int         512          0..
 set-proc-title                    bool        yes          fixed inert
 shutdown-on-sigint                shutdown    default      inert
-shutdown-on-sigterm               shutdown    default      inert
-shutdown-timeout                  int         10           0..2147483647  inert
+shutdown-on-sigterm               shutdown    default
+shutdown-timeout                  int         10           0..2147483647
 slowlog-log-slower-than           int         10000        -1..
 slowlog-max-len                   int         128          0..
 socket-mark-id                    int         0            0..    fixed inert

@@ -63,6 +63,8 @@ cdef class RespSession(Session):
                     return at - used
                 if self.link.held or self.link.closing:
                     break
+            else:
+                store.primary.heard(client)
         return at
 
     cdef int wait_for_more(self, Args args) except -1:

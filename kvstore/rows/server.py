@@ -274,6 +274,8 @@ GROUPS: dict[str, list[Row]] = {
             "", "Master or replica, and where it stands"),
         Row("psync", -3, "admin noscript no_async_loading no_multi", "", "2.8.0", "",
             "replicationid offset", "Follow this server's changes, as replicas do"),
+        Row("sync", 1, "admin noscript no_async_loading no_multi", "", "1.0.0", "",
+            "", "A snapshot and the changes after it, for those who know no PSYNC"),
         Row("replconf", -1, "admin noscript loading stale allow_busy", "", "3.0.0", "",
             "", "What replicas tell about themselves"),
         Row("replicaof", 3, "admin noscript stale no_async_loading", "", "5.0.0", "",
