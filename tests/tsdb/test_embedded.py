@@ -71,6 +71,6 @@ async def test_the_shell_graphs_a_query():
         shell = Shell(server.host, server.port, TsdbConfig())
         await shell.open()
         assert "0 … 9, now 0" in await shell.execute("graph m_v")
-        assert "0 … 1, now 0" in await shell.execute("graph 1m30s m_v")
+        assert "0 … 2, now 0" in await shell.execute("graph 1m30s m_v")
         assert (await shell.execute("graph sum(")).startswith("error: ")
         assert "graph" in [c.text for c in shell.complete("gra")]
