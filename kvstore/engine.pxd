@@ -127,7 +127,7 @@ cdef class Store:
     cdef Args script_args              # words of the command a script calls, and its reply
     cdef Buf script_out
     cdef Bounds bounds, early_bounds
-    cdef int64_t hash_entries, hash_value, zset_entries, zset_value, intset_entries
+    cdef int64_t hash_entries, hash_value, zset_entries, zset_value, intset_entries, list_limit
     cdef int64_t last_ns               # when the last command ended, or the tick
     cdef int64_t slow_ns               # commands that took longer go to the slow log; -1 = none
     cdef int64_t watch_ns              # the least that makes a time worth a note; -1 = none

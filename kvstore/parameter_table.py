@@ -115,7 +115,7 @@ lazyfree-lazy-user-flush          bool        no           inert
 lfu-decay-time                    int         1            0..2147483647
 lfu-log-factor                    int         10           0..2147483647
 list-compress-depth               int         0            0..2147483647  inert
-list-max-listpack-size            int         -2           -99999999..  =list-max-ziplist-size inert
+list-max-listpack-size            int         -2           -99999999..  =list-max-ziplist-size
 logfile                           text        -            fixed inert
 loglevel                          level       notice       inert
 masterauth                        text        -
