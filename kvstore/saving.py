@@ -262,6 +262,10 @@ class Saver:
 
     def load(self) -> None:
         """Load the file, if there is one."""
+        run(self.loading())
+
+    def loading(self) -> Steps:
+        """The same, a step at a time."""
         from kvstore.rdb_read import Reader
 
         if not self.disk.exists(self.file_name):
@@ -269,7 +273,7 @@ class Saver:
         self.store.keyspace.loading = True
         try:
             with self.disk.open(self.file_name) as file:
-                Reader(self.store, file, b"", self.file_name).load(False)
+                yield from Reader(self.store, file, b"", self.file_name).steps(False)
         finally:
             self.store.keyspace.loading = False
 
