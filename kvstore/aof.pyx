@@ -296,10 +296,17 @@ cdef class Aof(Journal):
         What happens meanwhile goes to a new incremental file.  A crash or a full disk at any point
         leaves a manifest whose files hold everything.
         """
+        if self.rewriting:
+            raise ReplyError("ERR Background append only file rewriting already in progress")
+        # From now on, not from the first step on: two at once would write to the same base file.
+        self.rewriting = True
+        return self.rewrite_steps()
+
+    def rewrite_steps(self):
+        """The steps of `rewrite`."""
         cdef File file
         preamble = self.store.parameters["aof-use-rdb-preamble"]
         entry = self.manifest.next_name("b", "rdb" if preamble else "aof")
-        self.rewriting = True
         try:
             self.flush()
             self.sync()

@@ -63,6 +63,15 @@ def test_damage_before_synced_data_is_refused_with_file_and_offset(tmp_path):
 
 
 @pytest.mark.peer
+def test_a_second_rewrite_in_the_same_turn_is_refused(kvstore_url):
+    with redis.Redis.from_url(kvstore_url) as client:
+        with client.pipeline(transaction=False) as pipe:
+            pipe.incr("n").bgrewriteaof().incr("n").bgrewriteaof().incr("n")
+            said = pipe.execute(raise_on_error=False)
+        assert said[0] == 1 and said[2] == 2 and said[4] == 3
+        assert "already in progress" in str(said[3])
+
+
 def test_redis_check_aof_accepts_the_folder(tmp_path):
     from bedrock.testing import peers
 
