@@ -16,7 +16,7 @@ import numpy as np
 from bedrock.codec.compress import compress
 from benchmarks.harness import Bench, Sample, Subject
 from tests.tsdb.wire import write_request
-from tsdb import gorilla
+from tsdb import chunk as codec_module
 
 FIELDS = (
     *("usage_user", "usage_system", "usage_idle", "usage_nice", "usage_iowait"),
@@ -71,10 +71,10 @@ def codec(bench: Bench) -> None:
         encoding, decoding = [], []
         for _ in range(bench.rounds):
             begun = time.perf_counter()
-            chunks = [gorilla.encode(times, row) for row in values]
+            chunks = [codec_module.encode(times, row) for row in values]
             encoded = time.perf_counter()
             for chunk in chunks:
-                gorilla.decode(chunk)
+                codec_module.decode(chunk)
             decoding.append(2 / (time.perf_counter() - encoded))
             encoding.append(2 / (encoded - begun))
         size = sum(map(len, chunks)) / values.size

@@ -1,14 +1,12 @@
-"""Commands for those who run the server: CONFIG, MONITOR, SLOWLOG, MEMORY, DEBUG, SHUTDOWN ..."""
+"""Commands for those who run the server: CONFIG, MONITOR, SLOWLOG, SHUTDOWN ..."""
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from kvstore.connection import address_text
 from kvstore.engine import command
-from kvstore.resp import ReplyError, Simple, Verbatim
-from kvstore.strings import encoding_of
+from kvstore.resp import ReplyError, Verbatim
 from kvstore.version import REDIS_VERSION
 
 
@@ -131,109 +129,3 @@ def slowlog_reset(client, words):
     """SLOWLOG RESET"""
     client.store.slowlog.clear()
     return "OK"
-
-
-@command("memory|usage")
-def memory_usage(client, words):
-    """MEMORY USAGE key [SAMPLES count]"""
-    if len(words) not in (3, 5) or (len(words) == 5 and words[3].upper() != b"SAMPLES"):
-        raise ReplyError("ERR syntax error")
-    value = client.db.get(words[2])
-    if value is None:
-        return None
-    size = value.memory if hasattr(value, "memory") else sys.getsizeof(value)
-    return size + sys.getsizeof(words[2]) + SLOT_BYTES
-
-
-SLOT_BYTES = 32  # of the table the key is in, at its mean load
-
-
-@command("debug")
-def debug(client, words):
-    """DEBUG subcommand: off unless enable-debug-command"""
-    if client.store.parameters["enable-debug-command"] == "no":
-        raise ReplyError(
-            "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
-            '"local", you can run it from a local connection, otherwise you need to set this '
-            "option in the configuration file, and then restart the server."
-        )
-    name = text(words[1]).lower()
-    if name not in DEBUG:
-        raise ReplyError(f"ERR unknown subcommand '{text(words[1])[:128]}'. Try DEBUG HELP.")
-    return DEBUG[name](client, words)
-
-
-def debug_sleep(client, words):
-    """Stop the world for some seconds, as a slow command would."""
-    client.store.stall(float(words[2]))
-    return "OK"
-
-
-def debug_set_active_expire(client, words):
-    """Turn the active expiry off (0) or on (1)."""
-    client.store.active_expire = words[2] != b"0"
-    return "OK"
-
-
-def debug_pause_cron(client, words):
-    """Do nothing from time to time (1), or go on (0)."""
-    client.store.cron_paused = words[2] != b"0"
-    return "OK"
-
-
-def debug_object(client, words):
-    """Facts about the value at a key."""
-    value = client.db.get(words[2])
-    if value is None:
-        raise ReplyError("ERR no such key")
-    name = encoding_of(value) if isinstance(value, (bytes, bytearray)) else value.encoding
-    return Simple(
-        f"Value at:0x{id(value):x} refcount:1 encoding:{name} "
-        f"serializedlength:{len(value)} lru:0 lru_seconds_idle:0"
-    )
-
-
-def debug_loadaof(client, words):
-    """Empty the databases and load the append-only file again."""
-    if client.store.aof is None:
-        raise ReplyError("ERR the append-only file is off")
-    client.store.reload()
-    return "OK"
-
-
-def debug_reload(client, words):
-    """Write a snapshot (unless NOSAVE), empty the databases and load it again."""
-    options = {word.upper() for word in words[2:]}
-    if not options <= {b"NOSAVE", b"NOFLUSH", b"MERGE"}:
-        raise ReplyError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
-    if b"NOSAVE" not in options:
-        client.store.saver.save()
-    client.store.empty()
-    client.store.saver.load()
-    return "OK"
-
-
-def debug_log(client, words):
-    """Write a line to the log."""
-    from bedrock.app.logs import logger
-
-    logger("kvstore").info("debug log", text=text(words[2]))
-    return "OK"
-
-
-def debug_nothing(client, words):
-    """Accepted: what it would change does not exist here."""
-    return "OK"
-
-
-DEBUG = {
-    "jmap": debug_nothing,
-    "log": debug_log,
-    "loadaof": debug_loadaof,
-    "object": debug_object,
-    "reload": debug_reload,
-    "pause-cron": debug_pause_cron,
-    "quicklist-packed-threshold": debug_nothing,
-    "set-active-expire": debug_set_active_expire,
-    "sleep": debug_sleep,
-}

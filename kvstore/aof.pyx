@@ -190,6 +190,11 @@ cdef class Aof(Journal):
 
     # ------------------------------------------------------------------ loading
 
+    @property
+    def buffered(self) -> int:
+        """Bytes recorded but not written yet."""
+        return self.buffer.n
+
     def open(self) -> None:
         """Load all files, oldest first, and continue the last one; Damaged when that cannot be."""
         run(self.opening())

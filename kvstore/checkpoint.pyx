@@ -17,7 +17,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
 from kvstore.engine cimport Store
-from kvstore.hashtable cimport HashTable, Slot
+from kvstore.hashtable cimport HashTable, Slot, order_of
 from kvstore.keyspace cimport Database, Keyspace, Value, Walk, as_arg
 from kvstore.resp cimport Arg
 
@@ -42,7 +42,7 @@ cdef class DatabaseCheckpoint(Walk):
         if key in self.aside:
             return 0
         deadline = self.expires.find_hash(
-            slot.hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+            order_of(slot), PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
         self.aside[key] = (
             copy_of(<object><PyObject*>slot.value),
             -1 if deadline is NULL else <int64_t>deadline.value)

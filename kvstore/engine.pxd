@@ -22,6 +22,7 @@ cdef enum Flag:
     SKIP_MONITOR = 64
     NO_SCRIPT = 128                # not from a script
     READ_ONLY = 256
+    ALLOW_BUSY = 4096              # while a script takes long
     MAY_REPLICATE = 512            # writes, or leads to what must be told to replicas
     WHEN_LOADING = 1024            # also while data is being loaded
     WHEN_STALE = 2048              # also on a replica without a primary that must not answer then
@@ -38,6 +39,10 @@ cdef enum Gate:
     RESTRICTED = 32                # the client's user may not do everything
     FAULTY = 128                   # commands may meet a fault made on purpose
     LOADING = 256                  # data is being loaded
+
+
+cdef enum:
+    CLIENT_BYTES = 2048            # of a connection without its buffers
 
 
 cdef class Command:
@@ -95,6 +100,7 @@ cdef class Store:
     cdef readonly object parameters    # kvstore.parameters.Parameters
     cdef readonly object users         # kvstore.users.Users
     cdef public object tracking        # kvstore.tracking.Tracking, None until someone wants it
+    cdef object busy                   # why nothing but ALLOW_BUSY may run now, or None
     cdef public object pause           # kvstore.pausing.Pause while it lasts, or None
     cdef readonly object pubsub        # kvstore.pubsub.PubSub
     cdef readonly dict monitors        # Client -> None
@@ -104,14 +110,20 @@ cdef class Store:
     cdef readonly object aof           # the journal when it is a file (kvstore.aof.Aof)
     cdef public object snapshot        # kvstore.snapshot.Snapshot under way, or None
     cdef readonly object follower      # kvstore.following.Follower while a replica, or None
+    cdef readonly object evictor       # kvstore.eviction.Evictor
+    cdef readonly bint limited         # `maxmemory` is to be kept
+    cdef readonly bint out_of_memory   # it was not when the running command began
     cdef readonly object primary       # kvstore.replication.Primary
     cdef readonly object saver         # kvstore.saving.Saver
     cdef readonly object stopping      # kvstore.stopping.Stopping
     cdef readonly int64_t started_ms
     cdef readonly uint64_t processed, connected, rejected_calls, errors
+    cdef public uint64_t evicted_clients
     cdef readonly dict error_counts
     cdef public Client running         # whose Python handler runs, or ran last; with tracking: any
     cdef Args scratch                  # words of the request being parsed, shared by all sessions
+    cdef Args script_args              # words of the command a script calls, and its reply
+    cdef Buf script_out
     cdef Bounds bounds, early_bounds
     cdef int64_t hash_entries, hash_value, zset_entries, zset_value, intset_entries
     cdef int64_t last_ns               # when the last command ended, or the tick
@@ -130,6 +142,7 @@ cdef class Store:
     # 1 if the request has to wait, and nothing of it was done
     cdef int execute(self, Client c, Args a, Buf out) except -1
     cdef int run_tracked(self, Client c, Command command, Args a, Buf out) except -1
+    cdef bint runs_while_busy(self, Command command, Args a) except -1
     cdef bint postpones(self, Client c, Command command, Args a) except -1
     cdef bint may_change(self, Command command, Args a) except -1
     cdef int reserve(self, list queue) except -1
@@ -137,6 +150,7 @@ cdef class Store:
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1
     cdef int check_access(self, Client c, Command command, Args a) except -1
     cdef int admit(self, Client c, Command command, Args a, Buf out) except -1
+    cdef bint lacks_memory(self, Client c, Command command) except -1
     cdef int close_gate(self, int gate, bint on) except -1
     cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1

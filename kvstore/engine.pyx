@@ -21,10 +21,11 @@ from cpython.object cimport PyObject
 from libc.string cimport memset
 
 from kvstore.commands import ROWS
+from kvstore.eviction cimport Evictor
 from kvstore.keyspecs import keys_of
 from kvstore.hashtable cimport seed_hash
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_LIST, as_arg
-from kvstore.resp cimport is_word, put_error, put_object, put_request
+from kvstore.resp cimport decode_buf, is_word, put_error, put_object, put_request
 from kvstore.resp import ReplyError, decode
 
 cdef extern from *:
@@ -44,10 +45,12 @@ FLAGS = {
     "no_multi": NO_MULTI,
     "skip_monitor": SKIP_MONITOR,
     "readonly": READ_ONLY,
+    "allow_busy": ALLOW_BUSY,
     "may_replicate": MAY_REPLICATE,
     "loading": WHEN_LOADING,
     "stale": WHEN_STALE,
 }
+OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'."
 CONTAINERS = {name.partition("|")[0] for name in ROWS if "|" in name}
 SCRIPT_NAMES = {"eval", "evalsha", "fcall"}
 UNQUEUED_NAMES = {"exec", "discard", "multi", "watch", "quit", "reset"}
@@ -226,6 +229,21 @@ cdef class Client:
         """Channels and patterns listened to."""
         return len(self.channels or ()) + len(self.patterns or ())
 
+    @property
+    def memory(self) -> int:
+        """Bytes it takes: itself, its buffers, what it queued and listens to."""
+        cdef Args words
+        cdef int64_t n = CLIENT_BYTES
+        if self.link is not None:
+            n += self.link.memory
+        for _, words in self.queue or ():
+            n += size_of(words)
+        if self.watch is not None:
+            n += sum([len(key) + 160 for _, key in self.watch.keys])
+        for names in (self.channels, self.patterns, self.shard_channels):
+            n += sum([len(name) + 160 for name in names or ()])
+        return n
+
     def mark_subscribed(self) -> None:
         """Keep the gate in step with the subscriptions."""
         if self.subscriptions or self.shard_channels:
@@ -281,6 +299,7 @@ cdef class Store:
     """
 
     def __init__(self, world, parameters):
+        from kvstore.eviction import Evictor
         from kvstore.handlers import import_all
         from kvstore.latency import Latency
         from kvstore.pubsub import PubSub
@@ -295,8 +314,10 @@ cdef class Store:
         self.parameters = parameters
         seed_hash(world.rand)
         self.keyspace = Keyspace(parameters["databases"], world.rand)
-        self.keyspace.on_expired = self.record_expired
+        self.keyspace.on_vanished = self.record_vanished
         self.scratch = Args()
+        self.script_args = Args()
+        self.script_out = Buf()
         self.bounds = Bounds(0x7FFFFFFF, parameters["proto-max-bulk-len"])
         self.early_bounds = Bounds(10, 16384)
         self.clients = {}
@@ -313,6 +334,7 @@ cdef class Store:
         self.saver = Saver(self)
         self.stopping = Stopping(self)
         self.primary = Primary(self)
+        self.evictor = Evictor(self)
         parameters.listen(self.configure)
 
     def configure(self) -> None:
@@ -324,12 +346,25 @@ cdef class Store:
         self.zset_entries = p["zset-max-listpack-entries"]
         self.zset_value = p["zset-max-listpack-value"]
         self.intset_entries = p["set-max-intset-entries"]
+        self.evictor.configure(p)
+        self.keyspace.age_by(
+            p["maxmemory-policy"].endswith("lfu"), p["lfu-log-factor"], p["lfu-decay-time"])
+        self.limit_memory()
         slower_us = p["slowlog-log-slower-than"]
         self.slow_ns = slower_us * 1000 if slower_us >= 0 else -1
         self.latency_ns = p["latency-monitor-threshold"] * 1_000_000 or -1
         watched = [ns for ns in (self.slow_ns, self.latency_ns) if ns >= 0]
         self.watch_ns = min(watched) if watched else -1
         self.slowlog = deque(self.slowlog, maxlen=p["slowlog-max-len"])
+
+    def limit_memory(self) -> None:
+        """Whether `maxmemory` is kept here: a replica leaves it to its primary."""
+        p = self.parameters
+        self.limited = p["maxmemory"] > 0 and not (
+            self.follower is not None and p["replica-ignore-maxmemory"])
+        self.out_of_memory = False
+        if self.limited:
+            self.evictor.go_on_later()
 
     def add_client(self, Client client not None) -> None:
         """A connection opened."""
@@ -343,6 +378,15 @@ cdef class Store:
         user = self.users.default
         client.become(user)
         client.authenticated = user.nopass and user.enabled
+
+    def clients_by_kind(self) -> dict:
+        """The connections: normal ones, listeners, replicas."""
+        from kvstore.connection import client_kind
+
+        groups = {"normal": [], "pubsub": [], "replica": []}
+        for client in self.clients.values():
+            groups[client_kind(client).decode()].append(client)
+        return groups
 
     def user_changed(self, user) -> None:
         """A user may do more or less than before."""
@@ -418,7 +462,7 @@ cdef class Store:
 
     cdef int tick(self) noexcept:
         """Take the time, once for all commands that run until the next tick."""
-        self.keyspace.now_ms = self.clock.wall_ms()
+        self.keyspace.tell_time(self.clock.wall_ms())
         self.last_ns = self.clock.now_ns()
         return 0
 
@@ -437,19 +481,33 @@ cdef class Store:
         if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
             return self.refuse(c, command, out, ReplyError(
                 f"ERR wrong number of arguments for '{command.row.name}' command"))
+        if self.busy is not None:
+            if not self.runs_while_busy(command, a):
+                return self.refuse(c, command, out, ReplyError(self.busy))
         if self.pause is not None and self.postpones(c, command, a):
             self.pause.postpone(c)
             return 1
         if self.tracking is not None:
             return self.run_tracked(c, command, a, out)
-        if c.gate:
+        if c.gate or self.limited:
             return self.admit(c, command, a, out)
         return self.call(c, command, a, out)
+
+    cdef bint lacks_memory(self, Client c, Command command) except -1:
+        """Evict what is too much; True if that did not help and the command may take memory."""
+        cdef Command queued
+        cdef bint takes = command.flags & DENY_OOM or (
+            c.gate & IN_MULTI and not command.flags & UNQUEUED)
+        if c.queue is not None and command.row.name == "exec":
+            for queued, _ in c.queue:
+                takes = takes or queued.flags & DENY_OOM
+        self.out_of_memory = not (<Evictor>self.evictor).make_room()
+        return takes and self.out_of_memory
 
     cdef int run_tracked(self, Client c, Command command, Args a, Buf out) except -1:
         """Run a request while clients track keys: what changes may be due to this one."""
         self.running = c
-        if c.gate:
+        if c.gate or self.limited:
             self.admit(c, command, a, out)
         else:
             self.call(c, command, a, out)
@@ -462,6 +520,26 @@ cdef class Store:
             c.answering = False
         self.running = None
         return 0
+
+    def breathe(self, why: str) -> None:
+        """Serve others from inside of a script, as far as may be; `why` is for the rest."""
+        cdef Args scratch = self.scratch
+        cdef int64_t last_ns = self.last_ns
+        if self.world.net is None:
+            return
+        self.scratch, self.busy = Args(), why
+        try:
+            self.world.net.breathe()
+        finally:
+            self.scratch, self.busy, self.last_ns = scratch, None, last_ns
+
+    cdef bint runs_while_busy(self, Command command, Args a) except -1:
+        """True for what may run while a script takes long."""
+        if command.subcommands is not None and a.n > 1:
+            command = command.subcommands.get(a.text(1).decode("latin-1").lower(), command)
+        if command.row.name == "shutdown":
+            return a.n == 2 and is_word(&a.v[1], "nosave")
+        return command.flags & ALLOW_BUSY != 0
 
     cdef bint postpones(self, Client c, Command command, Args a) except -1:
         """True if a request must wait until the pause ends."""
@@ -499,6 +577,8 @@ cdef class Store:
                 self.check_access(c, command, a)
             except ReplyError as error:
                 return self.refuse(c, command, out, error)
+        if self.limited and not c.replaying and self.lacks_memory(c, command):
+            return self.refuse(c, command, out, ReplyError(OUT_OF_MEMORY))
         if c.gate & SUBSCRIBED and c.resp == 2 and not command.flags & WHEN_SUBSCRIBED:
             return self.refuse(c, command, out, ReplyError(
                 f"ERR Can't execute '{command.row.name}': only (P|S)SUBSCRIBE / "
@@ -696,6 +776,7 @@ cdef class Store:
         """Be a replica from now on, or (None) one no more."""
         self.follower = follower
         self.freeze(self.pause is not None)
+        self.limit_memory()
         if self.journal is not None:
             self.journal.follow(None)
 
@@ -742,6 +823,7 @@ cdef class Store:
         cdef Command command
         self.processed = self.connected = self.rejected_calls = self.errors = 0
         self.keyspace.hits = self.keyspace.misses = self.keyspace.expired = 0
+        self.keyspace.evicted = self.evicted_clients = 0
         self.error_counts.clear()
         for command in self.commands.values():
             command.calls = command.failed = command.rejected = 0
@@ -761,8 +843,8 @@ cdef class Store:
         if buf is not None:
             put_request(buf, Args.of(*words))
 
-    def record_expired(self, Database db, bytes key) -> None:
-        """A key passed its time: the log must not need a clock to know."""
+    def record_vanished(self, Database db, bytes key) -> None:
+        """A key expired or was evicted: the log needs no clock and no limit to know."""
         cdef Buf buf
         if self.journal is not None:
             buf = self.journal.begin(db.index)
@@ -822,29 +904,27 @@ cdef class Store:
         if self.journal is not None and not caller.executing:
             self.journal.end_transaction()
 
-    def run_in_script(self, Client own not None, words: list[bytes], read_only: bool):
+    def run_in_script(self, Client own not None, tuple words not None, bint read_only):
         """A command called by a script: its reply as a Python value, an error as ReplyError."""
-        cdef Args a = Args.of(*words)
-        cdef Command command = self.lookup(a.v[0].p, a.v[0].n)
-        cdef Command part = None
-        cdef Buf out = Buf()
+        cdef Args a = self.script_args
+        cdef Buf out = self.script_out
+        cdef Command command, part = None
+        a.borrow(words)
+        out.clear()
+        command = self.lookup(a.v[0].p, a.v[0].n)
         if command is None:
             raise ReplyError("ERR Unknown Redis command called from script")
         if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
             raise ReplyError("ERR Wrong number of args calling Redis command from script")
         if command.subcommands is not None and a.n > 1:
             part = command.subcommands.get(a.text(1).decode("latin-1").lower())
-        for each in (command, part):
-            if each is None:
-                continue
-            if (<Command>each).flags & NO_SCRIPT:
-                raise ReplyError("ERR This Redis command is not allowed from script")
-            if read_only and (<Command>each).flags & (WRITE | MAY_REPLICATE):
-                raise ReplyError("ERR Write commands are not allowed from read-only scripts.")
+            if part is not None:
+                check_from_script(part, read_only)
+        check_from_script(command, read_only)
         if own.gate & RESTRICTED:
             self.check_access(own, command, a)
         self.call(own, command, a, out)
-        return decode(bytes(out))[0]
+        return decode_buf(out)
 
     def count_change(self) -> None:
         """Something changed that is no key: libraries of functions."""
@@ -861,6 +941,15 @@ cdef class Store:
         if isinstance(value, ReplyError):
             raise value
         return value
+
+
+cdef inline int check_from_script(Command command, bint read_only) except -1:
+    """Refuse what a script may not call."""
+    if command.flags & NO_SCRIPT:
+        raise ReplyError("ERR This Redis command is not allowed from script")
+    if read_only and command.flags & (WRITE | MAY_REPLICATE):
+        raise ReplyError("ERR Write commands are not allowed from read-only scripts.")
+    return 0
 
 
 cdef size_t size_of(Args a) noexcept:

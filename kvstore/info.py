@@ -72,21 +72,43 @@ def human(n: int) -> str:
 
 
 def memory(store: Any) -> dict[str, Any]:
-    """What the process takes; there is one allocator, so used is resident."""
-    used = rss_bytes()
-    peak = max(used, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    """What data and buffers take, and what the process has; the difference is the interpreter."""
+    from kvstore.memory_report import facts
+
+    found = facts(store)
+    parameters = store.parameters
+    total = os.sysconf("SC_PHYS_PAGES") * PAGE
+    rss = found["rss"]
     return {
-        "used_memory": used,
-        "used_memory_human": human(used),
-        "used_memory_rss": used,
-        "used_memory_rss_human": human(used),
-        "used_memory_peak": peak,
-        "used_memory_peak_human": human(peak),
-        "maxmemory": store.parameters["maxmemory"],
-        "maxmemory_human": human(store.parameters["maxmemory"]),
-        "maxmemory_policy": "noeviction",
+        **sized("used_memory", found["used"]),
+        **sized("used_memory_rss", rss),
+        **sized("used_memory_peak", found["peak"]),
+        "used_memory_peak_perc": f"{100 * found['used'] / max(found['peak'], 1):.2f}%",
+        "used_memory_overhead": found["overhead"],
+        "used_memory_startup": 0,
+        "used_memory_dataset": found["data"],
+        "used_memory_dataset_perc": f"{100 * found['data'] / max(found['used'], 1):.2f}%",
+        **sized("total_system_memory", total),
+        **sized("maxmemory", parameters["maxmemory"]),
+        "maxmemory_policy": parameters["maxmemory-policy"],
+        "mem_fragmentation_ratio": f"{rss / max(found['used'], 1):.2f}",
+        "mem_fragmentation_bytes": rss - found["used"],
+        "mem_not_counted_for_evict": found["not_counted"],
+        "mem_replication_backlog": found["backlog"],
+        "mem_clients_slaves": found["replicas"],
+        "mem_clients_normal": found["normal"],
+        "mem_cluster_links": 0,
+        "mem_aof_buffer": found["aof"],
         "mem_allocator": "libc",
+        "active_defrag_running": 0,
+        "lazyfree_pending_objects": 0,
+        "lazyfreed_objects": 0,
     }
+
+
+def sized(name: str, n: int) -> dict[str, Any]:
+    """A number of bytes, also as people read it."""
+    return {name: n, f"{name}_human": human(n)}
 
 
 def persistence(store: Any) -> dict[str, Any]:
@@ -112,6 +134,8 @@ def stats(store: Any) -> dict[str, Any]:
         "sync_full": store.primary.full,
         "sync_partial_ok": store.primary.partial,
         "expired_keys": keyspace.expired,
+        "evicted_keys": keyspace.evicted,
+        "evicted_clients": store.evicted_clients,
         "keyspace_hits": keyspace.hits,
         "keyspace_misses": keyspace.misses,
         "pubsub_channels": len(pubsub.channels),

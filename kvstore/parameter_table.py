@@ -63,7 +63,7 @@ bgsave_cpulist                    text        -            fixed inert
 bind                              text        127.0.0.1    fixed
 bind-source-addr                  text        -            inert
 bio_cpulist                       text        -            fixed inert
-busy-reply-threshold              int         5000         0..    =lua-time-limit inert
+busy-reply-threshold              int         5000         0..    =lua-time-limit
 client-output-buffer-limit        buffers     -
 client-query-buffer-limit         memory      1gb          1mb..  inert
 cluster-allow-pubsubshard-when-down  bool     yes          inert
@@ -112,8 +112,8 @@ lazyfree-lazy-expire              bool        no           inert
 lazyfree-lazy-server-del          bool        no           inert
 lazyfree-lazy-user-del            bool        no           inert
 lazyfree-lazy-user-flush          bool        no           inert
-lfu-decay-time                    int         1            0..2147483647  inert
-lfu-log-factor                    int         10           0..2147483647  inert
+lfu-decay-time                    int         1            0..2147483647
+lfu-log-factor                    int         10           0..2147483647
 list-compress-depth               int         0            0..2147483647  inert
 list-max-listpack-size            int         -2           -99999999..  =list-max-ziplist-size inert
 logfile                           text        -            fixed inert
@@ -121,11 +121,11 @@ loglevel                          level       notice       inert
 masterauth                        text        -
 masteruser                        text        -            inert
 maxclients                        int         10000        1..4294967295  fixed
-maxmemory                         memory      0            fixed
+maxmemory                         memory      0
 maxmemory-clients                 percent-memory  0        inert
-maxmemory-eviction-tenacity       int         10           0..100  inert
-maxmemory-policy                  policy      noeviction   inert
-maxmemory-samples                 int         5            1..2147483647  inert
+maxmemory-eviction-tenacity       int         10           0..100
+maxmemory-policy                  policy      noeviction
+maxmemory-samples                 int         5            1..2147483647
 min-replicas-max-lag              int         10           0..2147483647  =min-slaves-max-lag inert
 min-replicas-to-write             int         0            0..2147483647  =min-slaves-to-write inert
 no-appendfsync-on-rewrite         bool        no           inert
@@ -156,7 +156,7 @@ replica-announce-ip               text        -            =slave-announce-ip
 replica-announce-port             int         0            0..65535  =slave-announce-port
 replica-announced                 bool        yes
 replica-ignore-disk-write-errors  bool        no           inert
-replica-ignore-maxmemory          bool        yes          =slave-ignore-maxmemory inert
+replica-ignore-maxmemory          bool        yes          =slave-ignore-maxmemory
 replica-lazy-flush                bool        no           =slave-lazy-flush inert
 replica-priority                  int         100          0..2147483647  =slave-priority inert
 replica-read-only                 bool        yes          =slave-read-only inert

@@ -11,8 +11,8 @@ Like all of DEBUG they are there only with `enable-debug-command`.
 from __future__ import annotations
 
 from bedrock.world.steered import SteeredClock
-from kvstore.admin import DEBUG, text
 from kvstore.checkpoint import Checkpoint
+from kvstore.debugging import DEBUG, text
 from kvstore.faults import Faults, parse
 from kvstore.replication import number
 from kvstore.resp import ReplyError

@@ -13,7 +13,9 @@ Libraries are the exception: FUNCTION LOAD is a write like any other.
     true 1   false, nil: nil              status    {ok = ...}      error {err = ...}
     table    array up to the first nil, or {ok}, {err}, {double}
 
-A script that never ends stops the service: nothing can interrupt it.
+A script that takes longer than `busy-reply-threshold` lets others be served meanwhile, with -BUSY
+but for the few commands that end it: SCRIPT KILL, FUNCTION KILL (while it has written nothing) and
+SHUTDOWN NOSAVE.
 """
 
 from __future__ import annotations
@@ -28,8 +30,14 @@ from kvstore.version import REDIS_VERSION
 
 log = logger("kvstore")
 LEVELS = ("debug", "info", "info", "warning")
+PASSED = 100  # arguments a Lua function gets by themselves; more come in tables
 FLAGS = ("no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys")
 NOT_FOUND = "NOSCRIPT No matching script. Please use EVAL."
+UNKILLABLE = (
+    "UNKILLABLE Sorry the script already executed write commands against the dataset. You can "
+    "either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE "
+    "command."
+)
 NOTHING_RUNS = "NOTBUSY No scripts in execution right now."
 
 
@@ -54,6 +62,7 @@ class Scripts:
         self.functions: dict[bytes, tuple[Library, Any]] = {}
         self.client = store.script_client()
         self.read_only = False
+        self.running: Running | None = None
         self.lua = LuaRuntime(
             encoding=None, unpack_returned_tuples=True, register_eval=False,
             register_builtins=False, attribute_filter=_no_attributes,
@@ -64,7 +73,8 @@ class Scripts:
         lent = {
             b"version": REDIS_VERSION.encode(),
             b"version_number": major << 16 | minor << 8 | patch,
-            b"call": self.call, b"sha1hex": sha1hex, b"setresp": self.set_resp, b"log": _say,
+            b"call": self.call, b"tick": self.tick, b"sha1hex": sha1hex,
+            b"setresp": self.set_resp, b"log": _say,
             b"guarded": self.guarded, b"null": NULL,
             b"libraries": self.lua.table_from({
                 name.encode(): self.lua.table_from({n.encode(): f for n, f in table.items()})
@@ -77,13 +87,41 @@ class Scripts:
 
     # ------------------------------------------------------------------ into the engine
 
-    def call(self, words: Any) -> Any:
+    def call(self, *words: bytes) -> Any:
         """redis.pcall: run a command; an error comes back as {err = ...}."""
         try:
-            reply = self.store.run_in_script(self.client, list(words.values()), self.read_only)
+            reply = self.store.run_in_script(self.client, words, self.read_only)
         except ReplyError as error:
             reply = error
-        return self.to_lua(reply)
+        kind = type(reply)
+        return reply if kind is bytes or kind is int else self.to_lua(reply)
+
+    def tick(self) -> bytes | None:
+        """Called from within a script from time to time; why it has to stop, or None."""
+        running = self.running
+        if running is None:
+            return None
+        limit_ms = self.store.parameters["busy-reply-threshold"]
+        if limit_ms and running.age_ms(self.store) >= limit_ms:
+            self.store.breathe(running.busy)
+        return running.killed
+
+    def kill(self, is_function: bool) -> None:
+        """Let the script that runs stop at its next line, or say why it cannot."""
+        running = self.running
+        if running is None:
+            raise ReplyError(NOTHING_RUNS)
+        if running.is_function is not is_function:
+            raise ReplyError(running.busy)
+        if self.store.keyspace.dirty != running.dirty:
+            raise ReplyError(UNKILLABLE)
+        by = "FUNCTION" if is_function else "SCRIPT"
+        running.killed = f"ERR Error running script: Script killed by user with {by} KILL.".encode()
+
+    def stop(self) -> None:
+        """The server ends: a script that runs ends before it, whatever it did."""
+        if self.running is not None:
+            self.running.killed = b"ERR the server is stopping"
 
     def to_lua(self, reply: Any) -> Any:
         """A reply as a script sees it."""
@@ -104,14 +142,17 @@ class Scripts:
 
     def from_lua(self, value: Any, depth: int = 0) -> Any:
         """A script's value as a reply."""
+        kind = type(value)
+        if kind is bytes:
+            return value
         if value is None or value is False:
             return None
         if value is True:
             return 1
         if isinstance(value, (int, float)):
             return int(value)
-        if isinstance(value, bytes) or not self.is_table(value):
-            return value if isinstance(value, bytes) else None
+        if not self.is_table(value):
+            return None
         if depth > 256:
             return ReplyError("ERR reached lua stack limit")
         get = self._rawget  # a metatable could run code, and raise
@@ -169,6 +210,7 @@ class Scripts:
         if script.flags is not None:
             read_only = self.admit(script.flags, read_only)
         where = f" script: {sha.decode()}, on @user_script:1."
+        self.running = Running(self.store, False, b"", [b"evalsha", sha, *words])
         return self._within(client, read_only, where, self._run, script.code, keys, argv)
 
     def admit(self, flags: frozenset[str], read_only: bool) -> bool:
@@ -186,8 +228,12 @@ class Scripts:
         self.read_only = read_only
         self.store.begin_script(self.client, client)
         try:
-            ok, value = run(code, self.lua.table_from(keys), self.lua.table_from(argv))
+            if len(keys) + len(argv) <= PASSED:
+                ok, value = run(code, len(keys), *keys, *argv)
+            else:
+                ok, value = run(code, self.lua.table_from(keys), self.lua.table_from(argv))
         finally:
+            self.running = None
             self.store.end_script(self.client, client)
         if self.client.has_read and client.tracking is not None:
             self.store.tracking.remember(client, keys)
@@ -256,7 +302,31 @@ class Scripts:
         read_only = self.admit(flags_of(row), read_only)
         keys, argv = split_keys(words[2:], "Bad number of keys provided")
         where = f" script: {_text(words[1])}, on @user_function:1."
+        self.running = Running(self.store, True, words[1], words)
         return self._within(client, read_only, where, self._invoke, row[b"callback"], keys, argv)
+
+
+class Running:
+    """The script that runs now: when it began, in whose words, and whether it was killed."""
+
+    __slots__ = ("began_ns", "dirty", "is_function", "killed", "name", "words")
+
+    def __init__(self, store: Store, is_function: bool, name: bytes, words: list[bytes]):
+        self.is_function, self.name, self.words = is_function, name, words
+        self.began_ns = store.clock.now_ns()
+        self.dirty = store.keyspace.dirty
+        self.killed: bytes | None = None
+
+    def age_ms(self, store: Store) -> int:
+        """How long it has been running."""
+        return (store.clock.now_ns() - self.began_ns) // 1_000_000
+
+    @property
+    def busy(self) -> str:
+        """What everyone else is told meanwhile."""
+        by = "FUNCTION" if self.is_function else "SCRIPT"
+        return (f"BUSY Redis is busy running a script. You can only call {by} KILL or "
+                "SHUTDOWN NOSAVE.")
 
 
 class Script(NamedTuple):
@@ -452,14 +522,16 @@ def script_flush(client, words):
 
 @command("script|kill")
 def script_kill(client, words):
-    """SCRIPT KILL: a script has the thread, so none runs when this does."""
-    raise ReplyError(NOTHING_RUNS)
+    """SCRIPT KILL"""
+    scripts_of(client).kill(False)
+    return "OK"
 
 
 @command("function|kill")
 def function_kill(client, words):
     """FUNCTION KILL"""
-    raise ReplyError(NOTHING_RUNS)
+    scripts_of(client).kill(True)
+    return "OK"
 
 
 @command("script|debug")
@@ -542,4 +614,10 @@ def function_stats(client, words):
         b"libraries_count": len(scripts.libraries),
         b"functions_count": len(scripts.functions),
     }
-    return {b"running_script": None, b"engines": {b"LUA": counts}}
+    running, shown = scripts.running, None
+    if running is not None:
+        shown = {
+            b"name": running.name, b"command": running.words,
+            b"duration_ms": running.age_ms(client.store),
+        }  # fmt: skip
+    return {b"running_script": shown, b"engines": {b"LUA": counts}}

@@ -29,7 +29,7 @@ from kvstore.resp import ReplyError
 from kvstore.version import REDIS_VERSION
 
 cdef enum:
-    CURSOR_SHIFT = 16              # a cursor is the upper bits of a hash
+    CURSOR_SHIFT = 24              # a cursor is the upper bits of a hash
     STEP_KEYS = 64                 # keys written between two looks at the clock
     PIECE = 1 << 20                # bytes from which a piece is handed out
     SLICE_NS = 1_000_000           # what a step may take, so that a turn stays short

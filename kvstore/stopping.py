@@ -133,6 +133,8 @@ def shutdown(client, words):
         return "OK"
     if client.executing:
         raise ReplyError("ERR SHUTDOWN is not allowed in a transaction")
+    if store.scripts is not None:
+        store.scripts.stop()
     stopping.options = options
     client.link.run(stopping.shut_down(client))
     return NotImplemented

@@ -1,37 +1,41 @@
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint32_t
 
 from bedrock.world.disk cimport File
 from tsdb.columns cimport Columns
 
 
-cdef class BlockWriter:
-    cdef readonly str name
-    cdef object disk
-    cdef File file
-    cdef bytearray table           # the series table, as it grows
-    cdef list keys
-    cdef bytearray chunks          # of the series being written, and what is not in the file yet
-    cdef int64_t offset            # where `chunks` goes in the file
-    cdef int64_t first, last
-    cdef readonly int64_t samples
+cdef class Index:
+    # A block's series table; immutable.
+    cdef bytes table
+    cdef Py_ssize_t series, rows_each, chunks
+    cdef const int64_t[::1] first
+    cdef const int64_t[::1] last
+    cdef const double[::1] least
+    cdef const double[::1] most
+    cdef const double[::1] total
+    cdef const uint32_t[::1] count
+    cdef const uint32_t[::1] size
+    cdef const uint32_t[::1] check
+    cdef const int64_t[::1] starts         # row i has chunks starts[i] .. starts[i + 1]
+    cdef const int64_t[::1] offsets        # of chunks in the file; one more at the end
+    cdef const int64_t[::1] key_at         # key i is table[key_at[i]:key_at[i + 1]]
 
 
 cdef class Block:
     cdef readonly str name
     cdef readonly int64_t first, last      # timestamps
     cdef readonly int64_t samples
+    cdef readonly int64_t rank             # higher was written later
+    cdef readonly int64_t resolution       # ms of a bucket, 0 for samples as they came
     cdef readonly dict meta
+    cdef readonly int64_t size             # bytes of the file
+    cdef readonly Index loaded_index
     cdef File file
     cdef object disk
-    cdef readonly list keys                # canonical, sorted; None until the index is loaded
     cdef object loaded_postings
     cdef list labels                       # decoded Labels, or None, by series number
-    cdef int64_t[::1] offsets              # of a series' chunks; one more at the end
-    cdef unsigned int[::1] sums            # CRC-32C of a series' chunks
-    cdef int64_t[::1] starts               # series i has chunks starts[i] .. starts[i + 1]
-    cdef int64_t[::1] chunk_first
-    cdef int64_t[::1] chunk_last
-    cdef int64_t[::1] chunk_size
-    cdef bytearray scratch
+    cdef readonly list cuts                # [(series numbers, low, high)] that were deleted
 
-    cpdef load(self)
+    cdef Index index(self)
+    cpdef int read(self, Py_ssize_t number, Columns into, int64_t low, int64_t high,
+                   int column=*) except -1

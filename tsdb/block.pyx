@@ -1,51 +1,56 @@
 """A block: samples of many series, written once and never changed.  One file:
 
-    8   magic "TSDBBLK1"
-    ..  chunks, series after series in the order of their keys  (see gorilla)
-    ..  series table, zstd; for each series in the order of their keys:
-            varint key length, key, u32 CRC-32C of the series' chunks,
-            varint n chunks, for each: varint zigzag first time, less the last chunk's last one,
-            varint last - first, varint size
+    8   magic "TSDBBLK2"
+    ..  chunks, row after row, series after series in the order of their keys (see chunk)
+    ..  series table, zstd:
+            3 x u64   series s, rows of each r, chunks c in all
+            for each chunk, a column after the other: i64 first time, i64 last time, f64 minimum,
+            f64 maximum, f64 sum, u32 samples, u32 bytes, u32 CRC-32C
+            s x r     u32 chunks of a row
+            s         u32 key length;  the keys
     ..  postings, zstd'd msgpack: {label name: {value: roaring bitmap of series numbers}}
-    ..  meta, msgpack: first, last, samples, series, replaces
+    ..  meta, msgpack: first, last, samples, series; rows, resolution, low, replaces
     52  u64 offset and u32 size and u32 CRC-32C of table, postings and meta (3 x 16 bytes),
         u32 CRC-32C of those 48 bytes
 
-Little-endian.  Opening reads the foot and meta; table and postings are loaded when first asked
-for.  The name is `<rank>-<generation>.block`: of two blocks that hold the same sample the one of
-higher rank was written later and wins; a compaction of neighbours keeps the highest rank
-and takes the next generation.
+Little-endian.  A block of samples has one row for each series; a downsampled one has five: last,
+minimum, maximum, sum and count of each bucket (see `tiers`).  A chunk's minimum, maximum and sum
+are NaN when one of its values is.  Opening reads the foot and meta; table and postings are loaded
+when first asked for.
+
+The name is `<rank>-<generation>.block`, or `<rank>-<generation>-<resolution>.block`: of two blocks
+that hold the same sample the one of higher rank was written later and wins.  What replaces a run of
+neighbours has the highest rank of them, their lowest in `low`, and the next generation.
 
 Invariants:
 1. A block appears under its name whole and durable, or not at all.
 2. Every byte that is used was covered by a checksum that held; else Damaged is raised.
+3. Loading what is lazy is safe on several threads: each makes its own and publishes it whole.
 """
 
 import msgpack
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.string cimport memset
 
-from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING
 
 from bedrock.codec.crc32c cimport crc32c_of
-from bedrock.codec.varint cimport get_uvarint, get_varint, put_uvarint, put_varint
+from tsdb.chunk cimport CHUNK_SLACK
 from tsdb.columns cimport Columns
-from tsdb.gorilla cimport CHUNK_SLACK, chunk_bound, chunk_encode
 from tsdb.labels cimport labels_of_key
 
-from bedrock.codec.compress import compress, decompress
+from bedrock.codec.compress import decompress
 from bedrock.codec.errors import Malformed
 from bedrock.storage.errors import Damaged
+from tsdb.chunk import describe
 from tsdb.postings import Postings, StoredPostings
 
-cdef bytes MAGIC = b"TSDBBLK1"
+MAGIC = b"TSDBBLK2"
+ROWS = ("last", "min", "max", "sum", "count")     # of a downsampled series
 cdef enum:
     FOOT = 52
-    CHUNK_SAMPLES = 1024           # samples of a full chunk
-    SPILL = 1 << 20                # bytes of chunks gathered before they are written
+    COUNT = 4                      # the row that counts
     INDEX_MAX = 1 << 30            # bytes of an unpacked table or postings
 
 
@@ -53,101 +58,43 @@ cdef uint32_t crc(bytes data):
     return crc32c_of(PyBytes_AS_STRING(data), len(data), 0)
 
 
-cdef class BlockWriter:
-    """Writes one block; series must come in the order of their keys.
+cdef class Index:
+    """A block's series table; ValueError if its parts do not fit together."""
 
-    DiskFull leaves nothing behind but a file that `abandon` removes.
-    """
+    def __init__(self, bytes table):
+        import numpy as np  # here, because a server must be ready before numpy is loaded
 
-    def __init__(self, disk, str name):
-        self.disk = disk
-        self.name = name
-        self.file = disk.open(name + ".new", "rw")
-        self.file.truncate(0)
-        self.table = bytearray()
-        self.keys = []
-        self.chunks = bytearray(MAGIC)
-        self.first = 0x7fffffffffffffff
-        self.last = -0x7fffffffffffffff - 1
-
-    def add(self, bytes key, Columns columns, Py_ssize_t row) -> None:
-        """Write one series: row `row` of columns."""
-        cdef Py_ssize_t at = columns.starts[row], end = columns.starts[row + 1], n, size, begun
-        cdef int64_t before = 0
-        cdef char[40] head
-        cdef char* p
-        cdef bytearray table = bytearray()
-        cdef uint8_t* out
-        if at == end:
-            return
-        assert not self.keys or key > self.keys[len(self.keys) - 1], "series out of order"
-        begun = len(self.chunks)
-        out = <uint8_t*>malloc(chunk_bound(CHUNK_SAMPLES))
-        if out == NULL:
-            raise MemoryError
-        table += varint((end - at + CHUNK_SAMPLES - 1) // CHUNK_SAMPLES)
-        self.first = min(self.first, columns.t[at])
-        self.last = max(self.last, columns.t[end - 1])
-        self.samples += end - at
-        while at < end:
-            n = min(CHUNK_SAMPLES, end - at)
-            size = chunk_encode(columns.t + at, columns.v + at, n, out)
-            self.chunks += (<char*>out)[:size]
-            p = head
-            p += put_varint(p, <int64_t>(<uint64_t>columns.t[at] - <uint64_t>before))
-            before = columns.t[at + n - 1]
-            p += put_uvarint(p, <uint64_t>before - <uint64_t>columns.t[at])
-            p += put_uvarint(p, size)
-            table += head[:p - head]
-            at += n
-        free(out)
-        self.keys.append(key)
-        self.table += varint(len(key))
-        self.table += key
-        self.table += crc(bytes(self.chunks[begun:])).to_bytes(4, "little")
-        self.table += table
-        if len(self.chunks) > SPILL:
-            self.spill()
-
-    def spill(self) -> None:
-        """Write what was gathered; DiskFull before any of it."""
-        self.file.allocate(self.offset, len(self.chunks))
-        self.file.write(PyByteArray_AS_STRING(self.chunks), len(self.chunks), self.offset)
-        self.offset += len(self.chunks)
-        self.chunks = bytearray()
-
-    def finish(self, replaces=()) -> Block:
-        """Write the index, make all durable, give the file its name and open it."""
-        postings = Postings()
-        for i, key in enumerate(self.keys):
-            postings.add(i, labels_of_key(key))
-        meta = {"first": self.first, "last": self.last, "samples": self.samples,
-                "series": len(self.keys), "replaces": list(replaces)}
-        foot = b""
-        for part in (compress("zstd", bytes(self.table)),
-                     compress("zstd", msgpack.packb(postings.stored())),
-                     msgpack.packb(meta)):
-            foot += (self.offset + len(self.chunks)).to_bytes(8, "little")
-            foot += len(part).to_bytes(4, "little") + crc(part).to_bytes(4, "little")
-            self.chunks += part
-        self.chunks += foot + crc(foot).to_bytes(4, "little")
-        self.spill()
-        self.file.sync()
-        self.file.close()
-        self.disk.rename(self.name + ".new", self.name)
-        self.disk.sync_dir()
-        return Block(self.disk, self.name)
-
-    def abandon(self) -> None:
-        """Give up: remove the unfinished file."""
-        self.file.close()
-        if self.disk.exists(self.name + ".new"):
-            self.disk.remove(self.name + ".new")
+        self.table = table
+        series, rows, chunks = np.frombuffer(table, np.uint64, 3).tolist()
+        if max(series, rows, chunks, series * rows) > len(table):
+            raise ValueError("more entries than bytes")
+        self.series, self.rows_each, self.chunks = series, rows, chunks
+        at = 24
+        parts = []
+        for kind in (np.int64, np.int64, np.float64, np.float64, np.float64,
+                     np.uint32, np.uint32, np.uint32):
+            parts.append(np.frombuffer(table, kind, chunks, at))
+            at += parts[len(parts) - 1].nbytes
+        (self.first, self.last, self.least, self.most, self.total,
+         self.count, self.size, self.check) = parts
+        row_chunks = np.frombuffer(table, np.uint32, series * rows, at)
+        key_sizes = np.frombuffer(table, np.uint32, series, at + 4 * series * rows)
+        starts = sums(0, row_chunks)
+        key_at = sums(at + 4 * series * (rows + 1), key_sizes)
+        self.starts, self.offsets, self.key_at = starts, sums(len(MAGIC), parts[6]), key_at
+        if self.starts[series * rows] != chunks or self.key_at[series] != len(table):
+            raise ValueError("parts do not fit together")
 
 
-cdef bytes varint(uint64_t x):
-    cdef char[10] out
-    return out[:put_uvarint(out, x)]
+def sums(first, sizes):
+    """first, first + sizes[0], first + sizes[0] + sizes[1], ..."""
+    import numpy as np
+
+    made = np.empty(len(sizes) + 1, np.int64)
+    made[0] = 0
+    np.cumsum(sizes, out=made[1:])
+    made += first
+    return made
 
 
 cdef class Block:
@@ -157,31 +104,35 @@ cdef class Block:
         self.disk = disk
         self.name = name
         self.file = disk.open(name)
+        self.size = self.file.size()
         self.meta = msgpack.unpackb(self.part(2))
         self.first = self.meta["first"]
         self.last = self.meta["last"]
         self.samples = self.meta["samples"]
+        self.resolution = self.meta["resolution"]
+        self.rank = int(name.partition("-")[0])
+        self.cuts = []
 
     def close(self) -> None:
         """Close the file."""
         self.file.close()
 
     @property
-    def rank(self) -> int:
-        """Higher was written later."""
-        return int(self.name.partition("-")[0])
+    def generation(self) -> int:
+        """How many times its samples were written to a block."""
+        return int(self.name[9:13])
 
     @property
-    def size(self) -> int:
-        """Bytes of the file."""
-        return self.file.size()
+    def low(self) -> int:
+        """The lowest rank whose samples it holds."""
+        return self.meta["low"]
 
     def damaged(self, int64_t offset, str why):
         return Damaged(self.name, offset, why)
 
     def part(self, int index) -> bytes:
         """Table (0), postings (1) or meta (2) as they lie in the file."""
-        cdef int64_t size = self.file.size()
+        cdef int64_t size = self.size
         if size < FOOT + 8 or self.file.read_at(0, 8) != MAGIC:
             raise self.damaged(0, "not a block")
         foot = self.file.read_at(size - FOOT, FOOT)
@@ -194,58 +145,20 @@ cdef class Block:
             raise self.damaged(offset, f"bad checksum of {('table', 'postings', 'meta')[index]}")
         return data
 
-    cpdef load(self):
-        """Read the series table, once."""
-        cdef bytes table
-        cdef const char* p
-        cdef const char* end
-        cdef uint64_t size = 0, n = 0, span = 0
-        cdef int64_t offset = 8, time, delta = 0
-        cdef uint32_t check
-        if self.keys is not None:
-            return
-        import numpy as np  # here, because a server must be ready before numpy is loaded
+    cdef Index index(self):
+        """The series table, read when first asked for."""
+        cdef Index found = self.loaded_index
+        if found is None:
+            try:
+                found = Index(decompress("zstd", self.part(0), INDEX_MAX))
+            except (Malformed, ValueError) as exc:
+                raise self.damaged(0, f"series table: {exc}") from exc
+            self.labels = [None] * found.series
+            self.loaded_index = found
+        return found
 
-        try:
-            table = decompress("zstd", self.part(0), INDEX_MAX)
-        except Malformed as exc:
-            raise self.damaged(0, f"series table: {exc}") from exc
-        keys = []
-        offsets, sums, starts = [8], [], [0]
-        firsts, lasts, sizes = [], [], []
-        p = table
-        end = p + len(table)
-        while p < end:
-            p = step(p, end, get_uvarint(p, end - p, &size), self)
-            if size > <uint64_t>(end - p) or end - p - size < 4:
-                raise self.damaged(0, "series table: cut off")
-            keys.append(p[:size])
-            p += size
-            memcpy(&check, p, 4)
-            sums.append(check)
-            p += 4
-            p = step(p, end, get_uvarint(p, end - p, &n), self)
-            time = 0
-            for _ in range(n):
-                p = step(p, end, get_varint(p, end - p, &delta), self)
-                time = <int64_t>(<uint64_t>time + <uint64_t>delta)
-                firsts.append(time)
-                p = step(p, end, get_uvarint(p, end - p, &span), self)
-                time = <int64_t>(<uint64_t>time + span)
-                lasts.append(time)
-                p = step(p, end, get_uvarint(p, end - p, &size), self)
-                sizes.append(size)
-                offset += size
-            offsets.append(offset)
-            starts.append(len(firsts))
-        self.offsets = np.array(offsets, np.int64)
-        self.sums = np.array(sums, np.uint32)
-        self.starts = np.array(starts, np.int64)
-        self.chunk_first = np.array(firsts, np.int64)
-        self.chunk_last = np.array(lasts, np.int64)
-        self.chunk_size = np.array(sizes, np.int64)
-        self.labels = [None] * len(keys)
-        self.keys = keys
+    def __len__(self):
+        return self.meta["series"]
 
     @property
     def postings(self) -> Postings:
@@ -259,39 +172,77 @@ cdef class Block:
             self.loaded_postings = StoredPostings(stored, self.meta["series"])
         return self.loaded_postings
 
+    def key_of(self, Py_ssize_t number) -> bytes:
+        """The key of a series."""
+        cdef Index index = self.index()
+        if not 0 <= number < index.series:
+            raise IndexError(number)
+        return index.table[index.key_at[number]:index.key_at[number + 1]]
+
     def labels_of(self, Py_ssize_t number):
         """The Labels of a series."""
-        self.load()
+        self.index()
         labels = self.labels[number]
         if labels is None:
-            labels = self.labels[number] = labels_of_key(self.keys[number])
+            labels = self.labels[number] = labels_of_key(self.key_of(number))
         return labels
 
-    def read(self, Py_ssize_t number, Columns into, int64_t low, int64_t high) -> None:
-        """Add the samples of a series in [low, high] to the one `into` is gathering."""
-        cdef Py_ssize_t i, first, end
-        cdef int64_t size, at = 0
+    def cut(self, numbers, int64_t low, int64_t high) -> None:
+        """Samples of these series in [low, high] are not to be read any more."""
+        self.cuts.append((numbers, low, high))
+
+    cpdef int read(self, Py_ssize_t number, Columns into, int64_t low, int64_t high,
+                   int column=0) except -1:
+        """Add the samples of a series in [low, high] to the one `into` is gathering.
+
+        column: which of ROWS; samples that were not downsampled count as 1, else as themselves.
+        """
+        cdef Index index = self.index()
+        cdef Py_ssize_t row, i, first, end, mark = into.n
+        cdef int64_t at, size
         cdef uint8_t* p
-        self.load()
-        first = self.starts[number]
-        end = self.starts[number + 1]
-        if first == end or self.chunk_last[end - 1] < low or self.chunk_first[first] > high:
-            return
-        size = self.offsets[number + 1] - self.offsets[number]
-        if self.scratch is None or len(self.scratch) < size + CHUNK_SLACK:
-            self.scratch = bytearray(size + CHUNK_SLACK)
-        p = <uint8_t*>PyByteArray_AS_STRING(self.scratch)
-        if self.file.read_into(<char*>p, size, self.offsets[number]) != size:
-            raise self.damaged(self.offsets[number], "chunks cut off")
-        if crc32c_of(p, size, 0) != self.sums[number]:
-            raise self.damaged(self.offsets[number], "bad checksum of a series' chunks")
+        if not 0 <= number < index.series:
+            raise IndexError(number)
+        row = number * index.rows_each + (column if index.rows_each > 1 else 0)
+        first = index.starts[row]
+        end = index.starts[row + 1]
+        while first < end and index.last[first] < low:
+            first += 1
+        while end > first and index.first[end - 1] > high:
+            end -= 1
+        if first == end:
+            return 0
+        at = index.offsets[first]
+        size = index.offsets[end] - at
+        p = into.room(size + CHUNK_SLACK)
+        if self.file.read_into(<char*>p, size, at) != size:
+            raise self.damaged(at, "chunks cut off")
+        memset(p + size, 0, CHUNK_SLACK)
         for i in range(first, end):
-            if self.chunk_last[i] >= low and self.chunk_first[i] <= high:
-                into.add_chunk(p + at, self.chunk_size[i], low, high)
-            at += self.chunk_size[i]
+            if crc32c_of(p, index.size[i], 0) != index.check[i]:
+                raise self.damaged(index.offsets[i], "bad checksum of a chunk")
+            into.add_chunk(p, index.size[i], low, high)
+            p += index.size[i]
+        if index.rows_each == 1 and column == COUNT:
+            into.count_as_one(mark)
+        if self.cuts:
+            for numbers, cut_low, cut_high in self.cuts:
+                if number in numbers:
+                    into.cut(mark, cut_low, cut_high)
+        return 0
 
-
-cdef const char* step(const char* p, const char* end, Py_ssize_t used, Block block) except NULL:
-    if used <= 0:
-        raise block.damaged(0, "series table: cut off")
-    return p + used
+    def chunks(self, Py_ssize_t number) -> list:
+        """What is known of a series' chunks, row by row: dicts for people and for exports."""
+        cdef Index index = self.index()
+        cdef Py_ssize_t row, i
+        found = []
+        for row in range(number * index.rows_each, (number + 1) * index.rows_each):
+            for i in range(index.starts[row], index.starts[row + 1]):
+                data = self.file.read_at(index.offsets[i], index.size[i])
+                if crc(data) != index.check[i]:
+                    raise self.damaged(index.offsets[i], "bad checksum of a chunk")
+                found.append({
+                    "row": ROWS[row % index.rows_each], "offset": index.offsets[i],
+                    "first": index.first[i], "last": index.last[i], "min": index.least[i],
+                    "max": index.most[i], "sum": index.total[i], **describe(data)})
+        return found

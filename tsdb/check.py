@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import msgpack
 
@@ -22,9 +23,11 @@ def check(disk: Disk) -> Iterator[Finding]:
         yield from _check_log(disk)
     for name in names:
         if name.startswith("blocks/") and name.endswith(".block"):
-            yield from _check_block(disk, name)
-        elif name.startswith("blocks/"):
+            yield from _check_block(disk.sub("blocks"), name.removeprefix("blocks/"))
+        elif name.startswith("blocks/") and name.endswith(".new"):
             yield Finding(name, 0, "unfinished block", True)
+        elif name.startswith("blocks/") and name.endswith(".damaged"):
+            yield Finding(name, 0, "a damaged block that was set aside")
 
 
 def _check_log(disk: Disk) -> Iterator[Finding]:
@@ -44,22 +47,24 @@ def _check_log(disk: Disk) -> Iterator[Finding]:
 
 def _check_block(disk: Disk, name: str) -> Iterator[Finding]:
     """All checksums, all chunks; times in order and within the bounds the block states."""
+    path = f"blocks/{name}"
     try:
         block = Block(disk, name)
-        block.load()
-        if len(block.postings.select(())) != len(block.keys):
-            yield Finding(name, 0, "postings and series table do not agree")
+        if len(block.postings.select(())) != len(block):
+            yield Finding(path, 0, "postings and series table do not agree")
         samples = 0
-        for number in range(len(block.keys)):
-            columns = Columns()
-            block.read(number, columns, block.first, block.last)
-            columns.end_series(None)
-            samples += columns.n
+        for number in range(len(block)):
+            for row in range(block.meta["rows"]):
+                columns = Columns()
+                block.read(number, columns, block.first, block.last, row)
+                columns.end_series(None)
+                samples += columns.n if row == 0 else 0
         if samples != block.samples:
-            yield Finding(name, 0, f"{samples} samples, {block.samples} stated")
-        if block.keys != sorted(block.keys):
-            yield Finding(name, 0, "series are not in order")
+            yield Finding(path, 0, f"{samples} samples, {block.samples} stated")
+        keys = [block.key_of(number) for number in range(len(block))]
+        if keys != sorted(keys):
+            yield Finding(path, 0, "series are not in order")
     except Damaged as exc:
-        yield exc.finding
+        yield replace(exc.finding, file=path)
     except ValueError as exc:
-        yield Finding(name, 0, str(exc))
+        yield Finding(path, 0, str(exc))

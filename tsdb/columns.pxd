@@ -9,7 +9,12 @@ cdef class Columns:
     cdef Py_ssize_t cap
     cdef int64_t* starts           # series i holds samples starts[i] .. starts[i + 1]
     cdef Py_ssize_t starts_cap
+    cdef uint8_t* scratch
+    cdef Py_ssize_t scratch_cap
 
+    cdef uint8_t* room(self, Py_ssize_t size) except NULL
+    cdef void cut(self, Py_ssize_t mark, int64_t low, int64_t high) noexcept
+    cdef void count_as_one(self, Py_ssize_t mark) noexcept
     cdef int reserve(self, Py_ssize_t more) except -1
     cdef int add(self, const int64_t* t, const double* v, Py_ssize_t n,
                  int64_t low, int64_t high) except -1

@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove
 
-from tsdb.gorilla cimport chunk_count, chunk_decode
+from tsdb.chunk cimport chunk_count, chunk_decode
 
 
 cdef int64_t TIME_MAX = 0x7fffffffffffffff
@@ -88,6 +88,7 @@ cdef class Columns:
         free(self.t)
         free(self.v)
         free(self.starts)
+        free(self.scratch)
 
     def __len__(self):
         return len(self.labels)
@@ -143,6 +144,33 @@ cdef class Columns:
             memmove(v, v + first, (end - first) * sizeof(double))
         self.n += max(end - first, 0)
         return 0
+
+    cdef uint8_t* room(self, Py_ssize_t size) except NULL:
+        """Room for bytes that a source reads before it decodes them; valid until the next call."""
+        if size > self.scratch_cap:
+            free(self.scratch)
+            self.scratch_cap = 0
+            self.scratch = <uint8_t*>malloc(size * 2)
+            if self.scratch == NULL:
+                raise MemoryError
+            self.scratch_cap = size * 2
+        return self.scratch
+
+    cdef void cut(self, Py_ssize_t mark, int64_t low, int64_t high) noexcept:
+        """Take out what lies in [low, high] of the samples added since there were `mark`."""
+        cdef Py_ssize_t i, kept = mark
+        for i in range(mark, self.n):
+            if not low <= self.t[i] <= high:
+                self.t[kept] = self.t[i]
+                self.v[kept] = self.v[i]
+                kept += 1
+        self.n = kept
+
+    cdef void count_as_one(self, Py_ssize_t mark) noexcept:
+        """Make 1 of the values added since there were `mark`, 0 of those that are no number."""
+        cdef Py_ssize_t i
+        for i in range(mark, self.n):
+            self.v[i] = self.v[i] == self.v[i]
 
     cpdef int end_series(self, labels, bint keep_empty=False) except -1:
         """Close the series gathered since the last call; without samples it is left out."""

@@ -15,10 +15,15 @@ class TsdbConfig(ServerConfig):
     port: int = option(9090, "port for the Prometheus and the InfluxDB paths; 0 takes a free one")
     influx_port: int = option(8086, "second port for the same paths; -1 for none")
     retention: str = option("0", "age at which blocks are removed (15d, 1y); 0 keeps all")
+    retention_rules: str = option("", "other ages: {job=\"debug\"}:1d;{__name__=~\"slo_.+\"}:5y")
+    tiers: str = option("", "downsampling, as 5m:2d:1y,1h:14d:0 (bucket, from which age, kept for)")
     block_range: str = option("2h", "span of a block")
     lookback: str = option("5m", "how old a sample an instant query still takes")
     series_max: int = option(10_000_000, "series in the head; more are refused")
     samples_max: int = option(50_000_000, "samples in the head at which it is flushed")
+    query_samples_max: int = option(50_000_000, "samples a query may read; 0 for no limit")
+    query_memory_max: int = option(1 << 30, "bytes a query's matrices may take; 0 for no limit")
+    query_timeout_s: float = option(120.0, "seconds a query may last; 0 for no limit")
     maintenance_s: float = option(60.0, "seconds between looks at what to flush or remove")
 
 

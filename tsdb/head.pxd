@@ -24,13 +24,20 @@ cdef class Series:
     cdef int64_t* late_t           # what came after its time was sealed, as it came
     cdef double* late_v
     cdef uint32_t late_n, late_cap
+    cdef uint32_t late_mark        # of them, those that the block being written has
+
 
     cdef int append(self, int64_t t, double v) except -1
     cdef int append_late(self, int64_t t, double v) except -1
+    cdef int put_late(self, int64_t t, double v) except -1
     cdef int grow(self) except -1
     cdef int seal(self) except -1
     cdef int read(self, Columns into, int64_t low, int64_t high) except -1
-    cdef int64_t drop_before(self, int64_t cut) except -1
+    cdef int drop_before(self, int64_t cut) except -1
+    cdef int settle(self) except -1
+    cdef int bounds(self, int64_t* first, int64_t* last) noexcept
+    cdef int rewrite(self, Columns samples) except -1
+    cdef int delete(self, int64_t low, int64_t high) except -1
     cpdef Py_ssize_t count(self)
 
 
@@ -64,6 +71,8 @@ cdef class Head:
     cdef readonly int64_t first, last      # bounds of the timestamps held
     cdef readonly uint64_t generation      # changes when refs were dropped
     cdef readonly uint32_t unlogged        # refs from here on are not in the log yet
+    cdef readonly int64_t held             # samples before go to `late`: a block is being written
 
     cpdef int64_t ref_of(self, bytes key) except -1
     cdef int apply(self, Batch batch) except -1
+    cdef int recount(self) except -1

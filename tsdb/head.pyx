@@ -12,8 +12,13 @@ So out-of-order data is always taken, and costs only who sends it.
 Invariants:
 1. All timestamps of chunk i are before those of chunk i + 1, and those before the tail's.
 2. A timestamp is in the tail at most once; a later write of it wins, wherever the first one is.
-3. `late` holds only timestamps <= sealed_last.
+3. `late` holds only timestamps <= sealed_last or older than `held`, in the order of arrival.
 4. A ref is given once in the life of a head and never to another series.
+
+While a block is being written of what is older than a cut, the head keeps all of it, for who reads;
+what still arrives for that time goes to `late`, and stays when the rest is dropped:
+
+    hold(cut) ──► gather, some series at a time ──► (the block is durable) ──► release
 
 Left out: memory-mapped chunks (the head is small: it is flushed to a block every few hours).
 """
@@ -23,7 +28,7 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove
 
 from tsdb.columns cimport Columns
-from tsdb.gorilla cimport CHUNK_SLACK, chunk_bound, chunk_encode
+from tsdb.chunk cimport CHUNK_SLACK, FAST, chunk_bound, chunk_encode
 from tsdb.labels cimport Labels, labels_of_key
 
 from tsdb.postings import Postings
@@ -85,7 +90,6 @@ cdef class Series:
     cdef int append_late(self, int64_t t, double v) except -1:
         """A sample not newer than all others: into the tail, or beside the chunks."""
         cdef uint32_t i
-        cdef void* grown
         if t > self.sealed_last:
             i = self.n
             while i and self.t[i - 1] >= t:
@@ -102,6 +106,11 @@ cdef class Series:
             self.v[i] = v
             self.n += 1
             return 0
+        return self.put_late(t, v)
+
+    cdef int put_late(self, int64_t t, double v) except -1:
+        """A sample beside all others."""
+        cdef void* grown
         if self.late_n == self.late_cap:
             self.late_cap = max(16, self.late_cap * 2)
             grown = realloc(self.late_t, self.late_cap * sizeof(int64_t))
@@ -141,7 +150,7 @@ cdef class Series:
         cdef void* grown
         cdef Chunk chunk
         assert chunk_bound(self.n) <= 4096
-        chunk.size = <uint32_t>chunk_encode(self.t, self.v, self.n, scratch)
+        chunk.size = <uint32_t>chunk_encode(self.t, self.v, self.n, scratch, FAST)
         chunk.count = self.n
         chunk.first = self.t[0]
         chunk.last = self.t[self.n - 1]
@@ -173,17 +182,17 @@ cdef class Series:
             into.add(self.late_t + i, self.late_v + i, 1, low, high)
         return 0
 
-    cdef int64_t drop_before(self, int64_t cut) except -1:
-        """Forget what is older than cut; returns how many samples are left."""
+    cdef int drop_before(self, int64_t cut) except -1:
+        """Forget what was gathered and is older than cut."""
         cdef uint32_t i, kept = 0
         cdef Columns rest
-        cdef Py_ssize_t k
         for i in range(self.late_n):
-            if self.late_t[i] >= cut:
+            if self.late_t[i] >= cut or i >= self.late_mark:
                 self.late_t[kept] = self.late_t[i]
                 self.late_v[kept] = self.late_v[i]
                 kept += 1
         self.late_n = kept
+        self.late_mark = 0
         kept = 0
         while kept < self.chunk_n and self.chunks[kept].last < cut:
             free(self.chunks[kept].data)
@@ -193,28 +202,71 @@ cdef class Series:
             memmove(self.chunks, self.chunks + kept, self.chunk_n * sizeof(Chunk))
         if (self.chunk_n and self.chunks[0].first < cut) or (self.n and self.t[0] < cut):
             # The cut goes through a chunk or the tail: gather the rest and write it anew.
-            rest = Columns()
-            self.read(rest, cut, TIME_MAX)
-            rest.end_series(None, True)
-            for i in range(self.chunk_n):
-                free(self.chunks[i].data)
-            self.chunk_n = self.n = self.late_n = 0
-            self.sealed_last = TIME_MIN
-            for k in range(rest.n):
-                self.append(rest.t[k], rest.v[k])
-        elif not self.chunk_n:
-            self.sealed_last = TIME_MIN
             kept = self.late_n
             self.late_n = 0
-            for i in range(kept):
-                self.append(self.late_t[i], self.late_v[i])
+            rest = Columns()
+            self.read(rest, cut, TIME_MAX)
+            self.rewrite(rest)
+            self.late_n = kept
+        elif not self.chunk_n:
+            self.sealed_last = TIME_MIN
+        self.settle()
         if self.n == 0 and self.cap:
             free(self.t)
             free(self.v)
             self.t = NULL
             self.v = NULL
             self.cap = 0
-        return self.count()
+        return 0
+
+    cdef int settle(self) except -1:
+        """Write what is late again, so that it goes where it belongs by now."""
+        cdef int64_t* t = self.late_t
+        cdef double* v = self.late_v
+        cdef uint32_t i, n = self.late_n
+        self.late_t = NULL
+        self.late_v = NULL
+        self.late_n = self.late_cap = self.late_mark = 0
+        for i in range(n):
+            self.append(t[i], v[i])
+        free(t)
+        free(v)
+        return 0
+
+    cdef int bounds(self, int64_t* first, int64_t* last) noexcept:
+        """Widen first and last by the times held."""
+        cdef uint32_t i
+        if self.chunk_n:
+            first[0] = min(first[0], self.chunks[0].first)
+            last[0] = max(last[0], self.sealed_last)
+        if self.n:
+            first[0] = min(first[0], self.t[0])
+            last[0] = max(last[0], self.t[self.n - 1])
+        for i in range(self.late_n):
+            first[0] = min(first[0], self.late_t[i])
+            last[0] = max(last[0], self.late_t[i])
+        return 0
+
+    cdef int rewrite(self, Columns samples) except -1:
+        """Hold just these samples, a series that is being gathered; `late` is left as it is."""
+        cdef uint32_t i
+        cdef Py_ssize_t k
+        samples.end_series(None, True)
+        for i in range(self.chunk_n):
+            free(self.chunks[i].data)
+        self.chunk_n = self.n = 0
+        self.sealed_last = TIME_MIN
+        for k in range(samples.n):
+            self.append(samples.t[k], samples.v[k])
+        return 0
+
+    cdef int delete(self, int64_t low, int64_t high) except -1:
+        """Forget the samples in [low, high]."""
+        cdef Columns rest = Columns()
+        self.read(rest, TIME_MIN, TIME_MAX)
+        rest.cut(0, low, high)
+        self.late_n = 0
+        return self.rewrite(rest)
 
 
 cdef class Batch:
@@ -246,6 +298,15 @@ cdef class Batch:
         """Add one sample."""
         batch_add(self, ref, t, v)
 
+    def add_many(self, uint32_t ref, const int64_t[::1] t not None,
+                 const double[::1] v not None) -> None:
+        """Add samples of one series; ValueError unless there is a value for each time."""
+        cdef Py_ssize_t i
+        if t.shape[0] != v.shape[0]:
+            raise ValueError("as many timestamps as values are wanted")
+        for i in range(t.shape[0]):
+            batch_add(self, ref, t[i], v[i])
+
     def clear(self) -> None:
         """Forget the samples, keep the room."""
         self.n = 0
@@ -264,6 +325,7 @@ cdef class Head:
         self.series_max = series_max
         self.first = TIME_MAX
         self.last = TIME_MIN
+        self.held = TIME_MIN
 
     cpdef int64_t ref_of(self, bytes key) except -1:
         """The ref of a series, made if it is new; TooManySeries at the limit."""
@@ -286,7 +348,10 @@ cdef class Head:
         cdef list series = self.series
         for i in range(batch.n):
             t = batch.t[i]
-            (<Series>series[batch.ref[i]]).append(t, batch.v[i])
+            if t < self.held:
+                (<Series>series[batch.ref[i]]).put_late(t, batch.v[i])
+            else:
+                (<Series>series[batch.ref[i]]).append(t, batch.v[i])
             if t < self.first:
                 self.first = t
             if t > self.last:
@@ -323,21 +388,58 @@ cdef class Head:
         """Add a series' samples in [low, high] to the one `into` is gathering."""
         series.read(into, low, high)
 
-    def drop_before(self, int64_t cut) -> None:
-        """Forget all samples older than cut, and the series that have none left."""
+    # ---- moving to a block, and deleting ---------------------------------------------------
+
+    def hold(self, int64_t cut) -> None:
+        """What is older than cut is about to be gathered."""
+        self.held = cut
+
+    def gather(self, list keys, int64_t cut) -> Columns:
+        """All samples older than cut of these series, in this order, as they are now."""
+        cdef Columns columns = Columns()
         cdef Series series
-        cdef int64_t left
+        for key in keys:
+            series = self.by_key[key]
+            series.read(columns, TIME_MIN, cut - 1)
+            series.late_mark = series.late_n
+            columns.end_series(None, True)
+        return columns
+
+    def release(self, bint gathered=True) -> None:
+        """What was gathered is in a block: forget it (or is not, and all stays)."""
+        cdef int64_t cut = self.held
+        self.held = TIME_MIN
+        if not gathered:
+            for found in self.by_key.values():
+                (<Series>found).settle()
+            return
+        for found in self.by_key.values():
+            (<Series>found).drop_before(cut)
+        self.recount()
+
+    def delete(self, refs, int64_t low, int64_t high) -> None:
+        """Forget the samples in [low, high] of these series."""
+        for ref in refs:
+            (<Series>self.series[ref]).delete(low, high)
+        self.recount()
+
+    cdef int recount(self) except -1:
+        """Samples and bounds anew; series without samples go."""
+        cdef Series series
+        cdef Py_ssize_t count
         self.samples = 0
-        for found in self.by_key.copy().values():
+        self.first = TIME_MAX
+        self.last = TIME_MIN
+        for found in list(self.by_key.values()):
             series = found
-            left = series.drop_before(cut)
-            self.samples += left
-            if left == 0:
-                self.postings.remove(series.ref, series.labels)
-                self.series[series.ref] = None
-                del self.by_key[series.key]
-                self.live -= 1
+            count = series.count()
+            if count:
+                self.samples += count
+                series.bounds(&self.first, &self.last)
+                continue
+            self.postings.remove(series.ref, series.labels)
+            self.series[series.ref] = None
+            del self.by_key[series.key]
+            self.live -= 1
         self.generation += 1
-        self.first = max(self.first, cut) if self.samples else TIME_MAX
-        if not self.samples:
-            self.last = TIME_MIN
+        return 0

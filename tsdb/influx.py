@@ -1,8 +1,7 @@
-"""InfluxDB's HTTP API, as far as writers need it: versions 1 (/write) and 2 (/api/v2/write).
+"""InfluxDB's HTTP API: writing (/write and /api/v2/write), InfluxQL (/query), /ping and /health.
 
 A write is taken line by line: good lines are stored, and the answer to a body with bad ones is
-400 with the first reason, as InfluxDB's "partial write".  Queries are PromQL's business; InfluxQL
-is answered only where clients ask before they write (CREATE DATABASE, SHOW DATABASES).
+400 with the first reason, as InfluxDB's "partial write".  Flux is refused, with a hint.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ from bedrock.codec.compress import decompress
 from bedrock.codec.errors import Malformed, TooLarge
 from bedrock.net.http import Request, Response, Route
 from bedrock.world import DiskFull
+from tsdb.budget import Budget
+from tsdb.catalog import Catalog
 from tsdb.head import TooManySeries
 from tsdb.line_protocol import UNIT_NS
 from tsdb.store import Store
@@ -22,7 +23,9 @@ from tsdb.store import Store
 VERSION = "1.8.10"
 BODY_MAX = 64 << 20  # bytes, unpacked
 HEADERS = {"X-Influxdb-Version": VERSION, "X-Influxdb-Build": "bedrock"}
-NO_QUERIES = "{} is not spoken here: query with PromQL at /api/v1/query"
+NO_FLUX = (
+    "Flux is not spoken here: query with InfluxQL at /query or with PromQL at /api/v1/query"
+)
 
 
 class WriteError(Exception):
@@ -37,9 +40,10 @@ class WriteError(Exception):
 class Influx:
     """The handlers; `routes` is the table."""
 
-    def __init__(self, store: Store):
+    def __init__(self, store: Store, budget: Callable[[], Budget] = Budget):
         self.store = store
-        self.databases = {"_internal"}
+        self.budget = budget
+        self.catalog = Catalog(store)
 
     def routes(self) -> list[Route]:
         """Method, path, handler."""
@@ -64,7 +68,6 @@ class Influx:
         except WriteError as exc:
             headers = HEADERS | {"X-Influxdb-Error": _header(str(exc))}
             return _json({"error": str(exc)}, exc.status, headers)
-        self.databases.add(database)
         return Response(b"", 204, headers=HEADERS)
 
     def write_v2(self, request: Request) -> Response:
@@ -95,6 +98,9 @@ class Influx:
             raise WriteError(400, "invalid", str(exc)) from exc
         except DiskFull as exc:
             raise WriteError(507, "internal error", str(exc)) from exc
+        if parser.named or database not in self.catalog.databases:
+            self.catalog.add(database, parser.named)
+            parser.named.clear()
         if parser.rejected:
             line, why = parser.errors[0]
             raise WriteError(
@@ -123,21 +129,31 @@ class Influx:
         )
 
     def query(self, request: Request) -> Response:
-        """InfluxQL: only what is asked before writing."""
-        text = request.form().get("q", [""])[0].strip()
-        if re.match(r"(?i)create\s+database\b", text):
-            match = re.search(r'(?i)database\s+"?([^"\s;]+)', text)
-            self.databases.add(match[1] if match else "")
-            return _json({"results": [{"statement_id": 0}]}, headers=HEADERS)
-        if re.match(r"(?i)show\s+databases\b", text):
-            values = [[name] for name in sorted(self.databases - {""})]
-            series = [{"name": "databases", "columns": ["name"], "values": values}]
-            return _json({"results": [{"statement_id": 0, "series": series}]}, headers=HEADERS)
-        return _json({"error": NO_QUERIES.format("InfluxQL")}, 400, HEADERS)
+        """InfluxQL."""
+        from tsdb.influxql.answer import CHUNK_ROWS, Session, encode
+        from tsdb.influxql.ast import SyntaxTrouble
+
+        form = request.form()
+
+        def get(name: str) -> str:
+            return form.get(name, [""])[0]
+
+        if not get("q").strip():
+            return _json({"error": 'missing required parameter "q"'}, 400, HEADERS)
+        session = Session(self.catalog, get("db"), get("epoch"), self.budget())
+        try:
+            if get("chunked") == "true":
+                size = int(get("chunk_size") or CHUNK_ROWS) if get("chunk_size").isdigit() else 0
+                body = b"".join(session.chunks(get("q"), size or CHUNK_ROWS))
+            else:
+                body = encode(session.answer(get("q")))
+        except SyntaxTrouble as exc:
+            return _json({"error": str(exc)}, 400, HEADERS)
+        return Response(body, content_type="application/json", headers=HEADERS)
 
     def query_v2(self, request: Request) -> Response:
         """Flux."""
-        return _json({"code": "not implemented", "message": NO_QUERIES.format("Flux")}, 501)
+        return _json({"code": "not implemented", "message": NO_FLUX}, 501)
 
 
 def _first(request: Request, name: str) -> str:

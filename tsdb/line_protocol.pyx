@@ -83,6 +83,7 @@ cdef class LineParser:
     cdef Line* lines
     cdef Py_ssize_t line_n, line_cap
     cdef list measurements         # by line: (measurement, tags) to make a series of a new field
+    cdef readonly set named        # (measurement, field) of the series made lately
     cdef uint64_t generation
 
     def __init__(self, Head head, bytes database=b""):
@@ -90,6 +91,7 @@ cdef class LineParser:
         self.database = database
         self.keys = KeyMap()
         self.measurements = []
+        self.named = set()
         self.errors = []
 
     def __dealloc__(self):
@@ -277,6 +279,7 @@ cdef class LineParser:
         cdef Field* found = self.lines[number].fields + field
         key = unescape(PyBytes_FromStringAndSize(<const char*>found.key, found.size))
         measurement, tags = self.measurements[number]
+        self.named.add((measurement, key))
         pairs = [(b"__name__", metric_name(measurement + b"_" + key))]
         pairs += [(label_name(name), value) for name, value in tags]
         if self.database and all([name != b"db" for name, _ in pairs]):

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import import_module
 from typing import Any
 
-from bedrock.app.config import ConfigError
 from bedrock.app.logs import logger
 from bedrock.net import Limits
 from bedrock.net import Server as Listener
 from bedrock.net.http import HttpSession
+from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFailed, DiskFull, Timer, World
 from tsdb.api import Api
 from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
 from tsdb.influx import Influx
-from tsdb.promql.lexer import parse_duration
+from tsdb.policy import duration_ms, policy_of
+from tsdb.status import Status
 from tsdb.store import Store
 
 LIMITS = Limits()
@@ -36,6 +38,7 @@ class Server:
         self.store: Store | None = None
         self._listeners: list[Listener] = []
         self._timer: Timer | None = None
+        self._job: asyncio.Task[None] | None = None
         self._api: Api | None = None
 
     async def start(self) -> None:
@@ -44,16 +47,16 @@ class Server:
         self.store = store = Store(
             self.world,
             series_max=config.series_max,
-            block_ms=_duration_ms("block_range", config.block_range),
-            retention_ms=_duration_ms("retention", config.retention),
-            samples_max=config.samples_max,
+            policy=policy_of(config),
         )
         for finding in store.log.findings:
             self.log.warning("the log's end was repaired", finding=str(finding))
-        self._api = Api(store, self._flags, _duration_ms("lookback", config.lookback))
-        router = GuardedRouter(
-            self._api.routes() + Influx(store).routes(), password=config.password()
-        )
+        for finding in store.block_set.findings:
+            self.log.error("a damaged block was set aside", finding=str(finding))
+        self._api = Api(store, config, duration_ms("lookback", config.lookback))
+        routes = self._api.routes() + Status(store, self._flags).routes()
+        routes += Influx(store, self._api.budget).routes()
+        router = GuardedRouter(routes, password=config.password())
         tls = config.tls()
         for option in ("port", "influx_port"):
             port = getattr(config, option)
@@ -91,6 +94,8 @@ class Server:
         self._listeners = []
         store, self.store = self.store, None
         if store is not None:
+            if self._job is not None and not self._job.done():
+                await asyncio.wait([self._job])
             store.close()
 
     def _flags(self) -> dict[str, str]:
@@ -107,15 +112,24 @@ class Server:
         self._timer = clock.call_at(clock.now_ns() + period_ns, self._maintain)
 
     def _maintain(self) -> None:
-        assert self.store is not None
+        self._job = self.world.spawn(self._maintain_now(), "maintenance")
+
+    async def _maintain_now(self) -> None:
+        store = self.store
+        assert store is not None
         try:
-            self.store.maintain()
+            await store.maintain_beside()
         except DiskFull as exc:
             self.log.warning("no room to flush the head; trying again later", error=str(exc))
+        except Damaged as exc:
+            if not store.block_set.set_aside(exc):
+                raise
+            self.log.error("a damaged block was set aside", finding=str(exc))
         except DiskFailed as exc:
             self.world.turn.fail(exc)
             return
-        self._maintain_later()
+        if self.ready:
+            self._maintain_later()
 
     def metrics(self) -> Iterator[Any]:
         """Our own numbers for /metrics."""
@@ -141,12 +155,3 @@ class Server:
             yield GaugeMetricFamily(f"bedrock_tsdb_{name}", text, value)
         for name, (text, value) in counters.items():
             yield CounterMetricFamily(f"bedrock_tsdb_{name}", text, value)
-
-
-def _duration_ms(option: str, text: str) -> int:
-    if text == "0":
-        return 0
-    try:
-        return parse_duration(text)
-    except ValueError as exc:
-        raise ConfigError(f"--{option.replace('_', '-')}: {exc}") from exc

@@ -3,12 +3,9 @@
     write ──► parse ──► log (durable at the end of the turn) ──► head ──► blocks, every few hours
     select ◄── blocks, oldest first, then the head
 
-On disk:  wal/  the record log       blocks/  <rank>-<generation>.block       meta  where wal begins
+On disk:  wal/  the record log       blocks/  see `blocks`       meta  where wal begins
 
-Flushing moves what is older than a cut from the head to a block.  Its steps leave a store that a
-crash at any point turns, at worst, into one that holds some samples twice with equal values:
-the block is made durable; the head drops those samples; what is left of the head is logged anew
-(the checkpoint); `meta` is pointed at it; older segments of the log are removed.
+What becomes of samples after the head is told in `lifecycle`.
 
 Invariants:
 1. A sample is in the log before it is in the head, and durable before its write is answered.
@@ -18,7 +15,8 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
 
 import msgpack
 
@@ -26,66 +24,47 @@ from bedrock.codec.compress import decompress
 from bedrock.storage.errors import Damaged
 from bedrock.storage.recordlog import RecordLog
 from bedrock.world import World
-from tsdb.block import Block, BlockWriter
+from tsdb.block import Block
+from tsdb.blocks import Blocks
 from tsdb.columns import Columns
 from tsdb.head import Batch, Head
 from tsdb.labels import Labels
+from tsdb.lifecycle import Lifecycle, Policy, run, run_beside
 from tsdb.line_protocol import LineParser
 from tsdb.matchers import Matcher
 from tsdb.remote_write import RemoteWriteParser
-from tsdb.wal import BadRecord, log_all, log_batch, replay
+from tsdb.selection import Finder
+from tsdb.wal import BadRecord, log_batch, log_deletion, replay
 
-HOUR_MS = 3_600_000
 DECODED_BYTES_MAX = 32 << 20
 DATABASES_MAX = 64
-COMPACT_RUN = 4  # blocks of one generation that are made one
 
 
 class Store:
     """A time-series store in `world.disk`.
 
-    series_max:   series the head may hold
-    block_ms:     span of a block
-    retention_ms: blocks older than this are removed; 0 keeps all
+    series_max: series the head may hold
+    policy:     what becomes of samples, and when (see `lifecycle`)
     """
 
     def __init__(
-        self,
-        world: World,
-        *,
-        series_max: int = 10_000_000,
-        block_ms: int = 2 * HOUR_MS,
-        retention_ms: int = 0,
-        samples_max: int = 50_000_000,
+        self, world: World, *, series_max: int = 10_000_000, policy: Policy | None = None
     ):
         self.world = world
-        self.block_ms = block_ms
-        self.retention_ms = retention_ms
-        self.samples_max = samples_max
+        self.lifecycle = Lifecycle(self, policy or Policy())
+        self.busy = asyncio.Lock()  # held while a job runs
         self.head = Head(series_max)
-        self.blocks: list[Block] = []  # by rank
         self.remote = RemoteWriteParser(self.head)
         self.parsers: dict[bytes, LineParser] = {}
+        self.finder = Finder(self)
         self.batch = Batch()
         self.ingested = 0
         self.rejected = 0
-        self._block_disk = world.disk.sub("blocks")
-        self._open_blocks()
+        self.block_set = Blocks(world.disk.sub("blocks"))
         self.log = RecordLog(world.disk.sub("wal"), world.turn)
         self._replay()
 
     # ---- opening -------------------------------------------------------------------------
-
-    def _open_blocks(self) -> None:
-        disk = self._block_disk
-        for name in disk.list():
-            if name.endswith(".new"):
-                disk.remove(name)
-            elif name.endswith(".block"):
-                self.blocks.append(Block(disk, name))
-        replaced = {name for block in self.blocks for name in block.meta["replaces"]}
-        self._remove(block for block in list(self.blocks) if block.name in replaced)
-        self.blocks.sort(key=lambda block: block.rank)
 
     def _replay(self) -> None:
         disk = self.world.disk
@@ -100,8 +79,12 @@ class Store:
     def close(self) -> None:
         """Flush the log and close the files."""
         self.log.close()
-        for block in self.blocks:
-            block.close()
+        self.block_set.close()
+
+    @property
+    def blocks(self) -> list[Block]:
+        """All blocks, by rank."""
+        return list(self.block_set.all)
 
     # ---- writing -------------------------------------------------------------------------
 
@@ -128,12 +111,16 @@ class Store:
         self.remote.parse(decompress("snappy", body, DECODED_BYTES_MAX), self.batch)
         self._commit()
 
-    def add(self, labels: Labels, times: Iterable[int], values: Iterable[float]) -> None:
-        """Write samples of one series."""
+    def add(self, labels: Labels, times: Sequence[int], values: Sequence[float]) -> None:
+        """Write samples of one series; fastest from arrays of int64 and float64."""
+        import numpy as np  # here, because a server must be ready before numpy is loaded
+
         self.batch.clear()
-        ref = self.head.ref_of(labels.key)
-        for t, v in zip(times, values, strict=True):
-            self.batch.add(ref, t, v)
+        self.batch.add_many(
+            self.head.ref_of(labels.key),
+            np.ascontiguousarray(times, np.int64),
+            np.ascontiguousarray(values, np.float64),
+        )
         self._commit()
 
     def _commit(self) -> None:
@@ -147,36 +134,15 @@ class Store:
 
     def select(self, matchers: Sequence[Matcher], low_ms: int, high_ms: int) -> Columns:
         """The series that meet the matchers, with their samples in [low_ms, high_ms]."""
-        columns = Columns()
-        head = self.head
-        blocks = [b for b in self.blocks if b.first <= high_ms and b.last >= low_ms]
-        if not blocks:
-            for ref in head.postings.select(matchers):
-                series = head.series[ref]
-                head.read(series, columns, low_ms, high_ms)
-                columns.end_series(series.labels)
-            return columns
-        places: dict[bytes, list[tuple[Block | None, int]]] = {}
-        for block in blocks:
-            found = block.postings.select(matchers)
-            if found:
-                block.load()
-                keys = block.keys
-                for number in found:
-                    places.setdefault(keys[number], []).append((block, number))
-        for ref in head.postings.select(matchers):
-            places.setdefault(head.series[ref].key, []).append((None, ref))
-        for where in places.values():
-            for source, number in where:
-                if source is None:
-                    head.read(head.series[number], columns, low_ms, high_ms)
-                else:
-                    source.read(number, columns, low_ms, high_ms)
-            last, number = where[-1]
-            columns.end_series(
-                head.series[number].labels if last is None else last.labels_of(number)
-            )
-        return columns
+        return self.finder.select(matchers, low_ms, high_ms).gather()
+
+    def resolution(self, step_ms: int) -> int:
+        """The tier that a query of this step may read: the coarsest whose buckets fit in a step.
+
+        Give it to `finder.select`, and look back at least as far: a bucket has but one time.
+        """
+        fit = [b.resolution for b in self.block_set.all if b.resolution <= step_ms]
+        return max(fit, default=0)
 
     def _indexes(self, low_ms: int, high_ms: int) -> Iterator:
         """Postings of all that overlaps a time range."""
@@ -222,100 +188,42 @@ class Store:
                 found.update(head.series[ref].labels for ref in head.postings.select(matchers))
         return sorted(found)
 
-    # ---- flushing, compaction, retention ---------------------------------------------------
+    # ---- what becomes of samples -------------------------------------------------------------
+
+    def delete(self, matchers: Sequence[Matcher], low_ms: int, high_ms: int) -> None:
+        """Delete samples; their disk is free after the next maintenance.  Not during a job."""
+        self.block_set.delete(matchers, low_ms, high_ms)
+        refs = list(self.head.postings.select(matchers))
+        if refs:
+            log_deletion(self.log, refs, low_ms, high_ms)
+            self.head.delete(refs, low_ms, high_ms)
 
     def maintain(self) -> None:
-        """What is due: flush the head, make runs of blocks one, remove what is too old."""
-        head = self.head
-        if head.samples:
-            span_ms = head.last - head.first
-            if span_ms > self.block_ms * 3 // 2:
-                cut = head.last - self.block_ms // 2
-                self.flush(cut - cut % self.block_ms)
-            if head.samples > self.samples_max:
-                self.flush(head.last + 1)
-        self.compact()
-        self.expire()
+        """Do all that is due: flush the head, merge, downsample, remove what is too old."""
+        for job in self.lifecycle.due():
+            run(job)
+
+    async def maintain_beside(self) -> None:
+        """`maintain` while reading and writing go on."""
+        async with self.busy:
+            for job in self.lifecycle.due():
+                await run_beside(self.world, job)
+
+    async def delete_beside(
+        self, matchers: Sequence[Matcher], low_ms: int, high_ms: int
+    ) -> None:
+        """`delete`, as soon as no job runs."""
+        async with self.busy:
+            self.delete(matchers, low_ms, high_ms)
 
     def flush(self, cut_ms: int) -> Block | None:
-        """Move all samples older than cut_ms from the head to a block; see the module."""
-        head = self.head
-        if not head.samples or head.first >= cut_ms:
-            return None
-        rank = self.blocks[-1].rank + 1 if self.blocks else 1
-        writer = BlockWriter(self._block_disk, f"{rank:08d}-0000.block")
-        try:
-            for key in sorted(head.by_key):
-                columns = Columns()
-                head.read(head.by_key[key], columns, head.first, cut_ms - 1)
-                if columns.n:
-                    columns.end_series(None)
-                    writer.add(key, columns, 0)
-            block = writer.finish()
-        except OSError:
-            writer.abandon()
-            raise
-        self.blocks.append(block)
-        head.drop_before(cut_ms)
-        self._checkpoint()
-        return block
+        """Move all samples older than cut_ms from the head to a block."""
+        return run(self.lifecycle.flush(cut_ms))
 
-    def _checkpoint(self) -> None:
-        """Log anew what the head still holds, and let go of the older log."""
-        log = self.log
-        log.roll()
-        start = log.end
-        log_all(log, self.head)
-        log.flush()
-        self.world.disk.replace("meta", msgpack.packb({"wal": start}))
-        log.trim(start)
-
-    def compact(self) -> Block | None:
-        """Make the first run of neighbouring blocks of one generation a single block."""
-        generations = [int(block.name[9:13]) for block in self.blocks]
-        for first in range(len(self.blocks) - COMPACT_RUN + 1):
-            run = self.blocks[first : first + COMPACT_RUN]
-            if len(set(generations[first : first + COMPACT_RUN])) == 1:
-                return self.merge(run)
-        return None
-
-    def merge(self, run: Sequence[Block]) -> Block:
-        """Make neighbouring blocks one; reading gives the same before and after."""
-        generation = max(int(block.name[9:13]) for block in run) + 1
-        writer = BlockWriter(self._block_disk, f"{run[-1].rank:08d}-{generation:04d}.block")
-        places: dict[bytes, list[tuple[Block, int]]] = {}
-        try:
-            for block in run:
-                block.load()
-                for number, key in enumerate(block.keys):
-                    places.setdefault(key, []).append((block, number))
-            for key in sorted(places):
-                columns = Columns()
-                for block, number in places[key]:
-                    block.read(number, columns, block.first, block.last)
-                columns.end_series(None)
-                writer.add(key, columns, 0)
-            merged = writer.finish([block.name for block in run])
-        except OSError:
-            writer.abandon()
-            raise
-        at = self.blocks.index(run[0])
-        self.blocks.insert(at, merged)
-        self._remove(run)
-        return merged
+    def merge(self, blocks: Sequence[Block]) -> Block | None:
+        """Make neighbouring blocks one."""
+        return run(self.lifecycle.merge(blocks))
 
     def expire(self) -> list[str]:
         """Remove the blocks that are wholly past the retention; returns their names."""
-        if not self.retention_ms:
-            return []
-        limit = self.world.clock.wall_ms() - self.retention_ms
-        old = [block for block in self.blocks if block.last < limit]
-        self._remove(old)
-        return [block.name for block in old]
-
-    def _remove(self, blocks: Iterable[Block]) -> None:
-        for block in list(blocks):
-            self.blocks.remove(block)
-            block.close()
-            self._block_disk.remove(block.name)
-        self._block_disk.sync_dir()
+        return self.lifecycle.expire()

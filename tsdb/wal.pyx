@@ -10,7 +10,8 @@ checks:
                 bit 4     the time is the previous one (else: varint zigzag difference, ms)
         value   0: zero; 1, 2, 4 bytes: a whole number, signed; 8 bytes: the double's bits
 
-so that a scrape or a line of integers takes 2 to 4 bytes a sample.
+so that a scrape or a line of integers takes 2 to 4 bytes a sample.  A deletion is a record with
+n = 2^40, then: varint zigzag first and last time, varint series, and their varint refs.
 
 Invariant 1: a record holds every series its samples refer to that no earlier record holds.
 """
@@ -32,6 +33,7 @@ cdef enum:
 
 cdef int64_t TIME_MIN = -0x7fffffffffffffff - 1
 cdef int64_t TIME_MAX = 0x7fffffffffffffff
+cdef uint64_t DELETION = <uint64_t>1 << 40
 cdef int[5] WIDTHS
 WIDTHS[:] = [0, 1, 2, 4, 8]
 
@@ -152,6 +154,9 @@ def replay(const uint8_t[::1] record not None, Head head, Batch batch) -> None:
     if used <= 0:
         raise BadRecord("cut off in its head")
     p += used
+    if fresh == DELETION:
+        replay_deletion(p, end, head)
+        return
     for _ in range(fresh):
         used = get_uvarint(p, end - p, &ref)
         p += max(used, 0)
@@ -199,14 +204,61 @@ def replay(const uint8_t[::1] record not None, Head head, Batch batch) -> None:
     head.logged()
 
 
-def log_all(RecordLog log, Head head) -> None:
-    """Append all that the head holds: what the log must keep once older records are dropped."""
+def log_deletion(RecordLog log, list refs, int64_t low, int64_t high) -> None:
+    """Append that the samples in [low, high] of these series are gone from the head."""
+    cdef char[40] head
+    cdef Py_ssize_t used = put_uvarint(head, DELETION)
+    cdef bytearray record
+    used += put_varint(head + used, low)
+    used += put_varint(head + used, high)
+    used += put_uvarint(head + used, len(refs))
+    record = bytearray(head[:used])
+    for ref in refs:
+        record += head[:put_uvarint(head, ref)]
+    log.append(bytes(record))
+
+
+cdef int replay_deletion(const char* p, const char* end, Head head) except -1:
+    cdef int64_t low = 0, high = 0
+    cdef uint64_t n = 0, ref = 0
+    cdef Py_ssize_t used = get_varint(p, end - p, &low)
+    cdef list refs = []
+    if used > 0:
+        p += used
+        used = get_varint(p, end - p, &high)
+    if used > 0:
+        p += used
+        used = get_uvarint(p, end - p, &n)
+    while used > 0:
+        p += used
+        if len(refs) == <Py_ssize_t>n:
+            head.delete(refs, low, high)
+            return 0
+        used = get_uvarint(p, end - p, &ref)
+        if used > 0 and ref < <uint64_t>len(head.series) and head.series[ref] is not None:
+            refs.append(ref)
+        elif used > 0:
+            n -= 1
+    raise BadRecord("cut off in a deletion")
+
+
+def log_series(RecordLog log, Head head) -> None:
+    """Append all series anew, for a log of which older records are dropped."""
+    head.all_unlogged()
+    log_part(log, head, Batch(), 0, 0)
+    head.logged()
+
+
+def log_samples(RecordLog log, Head head, list keys) -> None:
+    """Append all that the head holds of these series (those that are gone are passed over)."""
     cdef Columns columns
     cdef Batch batch = Batch()
     cdef Series series
     cdef Py_ssize_t i
-    head.all_unlogged()
-    for found in head.by_key.values():
+    for key in keys:
+        found = head.by_key.get(key)
+        if found is None:
+            continue
         series = found
         columns = Columns()
         series.read(columns, TIME_MIN, TIME_MAX)
@@ -216,4 +268,5 @@ def log_all(RecordLog log, Head head) -> None:
         if batch.n >= RECORD_SAMPLES:
             log_batch(log, head, batch)
             batch.n = 0
-    log_batch(log, head, batch)
+    if batch.n:
+        log_batch(log, head, batch)

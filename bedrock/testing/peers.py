@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
+from urllib.request import urlopen
 
 from bedrock.app.ports import accepts, free_port
 
@@ -199,6 +200,43 @@ def prometheus(config: str = "global: {}\n", *options: str) -> Peer:
     )
 
 
+def victoria_metrics(*options: str) -> Peer:
+    """VictoriaMetrics on one node; it keeps samples of any age."""
+    program = find("victoria-metrics")
+    return _launch(
+        "victoria-metrics",
+        "http://{host}:{port}",
+        lambda peer: [
+            program, f"-storageDataPath={peer.directory}/data", "-retentionPeriod=100y",
+            f"-httpListenAddr={HOST}:{peer.port}", *options,
+        ],
+    )
+
+
+def influxdb(**data: str) -> Peer:
+    """InfluxDB 1.x with its index on disk and a database `db`; data: settings of its storage."""
+    program = find("influxd")
+    settings = "".join(f'{name.replace("_", "-")} = "{value}"\n' for name, value in data.items())
+
+    def prepare(peer: Peer) -> None:
+        (peer.directory / "influxdb.conf").write_text(
+            f'reporting-disabled = true\nbind-address = "{HOST}:0"\n'
+            f'[meta]\ndir = "{peer.directory}/meta"\n'
+            f'[data]\ndir = "{peer.directory}/data"\nwal-dir = "{peer.directory}/wal"\n'
+            f'index-version = "tsi1"\n{settings}'
+            f'[http]\nbind-address = "{HOST}:{peer.port}"\nlog-enabled = false\n'
+        )
+
+    peer = _launch(
+        "influxdb",
+        "http://{host}:{port}",
+        lambda peer: [program, "run", "-config", str(peer.directory / "influxdb.conf")],
+        prepare,
+    )
+    urlopen(f"{peer.url}/query", data=b"q=CREATE+DATABASE+db", timeout=START_S).close()
+    return peer
+
+
 def ngircd() -> Peer:
     """The IRC server ngIRCd, without DNS and ident look-ups."""
     program = find("ngircd")
@@ -223,5 +261,7 @@ STARTERS: dict[str, Callable[..., Peer]] = {
     "redis-server": redis_server,
     "postgresql": postgresql,
     "prometheus": prometheus,
+    "victoria-metrics": victoria_metrics,
+    "influxdb": influxdb,
     "ngircd": ngircd,
 }

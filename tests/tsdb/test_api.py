@@ -9,12 +9,15 @@ from bedrock.sim.disk import Medium
 from bedrock.world.rand import Rand
 from tests.tsdb.wire import memory_store, memory_world, remote_write_body
 from tsdb.api import Api
+from tsdb.config import TsdbConfig
 from tsdb.influx import Influx
+from tsdb.status import Status
 from tsdb.store import Store
 
 
 def handlers(store):
-    routes = Api(store, dict, 300_000).routes() + Influx(store).routes()
+    routes = Api(store, TsdbConfig(), 300_000).routes() + Status(store, dict).routes()
+    routes += Influx(store).routes()
     return {(route.method, route.pattern): route.handler for route in routes}
 
 

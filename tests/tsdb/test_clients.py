@@ -14,7 +14,7 @@ import pytest
 
 import bedrock
 from bedrock.testing import peers
-from tests.tsdb.wire import ask, http, remote_write_body
+from tests.tsdb.wire import ask, http, remote_write_body, wait_for
 
 MINUTE = 60_000
 
@@ -34,15 +34,6 @@ def run(*command):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
-
-
-def wait_for(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise AssertionError("it did not happen")
 
 
 # ---- writers -------------------------------------------------------------------------------

@@ -31,6 +31,14 @@ def read(head, low=-(2**60), high=2**60):
     return next(iter(as_dict(columns).values()), {})
 
 
+def move(head, cut):
+    """What flushing to a block does to the head."""
+    head.hold(cut)
+    moved = head.gather(sorted(head.by_key), cut)
+    head.release()
+    return moved
+
+
 @given(SAMPLES)
 def test_any_order_reads_as_a_dict_would(samples):
     head = Head()
@@ -49,7 +57,7 @@ def test_a_range_has_just_its_samples(samples, low, high):
 def test_dropping_what_is_old_keeps_the_rest(samples, cut, more):
     head = Head()
     fill(head, samples)
-    head.drop_before(cut)
+    move(head, cut)
     kept = {t: v for t, v in dict(samples).items() if t >= cut}
     assert read(head) == kept
     assert head.live == bool(kept)
@@ -57,10 +65,39 @@ def test_dropping_what_is_old_keeps_the_rest(samples, cut, more):
     assert read(head) == dict(sorted({**kept, **dict(more)}.items()))
 
 
+@given(SAMPLES, st.integers(-5, 405), SAMPLES, SAMPLES, st.booleans())
+def test_what_arrives_while_a_block_is_written_stays(samples, cut, before, after, whole):
+    head = Head()
+    fill(head, samples)
+    head.hold(cut)
+    fill(head, before)
+    head.gather(sorted(head.by_key), cut)
+    fill(head, after)
+    everything = {**dict(samples), **dict(before), **dict(after)}
+    assert read(head) == dict(sorted(everything.items()))
+    head.release(whole)
+    kept = {t: v for t, v in everything.items() if not whole or t >= cut or t in dict(after)}
+    assert read(head) == dict(sorted(kept.items()))
+    assert not whole or head.live == bool(kept)
+    if kept:
+        assert (head.first, head.last) == (min(kept), max(kept))
+
+
+@given(SAMPLES, st.integers(-5, 405), st.integers(-5, 405), SAMPLES)
+def test_deleting_a_range_leaves_the_rest(samples, low, high, more):
+    head = Head()
+    ref = fill(head, samples).ref
+    head.delete([ref], low, high)
+    kept = {t: v for t, v in dict(samples).items() if not low <= t <= high}
+    assert read(head) == dict(sorted(kept.items()))
+    fill(head, more)
+    assert read(head) == dict(sorted({**kept, **dict(more)}.items()))
+
+
 def test_a_dropped_series_comes_back_under_another_ref():
     head = Head()
     before = fill(head, [(1, 1.0)]).ref
-    head.drop_before(2)
+    move(head, 2)
     assert not head.by_key
     assert not head.postings.everything
     assert fill(head, [(3, 1.0)]).ref != before

@@ -1,5 +1,7 @@
 """The store reads the same whatever lies in log, head and blocks, and across restarts."""
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from bedrock.world.rand import Rand
 from tests.tsdb.wire import contents, memory_store, memory_world
 from tsdb.check import check
 from tsdb.labels import labels_of
+from tsdb.lifecycle import Policy
 from tsdb.matchers import Matcher
 from tsdb.store import Store
 
@@ -38,6 +41,7 @@ STEPS = st.lists(
     )
     | st.tuples(st.just("flush"), st.integers(0, 320))
     | st.tuples(st.just("merge"))
+    | st.tuples(st.just("delete"), st.sampled_from(NAMES), st.integers(0, 300), st.integers(0, 300))
     | st.tuples(st.just("restart")),
     max_size=12,
 )
@@ -56,14 +60,47 @@ def test_reading_is_that_of_a_dict_through_flushes_merges_and_restarts(steps):
         elif kind == "flush":
             store.flush(*details)
         elif kind == "merge":
-            if len(store.blocks) > 1:
+            if store.blocks:
                 store.merge(store.blocks[-2:])
+        elif kind == "delete":
+            name, low, high = details
+            store.delete([Matcher("__name__", "=", name)], low, high)
+            model[name] = {t: v for t, v in model[name].items() if not low <= t <= high}
         else:
             store.close()
             store = Store(memory_world(medium))
         assert contents(store) == expect(model)
     store.close()
     assert not [f for f in check(medium.disk()) if not f.harmless]
+
+
+@settings(max_examples=60)
+@given(STEPS, st.lists(st.tuples(st.integers(0, 300), st.integers(-5, 5)), max_size=50))
+def test_writes_between_the_steps_of_a_job_are_kept(steps, more):
+    store = memory_store()
+    model = {name: {} for name in NAMES}
+    writes = iter(more)
+
+    def step_by_step(job):
+        try:
+            while True:
+                next(job)()
+                for t, v in itertools.islice(writes, 3):
+                    add(store, "a", [(t, v)])
+                    model["a"][t] = v
+                assert contents(store) == expect(model)
+        except StopIteration:
+            pass
+
+    for kind, *details in steps:
+        if kind == "write":
+            add(store, *details)
+            model[details[0]].update(details[1])
+        elif kind == "flush":
+            step_by_step(store.lifecycle.flush(*details))
+        elif kind == "merge" and store.blocks:
+            step_by_step(store.lifecycle.merge(store.blocks[-2:]))
+        assert contents(store) == expect(model)
 
 
 @settings(max_examples=60)
@@ -110,7 +147,7 @@ def test_maintenance_flushes_what_is_old_and_compacts(store):
 
 
 def test_retention_removes_blocks_wholly_past_it():
-    store = memory_store(retention_ms=1000)
+    store = memory_store(policy=Policy(retention_ms=1000))
     now = store.world.clock.wall_ms()
     add(store, "a", [(now - 5000, 1)])
     store.flush(now)
@@ -159,8 +196,30 @@ def test_damage_in_a_block_is_found_and_named():
     findings = list(check(medium.disk()))
     assert [f.file for f in findings] == [f"blocks/{block.name}"]
     assert "checksum" in findings[0].why
-    with pytest.raises(Damaged):
-        contents(Store(memory_world(medium)))
+    store = Store(memory_world(medium))
+    add(store, "b", [(1, 1)])
+    with pytest.raises(Damaged) as caught:
+        contents(store)
+    assert store.block_set.set_aside(caught.value)
+    assert list(contents(store).values()) == [{1: 1}]
+    assert [f.file for f in store.block_set.findings] == [block.name]
+    store.close()
+    assert list(contents(Store(memory_world(medium))).values()) == [{1: 1}]
+    assert [f.why for f in check(medium.disk())] == ["a damaged block that was set aside"]
+
+
+def test_a_block_without_its_foot_is_set_aside_when_the_store_opens():
+    medium = Medium(Rand(1))
+    store = Store(memory_world(medium))
+    add(store, "a", [(1, 1)])
+    block = store.flush(10)
+    add(store, "b", [(1, 1)])
+    store.log.flush()
+    store.close()
+    medium.corrupt(f"blocks/{block.name}", block.size - 5, 1)
+    store = Store(memory_world(medium))
+    assert [name[0][1] for name in contents(store)] == ["b"]
+    assert "foot" in store.block_set.findings[0].why
 
 
 def test_labels_values_and_series_come_from_head_and_blocks(store):

@@ -9,29 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from tsdb.labellist import LabelList
 from tsdb.labels import Labels, is_label_name
-from tsdb.promql import kernels
 from tsdb.promql.errors import QueryError
+from tsdb.promql.groups import largest, quantile, reduce_groups
 from tsdb.promql.numbers import format_plain
 from tsdb.promql.vector import Vector
-
-
-def group_labels(labels: list[Labels], names: tuple[str, ...], without: bool) -> list[Labels]:
-    """For each row the labels of its group."""
-    cache: dict[tuple, Labels] = {}
-    result = []
-    if without:
-        dropped = {*names, "__name__"}
-        return [one.drop(dropped) for one in labels]
-    ordered = tuple(sorted(set(names)))
-    for one in labels:
-        key = tuple([one.get(name) for name in ordered])
-        group = cache.get(key)
-        if group is None:
-            pairs = tuple(p for p in zip(ordered, key, strict=True) if p[1])
-            group = cache[key] = Labels(pairs)
-        result.append(group)
-    return result
 
 
 def aggregate(
@@ -43,18 +26,15 @@ def aggregate(
         raise QueryError(f'invalid label name "{param}"')
     if not len(vector):
         return Vector.empty(steps)
-    number: dict[Labels, int] = {}
-    group_of = np.array(
-        [number.setdefault(g, len(number)) for g in group_labels(vector.labels, names, without)]
-    )
-    groups = list(number)
+    group_of, groups = vector.labels.groups(names, without)
     if op in ("topk", "bottomk"):
         return _choose(vector, group_of, len(groups), np.asarray(param), op == "topk")
     if op == "quantile":
         return _quantile(vector, groups, group_of, np.asarray(param))
     if op == "count_values":
-        return _count_values(vector, groups, group_of, str(param), without)
-    values, present = kernels.aggregate(
+        label = "" if without and param in names else str(param)
+        return _count_values(vector, groups, group_of, label)
+    values, present = reduce_groups(
         op,
         np.ascontiguousarray(vector.values),
         np.ascontiguousarray(vector.present).view(np.uint8),
@@ -65,29 +45,25 @@ def aggregate(
 
 
 def _choose(
-    vector: Vector, group_of: np.ndarray, groups: int, k: np.ndarray, largest: bool
+    vector: Vector, group_of: np.ndarray, groups: int, k: np.ndarray, top: bool
 ) -> Vector:
     """The k largest (smallest) rows of each group at each step, NaN last; labels are kept."""
-    chosen = np.zeros_like(vector.present)
-    keys = np.where(np.isnan(vector.values), -np.inf, vector.values if largest else -vector.values)
-    order: list[int] = []
-    steps = vector.values.shape[1]
-    for step in range(steps):
-        if not -(2.0**63) < k[step] < 2.0**63:
-            raise QueryError(f"Scalar value {k[step]:g} overflows int64")
-        for group in range(groups):
-            rows = np.flatnonzero((group_of == group) & vector.present[:, step])
-            nan_last = np.isnan(vector.values[rows, step])
-            ranked = rows[np.lexsort((-keys[rows, step], nan_last))][: max(int(k[step]), 0)]
-            chosen[ranked, step] = True
-            if steps == 1:
-                order += ranked.tolist()
+    wrong = k[~((k > -(2.0**63)) & (k < 2.0**63))]
+    if len(wrong):
+        raise QueryError(f"Scalar value {wrong[0]:g} overflows int64")
+    keys = np.ascontiguousarray((vector.values if top else -vector.values).T)
+    present = np.ascontiguousarray(vector.present.T).view(np.uint8)
+    chosen = largest(keys, present, group_of, groups, k.astype(np.int64)).T
     result = Vector(vector.labels, vector.values, chosen)
-    return result.take(order) if steps == 1 else result.pruned()
+    if len(k) != 1:
+        return result.pruned()
+    rows = np.flatnonzero(chosen[:, 0])
+    order = np.lexsort((-keys[0, rows], np.isnan(keys[0, rows]), group_of[rows]))
+    return result.take(rows[order])
 
 
 def _quantile(
-    vector: Vector, groups: list[Labels], group_of: np.ndarray, q: np.ndarray
+    vector: Vector, groups: LabelList, group_of: np.ndarray, q: np.ndarray
 ) -> Vector:
     steps = vector.values.shape[1]
     values = np.zeros((len(groups), steps))
@@ -97,19 +73,21 @@ def _quantile(
         for step in range(steps):
             there = rows & vector.present[:, step]
             present[group, step] = there.any()
-            values[group, step] = kernels.quantile(q[step], vector.values[there, step])
+            values[group, step] = quantile(q[step], vector.values[there, step])
     return Vector(groups, values, present).pruned()
 
 
 def _count_values(
-    vector: Vector, groups: list[Labels], group_of: np.ndarray, name: str, without: bool
+    vector: Vector, groups: LabelList, group_of: np.ndarray, name: str
 ) -> Vector:
+    """How often each value occurs; it is told by label `name`, "" for by none."""
     steps = vector.values.shape[1]
     counts: dict[Labels, np.ndarray] = {}
     for row in range(len(vector)):
         group = groups[group_of[row]]
         for step in np.flatnonzero(vector.present[row]):
-            labels = group.having(name, format_plain(vector.values[row, step]))
+            value = format_plain(vector.values[row, step])
+            labels = group.having(name, value) if name else group
             if labels not in counts:
                 counts[labels] = np.zeros(steps)
             counts[labels][step] += 1

@@ -6,22 +6,33 @@ import json
 
 import numpy as np
 
+from tsdb.budget import Budget
 from tsdb.promql.engine import Result, instant_query, range_query
 from tsdb.promql.evaluate import Source
-from tsdb.promql.json_out import columns_json, rows_json, sample_json
+from tsdb.promql.json_out import rows_json, sample_json, windows_json
 from tsdb.promql.vector import Vector, Windows
 
 
-def instant(source: Source, query: str, time_ms: int, lookback_ms: int) -> bytes:
+def instant(
+    source: Source, query: str, time_ms: int, lookback_ms: int, budget: Budget | None = None
+) -> bytes:
     """The answer to an instant query; BadQuery, QueryError."""
-    return _result_json(instant_query(source, query, time_ms, lookback_ms))
+    return _result_json(instant_query(source, query, time_ms, lookback_ms, budget))
 
 
 def over(
-    source: Source, query: str, start_ms: int, end_ms: int, step_ms: int, lookback_ms: int
+    source: Source,
+    query: str,
+    start_ms: int,
+    end_ms: int,
+    step_ms: int,
+    lookback_ms: int,
+    budget: Budget | None = None,
 ) -> bytes:
     """The answer to a range query; BadQuery, QueryError."""
-    return _result_json(range_query(source, query, start_ms, end_ms, step_ms, lookback_ms))
+    return _result_json(
+        range_query(source, query, start_ms, end_ms, step_ms, lookback_ms, budget)
+    )
 
 
 def _result_json(result: Result) -> bytes:
@@ -29,14 +40,14 @@ def _result_json(result: Result) -> bytes:
     value = result.value
     if isinstance(value, Vector):
         body = rows_json(
-            value.labels,
+            value.labels.json(),
             result.times,
             np.ascontiguousarray(value.values),
             np.ascontiguousarray(value.present).view(np.uint8),
             result.type == "matrix",
         )
     elif isinstance(value, Windows):
-        body = columns_json(value.columns)
+        body = windows_json(value.rows)
     elif isinstance(value, str):
         body = b"[%s,%s]" % (_seconds(int(result.times[0])), json.dumps(value).encode())
     else:

@@ -70,7 +70,6 @@ class Matching:
     labels: tuple[str, ...] = ()
     many: str = ""
     extra: tuple[str, ...] = ()
-    given: bool = False
 
 
 @dataclass

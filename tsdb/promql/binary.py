@@ -11,10 +11,18 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tsdb.labellist import LabelList
 from tsdb.labels import Labels
 from tsdb.promql.ast import Matching
 from tsdb.promql.errors import QueryError
 from tsdb.promql.vector import Vector
+
+
+def _power(base: np.ndarray, exponent: np.ndarray) -> np.ndarray:
+    # numpy makes a square root of ^ 0.5, and NaN of that of -Inf.
+    half = (base == -np.inf) & (exponent == 0.5)
+    return np.where(half, np.inf, np.power(base, exponent))
+
 
 ARITHMETIC: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "+": np.add,
@@ -22,7 +30,7 @@ ARITHMETIC: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "*": np.multiply,
     "/": np.divide,
     "%": np.fmod,
-    "^": np.power,
+    "^": _power,
     "atan2": np.arctan2,
 }
 COMPARISON: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
@@ -111,7 +119,7 @@ def _set_operation(op: str, left: Vector, right: Vector, matching: Matching) -> 
     if op == "unless":
         return Vector(left.labels, left.values, left.present & ~flags).pruned()
     return Vector(
-        left.labels + right.labels,
+        LabelList(left.labels + right.labels),
         np.concatenate((left.values, right.values)),
         np.concatenate((left.present, right.present & ~flags)),
     ).pruned().unique()
@@ -125,7 +133,8 @@ def _join(op: str, left: Vector, right: Vector, matching: Matching, as_bool: boo
     swapped = matching.many == "right"
     many, one = (right, left) if swapped else (left, right)
     partners = _by_signature(one, matching)
-    _refuse_duplicates(one, partners, matching, "left" if swapped else "right")
+    met = np.asarray(many.present.any(axis=0))
+    _refuse_duplicates(one, met, partners, matching, "left" if swapped else "right")
     many_rows: list[int] = []
     one_rows: list[int] = []
     matched: list[object] = []
@@ -152,16 +161,24 @@ def _join(op: str, left: Vector, right: Vector, matching: Matching, as_bool: boo
     ]
     keys = list(zip(matched, labels, strict=True)) if matching.many else matched
     _refuse_many(keys, kept, matching)
-    return Vector(labels, values, kept).pruned().unique()
+    return Vector(LabelList(labels), values, kept).pruned().unique()
 
 
 def _refuse_duplicates(
-    one: Vector, partners: dict[object, list[int]], matching: Matching, side: str
+    one: Vector,
+    met: np.ndarray,
+    partners: dict[object, list[int]],
+    matching: Matching,
+    side: str,
 ) -> None:
+    """Two rows of the "one" side must not share a signature at a step where `many` is met."""
     for rows in partners.values():
-        if len(rows) < 2 or not (one.present[rows].sum(axis=0) > 1).any():
+        if len(rows) < 2:
             continue
-        step = int(np.flatnonzero(one.present[rows].sum(axis=0) > 1)[0])
+        twice = (one.present[rows].sum(axis=0) > 1) & met
+        if not twice.any():
+            continue
+        step = int(np.flatnonzero(twice)[0])
         a, b = [row for row in rows if one.present[row, step]][:2]
         names = set(matching.labels)
         group = (

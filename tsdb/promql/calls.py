@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from tsdb.labellist import LabelList
 from tsdb.labels import Labels, is_label_name
 from tsdb.promql import kernels
 from tsdb.promql.errors import QueryError
 from tsdb.promql.functions import CALENDAR, OVER_TIME
+from tsdb.promql.groups import bucket_quantile
 from tsdb.promql.vector import Vector, Windows
+from tsdb.promql.windows import over_range
 from tsdb.regex import BadRegex, compile_regex
 
 # ---- element by element --------------------------------------------------------------------
@@ -27,8 +30,19 @@ def _round(values: np.ndarray, to_nearest: np.ndarray | float = 1.0) -> np.ndarr
     return np.floor(values * inverse + 0.5) / inverse
 
 
+def _max(values: np.ndarray, least: Any) -> np.ndarray:
+    """As Go has it: an infinity wins over NaN, and 0 over -0."""
+    result = np.maximum(least, values)
+    result = np.where((values == 0) & (least == 0), values + least, result)
+    return np.where((values == np.inf) | (least == np.inf), np.inf, result)
+
+
+def _min(values: np.ndarray, most: Any) -> np.ndarray:
+    return -_max(-values, -most)
+
+
 def _clamp(values: np.ndarray, low: Any, high: Any) -> np.ndarray:
-    return np.maximum(low, np.minimum(high, values))
+    return _max(_min(values, high), low)
 
 
 _ELEMENTWISE: dict[str, Callable[..., np.ndarray]] = {
@@ -40,8 +54,8 @@ _ELEMENTWISE: dict[str, Callable[..., np.ndarray]] = {
     "atan": np.arctan,
     "atanh": np.arctanh,
     "ceil": np.ceil,
-    "clamp_max": np.minimum,
-    "clamp_min": np.maximum,
+    "clamp_max": _min,
+    "clamp_min": _max,
     "cos": np.cos,
     "cosh": np.cosh,
     "deg": np.degrees,
@@ -78,32 +92,47 @@ def _clamp_call(times: np.ndarray, vector: Vector, low: np.ndarray, high: np.nda
 # ---- the calendar --------------------------------------------------------------------------
 
 
-def _days_in_month(t: np.ndarray) -> np.ndarray:
-    month = t.astype("M8[M]")
-    return ((month + 1).astype("M8[D]") - month.astype("M8[D]")).astype(np.int64)
+# Times beyond what numpy can tell are taken as Go takes them: modulo 2^64 seconds from a first year
+# far back.  The calendar repeats every 400 years, so a day is looked up in the years from 2001 on.
+_DAY = 86_400
+_FIRST_YEAR = -292_277_022_399
+_EPOCH = 9_223_372_028_715_321_600  # from the first of January of that year to 1970, seconds
+_CYCLE_DAYS = 146_097
 
 
-_CALENDAR: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "day_of_month": lambda t: (t.astype("M8[D]") - t.astype("M8[M]")).astype(np.int64) + 1,
-    "day_of_week": lambda t: (t.astype("M8[D]").astype(np.int64) + 4) % 7,
-    "day_of_year": lambda t: (t.astype("M8[D]") - t.astype("M8[Y]")).astype(np.int64) + 1,
-    "days_in_month": _days_in_month,
-    "hour": lambda t: t.astype("M8[h]").astype(np.int64) % 24,
-    "minute": lambda t: t.astype("M8[m]").astype(np.int64) % 60,
-    "month": lambda t: t.astype("M8[M]").astype(np.int64) % 12 + 1,
-    "year": lambda t: t.astype("M8[Y]").astype(np.int64) + 1970,
+class _Moments:
+    """Seconds since 1970, as parts of the calendar."""
+
+    def __init__(self, values: np.ndarray):
+        with np.errstate(invalid="ignore"):
+            since = values.astype(np.int64).astype(np.uint64) + np.uint64(_EPOCH)
+        self.second = (since % _DAY).astype(np.int64)
+        self.days = (since // _DAY).astype(np.int64)
+        self.cycle, day = np.divmod(self.days, _CYCLE_DAYS)
+        self.day = np.datetime64("2001-01-01") + day
+        self.month = self.day.astype("M8[M]")
+        self.year = self.day.astype("M8[Y]")
+
+
+_CALENDAR: dict[str, Callable[[_Moments], np.ndarray]] = {
+    "day_of_month": lambda at: (at.day - at.month).astype(np.int64) + 1,
+    "day_of_week": lambda at: (at.days + 1) % 7,
+    "day_of_year": lambda at: (at.day - at.year).astype(np.int64) + 1,
+    "days_in_month": lambda at: (
+        (at.month + 1).astype("M8[D]") - at.month.astype("M8[D]")
+    ).astype(np.int64),
+    "hour": lambda at: at.second // 3600,
+    "minute": lambda at: at.second // 60 % 60,
+    "month": lambda at: at.month.astype(np.int64) % 12 + 1,
+    "year": lambda at: at.year.astype(np.int64) - 31 + at.cycle * 400 + _FIRST_YEAR,
 }
-_SECONDS_MAX = 2.0**55  # beyond it, no date
 
 
-def _calendar(part: Callable[[np.ndarray], np.ndarray]) -> Callable[..., Vector]:
+def _calendar(part: Callable[[_Moments], np.ndarray]) -> Callable[..., Vector]:
     def call(times: np.ndarray, vector: Vector | None = None) -> Vector:
         if vector is None:
             vector = _vector(times, times / 1000)
-        usable = np.abs(vector.values) < _SECONDS_MAX
-        seconds = np.where(usable, vector.values, 0).astype(np.int64).astype("M8[s]")
-        values = np.where(usable, part(seconds).astype(np.float64), np.nan)
-        return vector.with_values(values).unique()
+        return vector.with_values(part(_Moments(vector.values)).astype(np.float64)).unique()
 
     return call
 
@@ -112,7 +141,7 @@ def _calendar(part: Callable[[np.ndarray], np.ndarray]) -> Callable[..., Vector]
 
 
 def _vector(times: np.ndarray, scalar: np.ndarray) -> Vector:
-    return Vector([Labels(())], scalar[None, :], np.ones((1, len(times)), np.bool_))
+    return Vector(LabelList([Labels(())]), scalar[None, :], np.ones((1, len(times)), np.bool_))
 
 
 def _scalar(times: np.ndarray, vector: Vector) -> np.ndarray:
@@ -178,7 +207,7 @@ def _label_replace(
     for labels in vector.labels:
         match = pattern.fullmatch(labels.get(source))
         changed.append(labels.having(target, _expand(template, match)) if match else labels)
-    return Vector(changed, vector.values, vector.present).pruned().unique()
+    return Vector(LabelList(changed), vector.values, vector.present).pruned().unique()
 
 
 def _label_join(
@@ -192,7 +221,7 @@ def _label_join(
         labels.having(target, separator.join(labels.get(name) for name in sources))
         for labels in vector.labels
     ]
-    return Vector(changed, vector.values, vector.present).pruned().unique()
+    return Vector(LabelList(changed), vector.values, vector.present).pruned().unique()
 
 
 # ---- histograms ----------------------------------------------------------------------------
@@ -213,7 +242,7 @@ def _histogram_quantile(times: np.ndarray, q: np.ndarray, vector: Vector) -> Vec
         buckets.sort()
         chosen = [row for _, row in buckets]
         _refuse_two_names(vector, chosen)
-        values, present = kernels.bucket_quantile(
+        values, present = bucket_quantile(
             np.ascontiguousarray(q, np.float64),
             np.array([bound for bound, _ in buckets]),
             vector.values[chosen],
@@ -262,18 +291,19 @@ def _over(
     param2: np.ndarray | None = None,
 ) -> Vector:
     nothing = np.zeros(len(times))
-    values, present = kernels.over_range(
+    values, present = over_range(
         name,
-        windows.columns,
+        windows.rows,
         np.ascontiguousarray(windows.ends),
         np.ascontiguousarray(times),
         windows.range_ms,
         nothing if param is None else np.ascontiguousarray(param, np.float64),
         nothing if param2 is None else np.ascontiguousarray(param2, np.float64),
+        windows.budget,
     )
-    labels = windows.columns.labels
+    labels = windows.rows.labels
     if name != "last_over_time":
-        labels = [one.without_name() for one in labels]
+        labels = labels.bare()
     return Vector(labels, values, present).pruned().unique()
 
 
@@ -287,10 +317,14 @@ def _holt_winters(
     name: str, times: np.ndarray, windows: Windows, smooth: np.ndarray, trend: np.ndarray
 ) -> Vector:
     for factor, what in ((smooth, "smoothing"), (trend, "trend")):
-        bad = factor[~((factor > 0) & (factor < 1))]
-        if len(bad):
+        bad = (factor <= 0) | (factor >= 1)
+        if bad.any():
+            # What no window meets is not looked at.
+            bad &= _over("count_over_time", times, windows).present.any(axis=0)
+        if bad.any():
             raise QueryError(f"invalid {what} factor. Expected: 0 < "
-                             f"{'sf' if what == 'smoothing' else 'tf'} < 1, got: {bad[0]:f}")
+                             f"{'sf' if what == 'smoothing' else 'tf'} < 1, got: "
+                             f"{factor[bad][0]:f}")
     return _over(name, times, windows, smooth, trend)
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tsdb.budget import Budget
+from tsdb.labellist import LabelList
 from tsdb.labels import Labels
 from tsdb.promql import ast
 from tsdb.promql.errors import BadQuery
@@ -31,11 +33,18 @@ _RESULT_TYPE = {
 }
 
 
-def instant_query(source: Source, query: str, time_ms: int, lookback_ms: int = 300_000) -> Result:
+def instant_query(
+    source: Source,
+    query: str,
+    time_ms: int,
+    lookback_ms: int = 300_000,
+    budget: Budget | None = None,
+) -> Result:
     """The query's value at one time; BadQuery, QueryError."""
     expr = parse(query)
     times = np.array([time_ms], np.int64)
-    value = evaluate(expr, Context(source, times, time_ms, time_ms, lookback_ms))
+    context = Context(source, times, time_ms, time_ms, lookback_ms, budget or Budget())
+    value = evaluate(expr, context)
     if isinstance(value, Vector):
         value = value.pruned()
     return Result(_RESULT_TYPE[expr.type], value, times)
@@ -48,6 +57,7 @@ def range_query(
     end_ms: int,
     step_ms: int,
     lookback_ms: int = 300_000,
+    budget: Budget | None = None,
 ) -> Result:
     """The query's value at start, start + step, ... up to end; a matrix sorted by labels."""
     expr = parse(query)
@@ -57,10 +67,10 @@ def range_query(
             "must be Scalar or instant Vector"
         )
     times = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
-    value = evaluate(expr, Context(source, times, start_ms, end_ms, lookback_ms))
+    context = Context(source, times, start_ms, end_ms, lookback_ms, budget or Budget())
+    value = evaluate(expr, context)
     if isinstance(value, np.ndarray):
-        value = Vector([Labels(())], value[None, :], np.ones((1, len(times)), np.bool_))
+        labels = LabelList([Labels(())])
+        value = Vector(labels, value[None, :], np.ones((1, len(times)), np.bool_))
     assert isinstance(value, Vector)
-    value = value.pruned()
-    order = sorted(range(len(value)), key=lambda i: value.labels[i].pairs)  # type: ignore
-    return Result("matrix", value.take(order), times)
+    return Result("matrix", value.pruned().ordered(), times)

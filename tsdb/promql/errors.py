@@ -16,3 +16,7 @@ class ParseError(BadQuery):
         line = query.count("\n", 0, pos) + 1
         column = pos - (query.rfind("\n", 0, pos) + 1) + 1
         super().__init__(f"{line}:{column}: parse error: {why}")
+
+
+class QueryTimeout(QueryError):
+    """A query that took longer than it may ("timeout")."""

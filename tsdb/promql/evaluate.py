@@ -13,24 +13,36 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tsdb.budget import Budget
 from tsdb.columns import Columns
+from tsdb.labellist import LabelList
 from tsdb.labels import labels_of
 from tsdb.matchers import Matcher
 from tsdb.promql import ast, kernels
 from tsdb.promql.aggregations import aggregate
 from tsdb.promql.binary import binary
 from tsdb.promql.calls import CALLS, RANGE_CALLS
-from tsdb.promql.errors import QueryError
 from tsdb.promql.vector import Vector, Windows
+from tsdb.promql.windows import over_range
+from tsdb.selection import Gathered, Selection
+
+TIME_MAX = 2**62  # ms
 
 Value = Vector | Windows | np.ndarray | str
 
 
 class Source(Protocol):
-    """Where samples come from: the store."""
+    """Where samples come from: a store's finder."""
 
-    def select(self, matchers: Sequence[Matcher], low_ms: int, high_ms: int) -> Columns:
-        """The series that meet the matchers, with their samples in [low_ms, high_ms]."""
+    def select(
+        self,
+        matchers: Sequence[Matcher],
+        low: int,
+        high: int,
+        budget: Budget | None = None,
+        stale: bool = True,
+    ) -> Selection:
+        """The series that meet the matchers, with their samples in [low, high] (ms)."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +51,16 @@ class Context:
 
     times        the steps, ms, rising
     start, end   of the whole query: what `@ start()` and `@ end()` mean
+    budget       what it may use
     """
 
     source: Source
     times: np.ndarray
     start: int
     end: int
-    lookback_ms: int = 300_000
+    lookback_ms: int
+    budget: Budget
     default_step_ms: int = 60_000
-    samples_max: int = 50_000_000
 
     @property
     def steps(self) -> int:
@@ -62,15 +75,12 @@ class Context:
             times = np.full(self.steps, at, np.int64)
         return times - expr.offset_ms if expr.offset_ms else times
 
-    def select(self, matchers: Sequence[Matcher], low_ms: int, high_ms: int) -> Columns:
-        """Samples from the source, within the limit."""
-        limit = 2**62
-        columns = self.source.select(matchers, max(low_ms, -limit), min(high_ms, limit))
-        if columns.n > self.samples_max:
-            raise QueryError(
-                "query processing would load too many samples into memory in query execution"
-            )
-        return columns
+    def select(
+        self, expr: ast.Selector, low_ms: int, high_ms: int, stale: bool = True
+    ) -> Selection:
+        """Samples from the source."""
+        low, high = max(low_ms, -TIME_MAX), min(high_ms, TIME_MAX)
+        return self.source.select(expr.matchers, low, high, self.budget, stale)
 
 
 def evaluate(expr: ast.Expr, context: Context) -> Value:
@@ -103,21 +113,26 @@ def _selector(expr: ast.Selector, context: Context) -> Vector:
     return _instant(expr, context)[0]
 
 
-def _instant(expr: ast.Selector, context: Context) -> tuple[Vector, np.ndarray]:
-    """The selected vector, and its samples' own timestamps (ms)."""
+def _instant(
+    expr: ast.Selector, context: Context, at: np.ndarray | None = None, stamped: bool = False
+) -> tuple[Vector, np.ndarray]:
+    """The selected vector (as it was `at` other times), and its samples' own timestamps (ms)."""
     times = context.eval_times(expr)
     low, high = int(times.min()), int(times.max())
-    columns = context.select(expr.matchers, low - context.lookback_ms, high)
-    values, present, stamps = kernels.instant(columns, times, context.lookback_ms)
-    return Vector(columns.labels, values, present), stamps
+    if at is not None:
+        times = at
+    selection = context.select(expr, low - context.lookback_ms, high)
+    values, present, stamps = kernels.instant(
+        selection, times, context.lookback_ms, context.budget, stamped
+    )
+    return Vector(selection.labels, values, present), stamps
 
 
 def _range(expr: ast.Range, context: Context) -> Windows:
     ends = context.eval_times(expr)
     low, high = int(ends.min()) - expr.range_ms, int(ends.max())
-    columns = context.select(expr.selector.matchers, low, high)
-    kernels.without_stale(columns)
-    return Windows(columns, ends, expr.range_ms)
+    selection = context.select(expr.selector, low, high, stale=False)
+    return Windows(selection, ends, expr.range_ms, context.budget)
 
 
 def _subquery(expr: ast.Subquery, context: Context) -> Windows:
@@ -126,20 +141,17 @@ def _subquery(expr: ast.Subquery, context: Context) -> Windows:
     first = -(-(int(ends.min()) - expr.range_ms) // step) * step
     times = np.arange(first, int(ends.max()) + 1, step, dtype=np.int64)
     if not len(times):
-        return Windows(Columns(), ends, expr.range_ms)
+        return Windows(Gathered(LabelList(), Columns()), ends, expr.range_ms)
     inner = evaluate(expr.expr, replace(context, times=times))
     assert isinstance(inner, Vector)
-    if inner.values.size > context.samples_max:
-        raise QueryError(
-            "query processing would load too many samples into memory in query execution"
-        )
-    columns = kernels.columns_of_rows(
+    context.budget.hold(inner.values.size * 16)
+    rows = kernels.gathered(
         inner.labels,
         times,
         np.ascontiguousarray(inner.values),
         np.ascontiguousarray(inner.present).view(np.uint8),
     )
-    return Windows(columns, ends, expr.range_ms)
+    return Windows(rows, ends, expr.range_ms, context.budget)
 
 
 def _aggregate(expr: ast.Aggregate, context: Context) -> Vector:
@@ -159,14 +171,31 @@ def _binary(expr: ast.Binary, context: Context) -> Vector | np.ndarray:
 def _call(expr: ast.Call, context: Context) -> Value:
     name = expr.function.name
     if name == "timestamp" and isinstance(inner := _unwrapped(expr.args[0]), ast.Selector):
-        vector, stamps = _instant(inner, context)
+        # With an `@` Prometheus leaves `offset` out of account, but looks no further than with it.
+        at = context.eval_times(inner if inner.at is None else replace(inner, offset_ms=0))
+        vector, stamps = _instant(inner, context, at, stamped=True)
         return vector.with_values(stamps / 1000).unique()
     args = [evaluate(arg, context) for arg in expr.args]
+    if name == "predict_linear":
+        args[0] = _moving(args[0], expr.args[0], context)
     if name.startswith("absent"):
         return _absent(name, expr.args[0], args[0], context)
     if name in RANGE_CALLS:
         return RANGE_CALLS[name](name, context.times, *args)
     return CALLS[name](context.times, *args)
+
+
+def _moving(value: Value, arg: ast.Expr, context: Context) -> Value:
+    """Windows that `@` fixes for the first step, and that move on with the other steps.
+
+    So Prometheus takes the argument of predict_linear, which depends on the time of the step;
+    but the samples are only those of the first window.  (What it makes of a subquery there is
+    stranger still, and not kept.)
+    """
+    inner = _unwrapped(arg)
+    if isinstance(value, Windows) and isinstance(inner, ast.Range) and inner.at is not None:
+        return replace(value, ends=value.ends + (context.times - context.times[0]))
+    return value
 
 
 def _unwrapped(expr: ast.Expr) -> ast.Expr:
@@ -197,14 +226,14 @@ def _absent(name: str, arg: ast.Expr, value: Value, context: Context) -> Vector:
             pinned.pop(matcher.name, None)
         seen.add(matcher.name)
     missing = np.asarray(~present.any(axis=0, keepdims=True))
-    return Vector([labels_of(pinned)], np.ones((1, context.steps)), missing)
+    return Vector(LabelList([labels_of(pinned)]), np.ones((1, context.steps)), missing)
 
 
 def _windows_present(windows: Windows, context: Context) -> tuple[np.ndarray, np.ndarray]:
     nothing = np.zeros(context.steps)
-    return kernels.over_range(
+    return over_range(
         "present_over_time",
-        windows.columns,
+        windows.rows,
         windows.ends,
         context.times,
         windows.range_ms,

@@ -16,13 +16,15 @@ from libc.string cimport memcpy, strlen
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free
 
-from tsdb.columns cimport Columns
+from tsdb.labels cimport Labels
+from tsdb.selection cimport Rows
 
 from tsdb.promql.numbers import format_plain
 
 cdef extern from "Python.h":
     char* PyOS_double_to_string(double val, char format_code, int precision, int flags,
                                 int* type) except NULL
+    const char* PyUnicode_AsUTF8AndSize(str text, Py_ssize_t* size) except NULL
 
 cdef enum:
     SAMPLE_MAX = 400               # bytes of one sample: a double is at most 21 digits here
@@ -52,6 +54,20 @@ cdef class Writer:
         self.reserve(len(data))
         memcpy(self.p + self.n, <const char*>data, len(data))
         self.n += len(data)
+        return 0
+
+    cdef int quoted(self, str text) except -1:
+        """A JSON string."""
+        cdef Py_ssize_t size = 0, i
+        cdef const char* p = PyUnicode_AsUTF8AndSize(text, &size)
+        for i in range(size):
+            if <unsigned char>p[i] < 0x20 or p[i] == c'"' or p[i] == c"\\":
+                return self.text(json.dumps(text, ensure_ascii=False).encode())
+        self.reserve(size + 2)
+        self.char(c'"')
+        memcpy(self.p + self.n, p, size)
+        self.n += size
+        self.char(c'"')
         return 0
 
     cdef int char(self, char c) noexcept:
@@ -133,9 +149,19 @@ cdef bytes exponent(double v):
     return f"{mantissa}e{power[0]}{power[1:].lstrip('0')}".encode()
 
 
-def json_labels(labels) -> bytes:
+def json_labels(Labels labels) -> bytes:
     """Labels as a JSON object."""
-    return json.dumps(labels.as_dict(), ensure_ascii=False, separators=(",", ":")).encode()
+    cdef Writer out = Writer()
+    cdef tuple pair
+    out.text(b"{")
+    for pair in labels.pairs:
+        if out.n > 1:
+            out.text(b",")
+        out.quoted(<str>pair[0])
+        out.text(b":")
+        out.quoted(<str>pair[1])
+    out.text(b"}")
+    return out.done()
 
 
 def value_text(double v) -> str:
@@ -153,16 +179,19 @@ def sample_json(int64_t t, double v) -> bytes:
     return out.done()
 
 
-def rows_json(list labels, const int64_t[::1] times, const double[:, ::1] values,
+def rows_json(list metrics, const int64_t[::1] times, const double[:, ::1] values,
               const uint8_t[:, ::1] present, bint matrix) -> bytes:
-    """The rows of a Vector: as a matrix, or as an instant vector (of its only step)."""
+    """The rows of a Vector: as a matrix, or as an instant vector (of its only step).
+
+    metrics: the labels of each row, as JSON.
+    """
     cdef Writer out = Writer()
     cdef Py_ssize_t row, step
     cdef bint first
     out.text(b"[")
-    for row in range(len(labels)):
+    for row in range(len(metrics)):
         out.text(b'{"metric":' if row == 0 else b',{"metric":')
-        out.text(json_labels(labels[row]))
+        out.text(<bytes>metrics[row])
         if not matrix:
             out.text(b',"value":')
             out.sample(times[0], values[row, 0])
@@ -181,23 +210,24 @@ def rows_json(list labels, const int64_t[::1] times, const double[:, ::1] values
     return out.done()
 
 
-def columns_json(Columns columns) -> bytes:
+def windows_json(Rows rows) -> bytes:
     """A range vector's samples, as they are."""
     cdef Writer out = Writer()
     cdef Py_ssize_t row, i
     cdef bint some = False
     out.text(b"[")
-    for row in range(len(columns.labels)):
-        if columns.starts[row] == columns.starts[row + 1]:
+    for row in range(len(rows.labels)):
+        rows.read(row)
+        if rows.n == 0:
             continue
         out.text(b',{"metric":' if some else b'{"metric":')
         some = True
-        out.text(json_labels(columns.labels[row]))
+        out.text(json_labels(rows.labels[row]))
         out.text(b',"values":[')
-        for i in range(columns.starts[row], columns.starts[row + 1]):
-            if i > columns.starts[row]:
+        for i in range(rows.n):
+            if i:
                 out.text(b",")
-            out.sample(columns.t[i], columns.v[i])
+            out.sample(rows.t[i], rows.v[i])
         out.text(b"]}")
     out.text(b"]")
     return out.done()

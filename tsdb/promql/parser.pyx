@@ -394,7 +394,6 @@ cdef class Parser:
             token = self.peek()
         if token.kind in ("on", "ignoring"):
             self.at += 1
-            matching.given = True
             matching.on = token.kind == "on"
             matching.labels = self.label_list()
             token = self.peek()
@@ -423,8 +422,8 @@ cdef class Parser:
             if op.kind in SETS:
                 self.fail(f'set operator "{op.text}" not allowed in binary scalar expression',
                           expr.pos)
-            if expr.matching.given and (expr.matching.labels or expr.matching.many):
-                self.fail("vector matching only allowed between instant vectors", op.start)
+            if expr.matching.labels:
+                self.fail("vector matching only allowed between instant vectors", expr.pos)
         return expr
 
 

@@ -16,23 +16,25 @@ from typing import Any
 
 import numpy as np
 
-from tsdb.columns import Columns
+from tsdb.budget import Budget
+from tsdb.labellist import LabelList
 from tsdb.labels import Labels
 from tsdb.promql.kernels import single_present
+from tsdb.selection import Rows
 
 
 @dataclass
 class Vector:
     """Rows of labels, values and flags; see the module."""
 
-    labels: list[Labels]
+    labels: LabelList
     values: np.ndarray
     present: np.ndarray
 
     @staticmethod
     def empty(steps: int) -> Vector:
         """No rows."""
-        return Vector([], np.zeros((0, steps)), np.zeros((0, steps), np.bool_))
+        return Vector(LabelList(), np.zeros((0, steps)), np.zeros((0, steps), np.bool_))
 
     @staticmethod
     def of_rows(rows: Iterable[tuple[Labels, np.ndarray, np.ndarray]], steps: int) -> Vector:
@@ -41,18 +43,24 @@ class Vector:
         if not rows:
             return Vector.empty(steps)
         labels, values, present = zip(*rows, strict=True)
-        return Vector(list(labels), np.stack(values), np.stack(present))
+        return Vector(LabelList(labels), np.stack(values), np.stack(present))
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def with_values(self, values: np.ndarray) -> Vector:
         """The same series without their names and with other values: a function's result."""
-        return Vector([labels.without_name() for labels in self.labels], values, self.present)
+        return Vector(self.labels.bare(), values, self.present)
 
     def take(self, rows: list[int] | np.ndarray) -> Vector:
         """Only these rows, in this order."""
-        return Vector([self.labels[i] for i in rows], self.values[rows], self.present[rows])
+        labels = LabelList([self.labels[i] for i in rows])
+        return Vector(labels, self.values[rows], self.present[rows])
+
+    def ordered(self) -> Vector:
+        """The rows sorted by their labels."""
+        order = self.labels.order()
+        return self if order is None else self.take(order)
 
     def pruned(self) -> Vector:
         """Without the rows that have no value at any step."""
@@ -61,11 +69,11 @@ class Vector:
 
     def unique(self) -> Vector:
         """Rows with equal labels made one; QueryError if two have a value at the same step."""
+        if self.labels.distinct:
+            return self
         rows_of: dict[Labels, list[int]] = {}
         for i, labels in enumerate(self.labels):
             rows_of.setdefault(labels, []).append(i)
-        if len(rows_of) == len(self.labels):
-            return self
         merged: list[Any] = []
         flags = np.ascontiguousarray(self.present).view(np.uint8)
         for labels, rows in rows_of.items():
@@ -79,6 +87,7 @@ class Vector:
 class Windows:
     """A range vector: samples, and the window that ends at ends[step] and is range_ms long."""
 
-    columns: Columns
+    rows: Rows
     ends: np.ndarray
     range_ms: int
+    budget: Budget | None = None

@@ -1,0 +1,129 @@
+"""InfluxQL is answered as InfluxDB 1.6 answers it, to HTTP and to its shell."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+import bedrock
+from bedrock.testing import peers
+from tests.tsdb.wire import http
+
+START = 1_600_000_000  # s
+
+LINES = "\n".join(
+    [
+        f"cpu,host={host},region={region} usage={(7 * i + n * 13) % 50 + 0.5},idle={(3 * i) % 40} "
+        f"{START + 10 * i}"
+        for n, (host, region) in enumerate((("a", "eu"), ("b", "eu"), ("c", "us")))
+        for i in range(60)
+        if (i + n) % 11
+    ]
+    + [f"mem,host=a free={100 - i},used={i} {START + 60 * i}" for i in range(10)]
+    + [f"disk\\ io,host=b reads={i * i} {START + 30 * i + i % 3}" for i in range(15)]
+    + [f"gap,host=a v={i} {START + 100 * i * i}" for i in range(6)]
+)
+
+SCRIPTS = Path(__file__).parent / "scripts"
+QUERIES = (SCRIPTS / "influxql.txt").read_text().splitlines()
+BAD = (SCRIPTS / "influxql_bad.txt").read_text().splitlines()
+
+
+@pytest.fixture(scope="module")
+def ours():
+    with bedrock.run("tsdb") as server:
+        assert http(f"{server.url}/write?db=db&precision=s", LINES.encode())[0] == 204
+        yield server
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    try:
+        peer = peers.influxdb()
+    except peers.PeerMissing as exc:
+        pytest.skip(str(exc))
+    with peer:
+        assert http(f"{peer.url}/write?db=db&precision=s", LINES.encode())[0] == 204
+        yield peer
+
+
+def ask(url, q, **params):
+    status, body = http(f"{url}/query?" + urlencode({"q": q, "db": "db"} | params), b"")
+    return status, [json.loads(line) for line in body.splitlines()]
+
+
+def rounded(answer):
+    """The answer with floats that agree to 12 digits made equal."""
+    match answer:
+        case float():
+            return float(f"{answer:.12g}")
+        case dict():
+            return {name: rounded(value) for name, value in answer.items()}
+        case list() | tuple():
+            return [rounded(value) for value in answer]
+    return answer
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("query", QUERIES)
+def test_queries_are_answered_as_influxdb_does(ours, theirs, query):
+    got, want = ask(ours.url, query, epoch="ms"), ask(theirs.url, query, epoch="ms")
+    assert rounded(got) == rounded(want)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("query", BAD)
+def test_what_is_no_statement_is_refused_as_influxdb_does(ours, theirs, query):
+    got, want = ask(ours.url, query), ask(theirs.url, query)
+    assert got[0] == want[0] == 400
+    assert got[1][0]["error"].startswith("error parsing query")
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("params", [{}, {"epoch": "ns"}, {"epoch": "s"}, {"epoch": "h"},
+                                    {"chunked": "true"}, {"chunked": "true", "chunk_size": "4"}])
+def test_times_and_chunks_are_given_as_influxdb_does(ours, theirs, params):
+    for query in ("SELECT free FROM mem", "SHOW DATABASES; SELECT mean(usage) FROM cpu"):
+        assert ask(ours.url, query, **params) == ask(theirs.url, query, **params)
+
+
+@pytest.mark.peer
+def test_the_influx_shell(ours, theirs):
+    if shutil.which("influx") is None:
+        pytest.skip("influx is not installed")
+    for query in (
+        "SHOW DATABASES", "SHOW MEASUREMENTS", "SELECT mean(usage) FROM cpu GROUP BY host",
+        f"SELECT mean(usage) FROM cpu WHERE time < {START + 300}s GROUP BY time(1m)",
+        "SELECT * FROM mem", "SELECT nothing",
+    ):  # fmt: skip
+        answers = [
+            subprocess.run(
+                ["influx", "-host", side.host, "-port", str(port), "-database", "db",
+                 "-format", form, "-execute", query],
+                capture_output=True, text=True, timeout=30,
+            )
+            for form in ("column", "json", "csv")
+            for side, port in ((ours, ours.ports["port"]), (theirs, theirs.port))
+        ]  # fmt: skip
+        for got, want in zip(answers[::2], answers[1::2], strict=True):
+            assert got.stdout == want.stdout or "ERR" in want.stdout + want.stderr
+            assert got.returncode == want.returncode
+
+
+def test_the_catalog_outlives_the_server(tmp_path):
+    with bedrock.run("tsdb", data_dir=str(tmp_path)) as server:
+        assert http(f"{server.url}/write?db=db&precision=s", LINES.encode())[0] == 204
+    with bedrock.run("tsdb", data_dir=str(tmp_path)) as server:
+        _, (answer,) = ask(server.url, "SHOW FIELD KEYS FROM mem")
+        assert answer["results"][0]["series"][0]["values"] == [["free", "float"], ["used", "float"]]
+
+
+def test_what_prometheus_wrote_is_a_measurement_too():
+    with bedrock.run("tsdb") as server:
+        http(f"{server.url}/write?precision=s", f"up,job=x v=1 {START}".encode())
+        _, (answer,) = ask(server.url, "SELECT value FROM up_v", db="prometheus", epoch="s")
+        assert answer["results"][0].get("series") is None
+        assert ask(server.url, "SELECT v FROM up", db="nowhere")[1][0]["results"][0]["error"]

@@ -1,0 +1,210 @@
+"""Blocks: the immutable files of a store, which of them answer for a time, and what was deleted.
+
+    <rank>-<generation>[-<resolution>].block   see `block`
+    deletions                                  msgpack: [[id, rank, low, high, matchers], ...]
+    <name>.damaged                             set aside: it is not read any more
+
+A deletion holds for the samples of every block that was there, that is, up to a rank; what is
+written later for the same time is kept.  Readers pass over what was deleted; when a block is
+written anew its samples are left out, and `deleted` in its meta says up to which deletion.
+
+A block that is found damaged is renamed, reported in `findings`, and the others serve on.
+
+Invariant 1: of the blocks of one resolution the ranges of ranks [low, rank] do not overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from bedrock.storage.errors import Damaged, Finding
+from bedrock.world import Disk
+from tsdb.block import ROWS, Block
+from tsdb.matchers import Matcher
+
+DELETIONS = "deletions"
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """Samples in [low, high] of the series that meet the matchers, in blocks up to a rank."""
+
+    number: int
+    rank: int
+    low: int
+    high: int
+    matchers: tuple[Matcher, ...]
+
+    def concerns(self, block: Block) -> bool:
+        """Whether the block may hold such samples."""
+        return (
+            self.number > block.meta["deleted"]
+            and block.rank <= self.rank
+            and block.first <= self.high
+            and block.last >= self.low
+        )
+
+    def packed(self) -> list[Any]:
+        """For the file."""
+        matchers = [[m.name, m.op, m.value] for m in self.matchers]
+        return [self.number, self.rank, self.low, self.high, matchers]
+
+
+class Blocks:
+    """The blocks in a directory; see the module."""
+
+    def __init__(self, disk: Disk):
+        self.disk = disk
+        self.all: list[Block] = []  # by rank, the finer before the coarser
+        self.findings: list[Finding] = []
+        self.deletions: list[Deletion] = []
+        for name in disk.list():
+            if name.endswith(".new"):
+                disk.remove(name)
+            elif name.endswith(".block"):
+                try:
+                    self.all.append(Block(disk, name))
+                except Damaged as exc:
+                    self._rename(exc.finding)
+        replaced = {name for block in self.all for name in block.meta["replaces"]}
+        self.remove(block for block in list(self.all) if block.name in replaced)
+        self._sort()
+        if disk.exists(DELETIONS):
+            for number, rank, low, high, matchers in msgpack.unpackb(disk.read(DELETIONS)):
+                found = tuple(Matcher(*matcher) for matcher in matchers)
+                self._apply(Deletion(number, rank, low, high, found))
+
+    def close(self) -> None:
+        """Close the files."""
+        for block in self.all:
+            block.close()
+
+    def _sort(self) -> None:
+        self.all.sort(key=lambda block: (block.rank, block.resolution))
+
+    # ---- which blocks ----------------------------------------------------------------------
+
+    @property
+    def next_rank(self) -> int:
+        """Of a block that holds what was written last."""
+        return max((block.rank for block in self.all), default=0) + 1
+
+    def of(self, resolution_ms: int) -> list[Block]:
+        """Those of one resolution, by rank."""
+        return [block for block in self.all if block.resolution == resolution_ms]
+
+    def covered(self, block: Block, resolution_ms: int) -> bool:
+        """Whether a block of another resolution was made of this one."""
+        return any(c.low <= block.low and block.rank <= c.rank for c in self.of(resolution_ms))
+
+    def sources(self, low_ms: int, high_ms: int, resolution_ms: int = 0) -> list[Block]:
+        """The blocks to read for a time range, the older first.
+
+        Where there are several tiers, the coarsest that is no coarser than asked for is taken;
+        where there is none such, the finest there is.
+        """
+        near = [block for block in self.all if block.first <= high_ms and block.last >= low_ms]
+        tiers = {block.resolution for block in near}
+        if len(tiers) < 2:
+            return near
+        wanted = sorted(tiers, key=lambda r: (r > resolution_ms, r if r > resolution_ms else -r))
+        taken: list[Block] = []
+        for tier in wanted:
+            taken += [
+                block
+                for block in near
+                if block.resolution == tier
+                and not any(t.low <= block.rank and block.low <= t.rank for t in taken
+                            if t.resolution != tier)
+            ]  # fmt: skip
+        return sorted(taken, key=lambda block: block.rank)
+
+    # ---- making and removing ---------------------------------------------------------------
+
+    def described(
+        self, rank: int, generation: int, low: int, resolution_ms: int = 0,
+        replaces: Iterable[Block] = (),
+    ) -> tuple[str, dict[str, Any]]:
+        """Name and meta of a block to be written."""
+        tier = f"-{resolution_ms}" if resolution_ms else ""
+        return f"{rank:08d}-{generation:04d}{tier}.block", {
+            "rows": len(ROWS) if resolution_ms else 1,
+            "resolution": resolution_ms,
+            "low": low,
+            "replaces": [block.name for block in replaces],
+            "deleted": self.deletions[-1].number if self.deletions else 0,
+        }  # fmt: skip
+
+    def install(self, block: Block | None, instead_of: Iterable[Block] = ()) -> None:
+        """Read a new block from now on, and no more those it replaces."""
+        if block is not None:
+            self.all.append(block)
+            self._sort()
+        self.remove(instead_of)
+
+    def remove(self, blocks: Iterable[Block]) -> None:
+        """Remove files."""
+        gone = list(blocks)
+        for block in gone:
+            self.all.remove(block)
+            block.close()
+            self.disk.remove(block.name)
+        if gone:
+            self.disk.sync_dir()
+
+    def set_aside(self, damage: Damaged) -> bool:
+        """Read the damaged block no more; False if it is none of these."""
+        for block in self.all:
+            if block.name == damage.file:
+                self.all.remove(block)
+                block.close()
+                self._rename(damage.finding)
+                return True
+        return False
+
+    def _rename(self, finding: Finding) -> None:
+        self.findings.append(finding)
+        self.disk.rename(finding.file, finding.file + ".damaged")
+        self.disk.sync_dir()
+
+    # ---- deletion --------------------------------------------------------------------------
+
+    def delete(self, matchers: Sequence[Matcher], low_ms: int, high_ms: int) -> None:
+        """Take samples out of all blocks, from now on and for good."""
+        number = self.deletions[-1].number + 1 if self.deletions else 1
+        rank = self.next_rank - 1
+        made = Deletion(number, rank, low_ms, high_ms, tuple(matchers))
+        self._keep([*self.deletions, made])
+        self._apply(made)
+
+    def _keep(self, deletions: list[Deletion]) -> None:
+        packed = msgpack.packb([deletion.packed() for deletion in deletions])
+        self.disk.replace(DELETIONS, packed)
+
+    def _apply(self, deletion: Deletion) -> None:
+        self.deletions.append(deletion)
+        for block in list(self.all):
+            if deletion.concerns(block):
+                try:
+                    numbers = block.postings.select(deletion.matchers)
+                except Damaged as exc:
+                    self.set_aside(exc)
+                    continue
+                if numbers:
+                    block.cut(numbers, deletion.low, deletion.high)
+
+    def forget_deletions(self) -> None:
+        """Drop deletions that concern no block any more (but the last: numbers must rise)."""
+        kept = [
+            deletion
+            for deletion in self.deletions
+            if deletion is self.deletions[-1]
+            or any(deletion.concerns(block) for block in self.all)
+        ]
+        if len(kept) < len(self.deletions):
+            self._keep(kept)
+            self.deletions = kept

@@ -1,0 +1,1 @@
+"""InfluxQL, as the `influx` shell and dashboards of InfluxDB 1 ask it."""

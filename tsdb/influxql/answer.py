@@ -1,0 +1,121 @@
+"""/query: the statements of a request, answered as JSON.
+
+    {"results": [{"statement_id": 0, "series": [{"name", "tags", "columns", "values"}]}]}
+
+Chunked answers are one such object a line, with at most `chunk_size` rows each, and
+`"partial": true` where more of a series (or of a statement) follows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from tsdb.budget import Budget
+from tsdb.catalog import Catalog
+from tsdb.influxql.ast import InfluxError, Manage, Select, Show, Statement, SyntaxTrouble
+from tsdb.influxql.parser import parse
+from tsdb.influxql.select import Series, run
+from tsdb.influxql.show import known, show
+from tsdb.promql.errors import QueryError
+
+MS_IN = {"ns": (1_000_000, 1), "n": (1_000_000, 1), "u": (1000, 1), "µ": (1000, 1), "ms": (1, 1),
+         "s": (1, 1000), "m": (1, 60_000), "h": (1, 3_600_000)}  # fmt: skip
+CHUNK_ROWS = 10_000
+Result = dict[str, Any]
+
+
+class Session:
+    """What the statements of a request share."""
+
+    def __init__(self, catalog: Catalog, database: str, epoch: str, budget: Budget):
+        self.catalog = catalog
+        self.database = database
+        self.epoch = epoch
+        self.budget = budget
+        self.now_ms = catalog.store.world.clock.wall_ms()
+
+    def answer(self, text: str) -> dict[str, Any]:
+        """All results at once; SyntaxTrouble."""
+        results = [self._result(n, self._run(s)) for n, s in enumerate(parse(text))]
+        return {"results": results}
+
+    def chunks(self, text: str, size: int) -> Iterator[bytes]:
+        """The results as lines of at most `size` rows."""
+        for number, statement in enumerate(parse(text)):
+            found = self._run(statement)
+            pieces = list(self._pieces(found, size)) if isinstance(found, list) else []
+            if not pieces:
+                yield encode({"results": [self._result(number, found)]})
+            for i, (series, more) in enumerate(pieces):
+                result = self._result(number, [series])
+                if more:
+                    result["series"][0]["partial"] = True
+                if i + 1 < len(pieces):
+                    result["partial"] = True
+                yield encode({"results": [result]})
+
+    def _pieces(self, found: list[Series], size: int) -> Iterator[tuple[Series, bool]]:
+        for series in found:
+            for at in range(0, max(len(series.rows), 1), size):
+                rows = series.rows[at : at + size]
+                more = at + size < len(series.rows)
+                yield Series(series.name, series.tags, series.columns, rows), more
+
+    def _run(self, statement: Statement) -> list[Series] | str:
+        """The series of an answer, or what went wrong."""
+        try:
+            match statement:
+                case Select():
+                    if self.database and not known(self.catalog, self.database):
+                        raise InfluxError(f"database not found: {self.database}")
+                    return run(
+                        statement, self.catalog, self.database, self.now_ms, self.budget
+                    )
+                case Show():
+                    return show(statement, self.catalog, self.database, self.now_ms)
+                case Manage("create database", name):
+                    self.catalog.add(name)
+                    return []
+                case Manage(what):
+                    raise InfluxError(f"{what.upper()} is not supported")
+        except SyntaxTrouble:
+            raise
+        except (InfluxError, QueryError) as exc:
+            return str(exc)
+        raise AssertionError(statement)
+
+    def _result(self, number: int, found: list[Series] | str) -> Result:
+        result: Result = {"statement_id": number}
+        if isinstance(found, str):
+            result["error"] = found
+        elif found:
+            result["series"] = [self._series(series) for series in found]
+        return result
+
+    def _series(self, series: Series) -> dict[str, Any]:
+        shown: dict[str, Any] = {"name": series.name} if series.name else {}
+        if series.tags:
+            shown["tags"] = series.tags
+        shown["columns"] = series.columns
+        rows = series.rows
+        if series.columns[0] == "time":
+            rows = [[self._time(row[0]), *row[1:]] for row in rows]
+        if rows:
+            shown["values"] = rows
+        return shown
+
+    def _time(self, ms: int) -> int | str:
+        if self.epoch in MS_IN:
+            times, by = MS_IN[self.epoch]
+            return ms * times // by
+        text = datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        part = f".{ms % 1000:03d}".rstrip("0") if ms % 1000 else ""
+        return f"{text}{part}Z"
+
+
+def encode(answer: dict[str, Any]) -> bytes:
+    """A line of JSON."""
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,139 @@
+"""The syntax tree of InfluxQL.  Times and durations are in nanoseconds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+
+class InfluxError(Exception):
+    """A statement that cannot be answered; the message goes to the client."""
+
+
+class SyntaxTrouble(InfluxError):
+    """A text that is not InfluxQL: the whole request fails."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """A field or tag."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Star:
+    """All fields (and tags)."""
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A number, text, or truth."""
+
+    value: float | str | bool
+
+
+@dataclass(frozen=True)
+class Duration:
+    """A length of time."""
+
+    ns: int
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A regular expression; it need not match the whole."""
+
+    regex: re.Pattern[str]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function."""
+
+    name: str
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """left op right."""
+
+    op: str
+    left: Expr
+    right: Expr
+
+
+Expr = Name | Star | Literal | Duration | Pattern | Call | Operation
+
+
+@dataclass(frozen=True)
+class Source:
+    """What FROM names: a measurement or all that match, in a database ("" = the request's)."""
+
+    name: str | Pattern
+    database: str = ""
+
+
+@dataclass
+class Select:
+    """SELECT ...; interval 0 = not grouped by time."""
+
+    columns: list[tuple[Expr, str]]
+    sources: list[Source]
+    where: Expr | None = None
+    interval: int = 0
+    offset_ns: int = 0
+    tags: list[Name | Star | Pattern] = field(default_factory=list)
+    fill: str | float = "null"
+    descending: bool = False
+    limit: int = 0
+    offset: int = 0
+    series_limit: int = 0
+    series_offset: int = 0
+
+
+@dataclass
+class Show:
+    """SHOW ...: what ("tag values"), in which database, of which measurements, with which keys."""
+
+    what: str
+    database: str = ""
+    sources: list[Source] = field(default_factory=list)
+    where: Expr | None = None
+    keys: Expr | None = None
+    keys_op: str = ""
+    limit: int = 0
+    offset: int = 0
+
+
+@dataclass
+class Manage:
+    """CREATE DATABASE and others that change something, or would."""
+
+    what: str
+    name: str = ""
+
+
+Statement = Select | Show | Manage
+
+
+def calls(expr: Expr) -> list[Call]:
+    """The outermost calls in an expression."""
+    if isinstance(expr, Call):
+        return [expr]
+    if isinstance(expr, Operation):
+        return calls(expr.left) + calls(expr.right)
+    return []
+
+
+def names(expr: Expr | None) -> list[str]:
+    """The fields and tags in an expression."""
+    match expr:
+        case Name():
+            return [expr.name]
+        case Call():
+            return [name for arg in expr.args for name in names(arg)]
+        case Operation():
+            return names(expr.left) + names(expr.right)
+    return []

@@ -1,0 +1,380 @@
+"""The parser of InfluxQL: statements divided by `;`.
+
+Left out: subqueries, INTO, time zones, administration of users, grants, policies and continuous
+queries; each is refused by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from tsdb.influxql.ast import (
+    Call,
+    Duration,
+    Expr,
+    Literal,
+    Manage,
+    Name,
+    Operation,
+    Pattern,
+    Select,
+    Show,
+    Source,
+    Star,
+    Statement,
+    SyntaxTrouble,
+)
+
+UNITS_NS = {
+    "ns": 1, "u": 1_000, "µ": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000,
+    "h": 3_600_000_000_000, "d": 86_400_000_000_000, "w": 604_800_000_000_000,
+}  # fmt: skip
+BINDING = {
+    "or": 1, "and": 2,
+    "=": 3, "!=": 3, "<>": 3, "<": 3, "<=": 3, ">": 3, ">=": 3, "=~": 3, "!~": 3,
+    "+": 4, "-": 4, "|": 4, "^": 4, "*": 5, "/": 5, "%": 5, "&": 5,
+}  # fmt: skip
+NESTING_MAX = 100
+TOKEN = re.compile(
+    r"""\s+|--[^\n]*
+    |(?P<duration>(?:\d+(?:ns|ms|[uµsmhdw]))+)
+    |(?P<number>\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+)
+    |(?P<text>'(?:[^'\\\n]|\\.)*')
+    |(?P<quoted>"(?:[^"\\\n]|\\.)*")
+    |(?P<word>[^\W\d]\w*)
+    |(?P<op>=~|!~|!=|<>|<=|>=|::|[-+*/%=<>(),;.|&^:])""",
+    re.VERBOSE,
+)
+REGEX = re.compile(r"\s*/((?:[^/\\\n]|\\.)*)/")
+RESERVED = frozenset(
+    "select from where group by order limit offset slimit soffset fill and or show as tz".split()
+)
+
+
+def parse(text: str) -> list[Statement]:
+    """The statements; SyntaxTrouble."""
+    return Parser(text).statements()
+
+
+class Parser:
+    """Recursive descent; regular expressions are lexed only where one may stand."""
+
+    def __init__(self, text: str):
+        self.text = text
+        self.at = 0
+        self.depth = 0
+        self.kind, self.token = "", ""
+        self.begin = 0
+        self.next()
+
+    # ---- tokens ------------------------------------------------------------------------
+
+    def next(self) -> str:
+        """Go to the next token; returns the one passed."""
+        passed = self.token
+        while True:
+            if self.at >= len(self.text):
+                self.kind, self.token, self.begin = "end", "EOF", self.at
+                return passed
+            match = TOKEN.match(self.text, self.at)
+            if match is None:
+                self.kind, self.token, self.begin = "bad", self.text[self.at], self.at
+                return passed
+            self.begin, self.at = self.at, match.end()
+            if match.lastgroup:
+                self.kind, self.token = match.lastgroup, match[0]
+                return passed
+
+    def fail(self, expected: str) -> SyntaxTrouble:
+        line = self.text.count("\n", 0, self.begin) + 1
+        char = self.begin - self.text.rfind("\n", 0, self.begin)
+        return SyntaxTrouble(
+            f"error parsing query: found {self.token}, expected {expected} "
+            f"at line {line}, char {char}"
+        )
+
+    def word(self, *words: str) -> bool:
+        """Take one of these keywords, if it is next."""
+        if self.kind == "word" and self.token.lower() in words:
+            self.next()
+            return True
+        return False
+
+    def is_word(self, *words: str) -> bool:
+        return self.kind == "word" and self.token.lower() in words
+
+    def is_op(self, mark: str) -> bool:
+        return self.kind == "op" and self.token == mark
+
+    def op(self, mark: str) -> bool:
+        """Take an operator or mark, if it is next."""
+        if self.is_op(mark):
+            self.next()
+            return True
+        return False
+
+    def expect(self, token: str) -> None:
+        if not (self.op(token) or self.word(token.lower())):
+            raise self.fail(token)
+
+    def identifier(self) -> str:
+        if self.kind == "quoted":
+            return unquote(self.next())
+        if self.kind == "word" and self.token.lower() not in RESERVED:
+            return self.next()
+        raise self.fail("identifier")
+
+    def regex(self) -> Pattern | None:
+        """A regular expression, if one is next."""
+        match = REGEX.match(self.text, self.begin)
+        if match is None:
+            return None
+        try:
+            pattern = Pattern(re.compile(match[1].replace("\\/", "/")))
+        except re.error as exc:
+            raise SyntaxTrouble(f"error parsing query: {exc}") from exc
+        self.at = match.end()
+        self.next()
+        return pattern
+
+    def integer(self) -> int:
+        if self.kind != "number" or not self.token.isdigit():
+            raise self.fail("integer")
+        return int(self.next())
+
+    # ---- statements --------------------------------------------------------------------
+
+    def statements(self) -> list[Statement]:
+        found = []
+        while self.kind != "end":
+            if self.op(";"):
+                continue
+            found.append(self.statement())
+            if self.kind != "end" and not self.op(";"):
+                raise self.fail(";, EOF")
+        if not found:
+            raise SyntaxTrouble("error parsing query: found EOF, expected SELECT, SHOW, CREATE")
+        return found
+
+    def statement(self) -> Statement:
+        if self.word("select"):
+            return self.select()
+        if self.word("show"):
+            return self.show()
+        if self.is_word("create", "drop", "delete", "alter", "grant", "revoke", "set", "kill",
+                        "explain"):  # fmt: skip
+            return self.manage()
+        raise self.fail("SELECT, DELETE, SHOW, CREATE, DROP, EXPLAIN, GRANT, REVOKE, ALTER, SET, "
+                        "KILL")
+
+    def manage(self) -> Manage:
+        words = [self.next().lower()]
+        while self.kind == "word" and len(words) < 2:
+            words.append(self.next().lower())
+        name = ""
+        if words[0] in ("create", "drop") and words[1:] in (["database"], ["measurement"]):
+            name = self.identifier()
+        while self.kind != "end" and not self.is_op(";"):
+            self.next()
+        return Manage(" ".join(words), name)
+
+    def show(self) -> Show:
+        words = []
+        while self.kind == "word" and not self.is_word("on", "from", "with", "where", "limit"):
+            words.append(self.next().lower())
+        show = Show(" ".join(words))
+        if self.word("on"):
+            show.database = self.identifier()
+        if self.word("from"):
+            show.sources = self.sources()
+        if self.word("with"):
+            self.expect_words("key", "measurement")
+            show.keys_op = self.next().lower()
+            show.keys = self.keys(show.keys_op)
+        if self.word("where"):
+            show.where = self.expression()
+        show.limit, show.offset, _, _ = self.limits()
+        return show
+
+    def expect_words(self, *words: str) -> None:
+        if not self.word(*words):
+            raise self.fail(", ".join(words).upper())
+
+    def keys(self, op: str) -> Expr:
+        if op == "in":
+            self.expect("(")
+            listed = [Name(self.identifier())]
+            while self.op(","):
+                listed.append(Name(self.identifier()))
+            self.expect(")")
+            return Call("in", tuple(listed))
+        return self.regex() or Name(self.identifier())
+
+    def select(self) -> Select:
+        columns = [self.column()]
+        while self.op(","):
+            columns.append(self.column())
+        if self.is_word("into"):
+            raise SyntaxTrouble("error parsing query: SELECT INTO is not supported")
+        self.expect("FROM")
+        select = Select(columns, self.sources())
+        if self.word("where"):
+            select.where = self.expression()
+        if self.word("group"):
+            self.expect("BY")
+            self.dimension(select)
+            while self.op(","):
+                self.dimension(select)
+        if self.word("fill"):
+            self.expect("(")
+            select.fill = self.fill()
+            self.expect(")")
+        if self.word("order"):
+            self.expect("BY")
+            if self.identifier().lower() != "time":
+                raise SyntaxTrouble(
+                    "error parsing query: only ORDER BY time supported at this time"
+                )
+            select.descending = self.word("desc")
+            self.word("asc")
+        (select.limit, select.offset, select.series_limit, select.series_offset) = self.limits()
+        if self.is_word("tz"):
+            raise SyntaxTrouble("error parsing query: tz() is not supported")
+        return select
+
+    def limits(self) -> tuple[int, int, int, int]:
+        found = {"limit": 0, "offset": 0, "slimit": 0, "soffset": 0}
+        while self.is_word(*found):
+            which = self.next().lower()
+            found[which] = self.integer()
+        return found["limit"], found["offset"], found["slimit"], found["soffset"]
+
+    def fill(self) -> str | float:
+        if self.is_word("null", "none", "previous", "linear"):
+            return self.next().lower()
+        sign = -1 if self.op("-") else 1
+        if self.kind != "number":
+            raise self.fail("number")
+        return sign * float(self.next())
+
+    def column(self) -> tuple[Expr, str]:
+        expr = self.expression()
+        return expr, self.identifier() if self.word("as") else ""
+
+    def dimension(self, select: Select) -> None:
+        if self.is_word("time"):
+            self.next()
+            self.expect("(")
+            select.interval = self.duration()
+            if self.op(","):
+                sign = -1 if self.op("-") else 1
+                select.offset_ns = sign * self.duration()
+            self.expect(")")
+        elif self.op("*"):
+            select.tags.append(Star())
+        else:
+            select.tags.append(self.regex() or Name(self.tagged(self.identifier())))
+
+    def duration(self) -> int:
+        if self.kind != "duration":
+            raise self.fail("duration")
+        return duration_ns(self.next())
+
+    def tagged(self, name: str) -> str:
+        """A name without its `::tag` or `::field`."""
+        if self.op("::"):
+            self.next()
+        return name
+
+    def sources(self) -> list[Source]:
+        found = [self.source()]
+        while self.op(","):
+            found.append(self.source())
+        return found
+
+    def source(self) -> Source:
+        if self.is_op("("):
+            raise SyntaxTrouble("error parsing query: subqueries are not supported")
+        parts: list[str | Pattern] = []
+        while True:
+            if self.op("."):
+                parts.append("")  # database..measurement
+                continue
+            pattern = self.regex()
+            parts.append(pattern if pattern else self.identifier())
+            if not self.op("."):
+                break
+        database = parts[0] if len(parts) > 2 else ""
+        return Source(parts[-1], database if isinstance(database, str) else "")
+
+    # ---- expressions -------------------------------------------------------------------
+
+    def expression(self, binding: int = 0) -> Expr:
+        self.depth += 1
+        if self.depth > NESTING_MAX:
+            raise SyntaxTrouble("error parsing query: nested too deeply")
+        left = self.operand()
+        while self.kind in ("op", "word"):
+            op = self.token.lower()
+            strength = BINDING.get(op, 0)
+            if strength <= binding:
+                break
+            if op in ("=~", "!~"):
+                self.kind = "op"
+                self.begin = self.at
+                pattern = self.regex()
+                if pattern is None:
+                    self.next()
+                    raise self.fail("regex")
+                left = Operation(op, left, pattern)
+                continue
+            self.next()
+            left = Operation("!=" if op == "<>" else op, left, self.expression(strength))
+        self.depth -= 1
+        return left
+
+    def operand(self) -> Expr:
+        forms: dict[str, Callable[[str], Expr]] = {
+            "number": lambda token: Literal(float(token)),
+            "duration": lambda token: Duration(duration_ns(token)),
+            "text": lambda token: Literal(unquote(token)),
+        }
+        if self.kind in forms:
+            return forms[self.kind](self.next())
+        if self.op("("):
+            inner = self.expression()
+            self.expect(")")
+            return inner
+        if self.op("*"):
+            return Star()
+        if self.op("-"):
+            return Operation("-", Literal(0.0), self.expression(BINDING["*"]))
+        if self.op("+"):
+            return self.operand()
+        if pattern := self.regex():
+            return pattern
+        if self.is_word("true", "false"):
+            return Literal(self.next().lower() == "true")
+        quoted = self.kind == "quoted"
+        name = self.identifier()
+        if not quoted and self.op("("):
+            args: list[Expr] = []
+            if not self.op(")"):
+                args.append(self.expression())
+                while self.op(","):
+                    args.append(self.expression())
+                self.expect(")")
+            return Call(name.lower(), tuple(args))
+        return Name(self.tagged(name))
+
+
+def duration_ns(text: str) -> int:
+    """`1h30m` in nanoseconds."""
+    parts = re.findall(r"(\d+)(ns|ms|[uµsmhdw])", text)
+    return sum(int(count) * UNITS_NS[unit] for count, unit in parts)
+
+
+def unquote(token: str) -> str:
+    """A quoted token's text."""
+    return re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], token[1:-1])

@@ -1,0 +1,339 @@
+"""The life of samples after the head: flushed, merged, downsampled, deleted.
+
+    head ──flush──► block ──merge──► larger blocks ──downsample──► 5 m ──downsample──► 1 h
+                      └── expire: whole blocks past their retention, or series of them
+
+A job is a generator: what it yields are steps that touch only files and memory of its own, so they
+may run on a thread beside the loop, while reading and writing go on; what lies between two steps
+runs on the loop.  `run` does all of it at once, for embedded use; `run_beside` is the server's.
+One job runs at a time.
+
+Flushing leaves a store that a crash at any point turns, at worst, into one that holds some samples
+twice with equal values: the block is made durable; the head drops those samples; what is left of
+the head is logged anew (the checkpoint); `meta` is pointed at it; the older log is removed.
+
+Ages are told by the world's clock, so a test can let a year pass in a moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgpack
+from pyroaring import BitMap
+
+from tsdb.block import ROWS, Block
+from tsdb.block_writer import BlockWriter
+from tsdb.columns import Columns
+from tsdb.matchers import Matcher
+from tsdb.wal import log_samples, log_series
+
+if TYPE_CHECKING:
+    from bedrock.world import World
+    from tsdb.store import Store
+
+HOUR_MS = 3_600_000
+COMPACT_RUN = 4  # blocks of one generation that are made one
+MERGED_SAMPLES_MAX = 2_000_000_000
+MERGED_SPAN_MAX_MS = 31 * 24 * HOUR_MS
+SLICE = 1000  # series a step takes
+ALWAYS = 2**62
+
+T = TypeVar("T")
+Job = Generator[Callable[[], Any], None, T]
+
+
+@dataclass(frozen=True)
+class Tier:
+    """Samples older than after_ms are downsampled; what was made is kept for retention_ms."""
+
+    resolution_ms: int
+    after_ms: int
+    retention_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Series that meet the matchers are kept for age_ms, in every tier; the first rule counts."""
+
+    matchers: tuple[Matcher, ...]
+    age_ms: int
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When what becomes of samples.  A retention of 0 keeps all.
+
+    block_ms:    span of a block as it is flushed
+    samples_max: samples in the head at which it is flushed whole
+    tiers:       from fine to coarse, each made from the one before
+    """
+
+    block_ms: int = 2 * HOUR_MS
+    samples_max: int = 50_000_000
+    retention_ms: int = 0
+    rules: tuple[Rule, ...] = ()
+    tiers: tuple[Tier, ...] = ()
+
+
+def run(job: Job[T]) -> T:
+    """Do a job at once."""
+    try:
+        step = next(job)
+        while True:
+            try:
+                step()
+            except BaseException as exc:
+                step = job.throw(exc)
+            else:
+                step = next(job)
+    except StopIteration as stop:
+        return stop.value
+
+
+async def run_beside(world: World, job: Job[T]) -> T:
+    """Do a job while the loop goes on."""
+    try:
+        step = next(job)
+        while True:
+            try:
+                await world.beside(step)
+            except BaseException as exc:
+                step = job.throw(exc)
+            else:
+                step = next(job)
+    except StopIteration as stop:
+        return stop.value
+
+
+def _pause() -> None:
+    """A step that only lets others have their turn."""
+
+
+class Lifecycle:
+    """The jobs of one store."""
+
+    def __init__(self, store: Store, policy: Policy):
+        self.store = store
+        self.policy = policy
+
+    def due(self) -> Iterator[Job[Any]]:
+        """Jobs that are due, one after the other, until there are no more."""
+        self.expire()
+        while (job := self._next()) is not None:
+            yield job
+        self.store.block_set.forget_deletions()
+
+    def _next(self) -> Job[Any] | None:
+        head, policy, blocks = self.store.head, self.policy, self.store.block_set
+        if head.samples > policy.samples_max:
+            return self.flush(head.last + 1)
+        if head.samples and head.last - head.first > policy.block_ms * 3 // 2:
+            cut = head.last - policy.block_ms // 2
+            cut -= cut % policy.block_ms
+            if head.first < cut:
+                return self.flush(cut)
+        for block in blocks.all:
+            if block.cuts or self._expired(block):
+                return self.merge([block])
+        finest = 0
+        for tier in policy.tiers:
+            limit = self._now() - tier.after_ms
+            for block in blocks.of(finest):
+                if block.last < limit and not blocks.covered(block, tier.resolution_ms):
+                    return self.downsample(block, tier.resolution_ms)
+            finest = tier.resolution_ms
+        for resolution in (0, *(tier.resolution_ms for tier in policy.tiers)):
+            run = self._run_to_merge(blocks.of(resolution))
+            if run:
+                return self.merge(run)
+        return None
+
+    def _now(self) -> int:
+        return self.store.world.clock.wall_ms()
+
+    # ---- flushing --------------------------------------------------------------------------
+
+    def flush(self, cut_ms: int) -> Job[Block | None]:
+        """Move all samples older than cut_ms from the head to a block; see the module."""
+        store, head = self.store, self.store.head
+        if not head.samples or head.first >= cut_ms:
+            return None
+        rank = store.block_set.next_rank
+        name, meta = store.block_set.described(rank, 0, rank)
+        head.hold(cut_ms)
+        done = False
+        try:
+            keys = sorted(head.by_key)
+            writer = BlockWriter(store.block_set.disk, name, meta)
+            try:
+                for first in range(0, len(keys), SLICE):
+                    part = keys[first : first + SLICE]
+                    yield partial(writer.add, part, head.gather(part, cut_ms))
+                yield writer.finish
+            except BaseException:
+                writer.abandon()
+                raise
+            store.block_set.install(writer.block)
+            done = True
+        finally:
+            head.release(done)
+        yield from self.checkpoint()
+        return writer.block
+
+    def checkpoint(self) -> Job[None]:
+        """Log anew what the head still holds, and let go of the older log."""
+        log, head = self.store.log, self.store.head
+        log.roll()
+        start = log.end
+        log_series(log, head)
+        keys = list(head.by_key)
+        for first in range(0, len(keys), SLICE):
+            log_samples(log, head, keys[first : first + SLICE])
+            yield _pause
+        log.flush()
+        self.store.world.disk.replace("meta", msgpack.packb({"wal": start}))
+        log.trim(start)
+
+    # ---- rewriting blocks --------------------------------------------------------------------
+
+    def _run_to_merge(self, blocks: list[Block]) -> list[Block]:
+        """The first run of neighbours of one generation, none of which has a coarser one."""
+        coarser = [t.resolution_ms for t in self.policy.tiers]
+        for first in range(len(blocks) - COMPACT_RUN + 1):
+            run = blocks[first : first + COMPACT_RUN]
+            if (
+                len({block.generation for block in run}) == 1
+                and sum(block.samples for block in run) <= MERGED_SAMPLES_MAX
+                and run[-1].last - run[0].first <= self._span_max(run[0])
+                and not any(
+                    self.store.block_set.covered(block, r)
+                    for block in run
+                    for r in coarser
+                    if r > block.resolution
+                )
+            ):
+                return run
+        return []
+
+    def _span_max(self, block: Block) -> int:
+        """How long a merged block may be, so that its age says when all of it is too old."""
+        ages = [self.retention(block), *(rule.age_ms for rule in self.policy.rules)]
+        return min(MERGED_SPAN_MAX_MS, min(ages) // 8)
+
+    def merge(self, run: Sequence[Block]) -> Job[Block | None]:
+        """Make neighbouring blocks (or one) a new one, without what was deleted or expired.
+
+        Reading gives the same before and after.
+        """
+        blocks = self.store.block_set
+        run = list(run)
+        expired = {block.name: self._expired(block) for block in run}
+        name, meta = blocks.described(
+            run[-1].rank, max(block.generation for block in run) + 1, run[0].low,
+            run[0].resolution, run,
+        )  # fmt: skip
+        writer = BlockWriter(blocks.disk, name, meta)
+        try:
+            places: dict[bytes, list[tuple[Block, int]]] = {}
+            for block in run:
+                yield partial(_find_places, block, expired[block.name], places)
+            keys: list[bytes] = []
+            yield lambda: keys.extend(sorted(places))
+            for first in range(0, len(keys), SLICE):
+                yield partial(_copy, writer, keys[first : first + SLICE], places)
+            if writer.samples:
+                yield writer.finish
+            else:
+                writer.abandon()
+        except BaseException:
+            writer.abandon()
+            raise
+        blocks.install(writer.block, run)
+        return writer.block
+
+    def downsample(self, block: Block, resolution_ms: int) -> Job[Block | None]:
+        """Make a block of a coarser tier beside the block."""
+        blocks = self.store.block_set
+        name, meta = blocks.described(block.rank, block.generation, block.low, resolution_ms)
+        writer = BlockWriter(blocks.disk, name, meta)
+        try:
+            for first in range(0, len(block), SLICE):
+                numbers = range(first, min(first + SLICE, len(block)))
+                yield partial(_downsample, writer, block, numbers, resolution_ms)
+            yield writer.finish
+        except BaseException:
+            writer.abandon()
+            raise
+        blocks.install(writer.block)
+        return writer.block
+
+    # ---- retention -------------------------------------------------------------------------
+
+    def retention(self, block: Block) -> int:
+        """Age up to which a block's series are kept, if no rule says otherwise; ALWAYS."""
+        for tier in self.policy.tiers:
+            if tier.resolution_ms == block.resolution:
+                return tier.retention_ms or ALWAYS
+        return self.policy.retention_ms or ALWAYS
+
+    def _expired(self, block: Block) -> BitMap:
+        """Numbers of the series of a block of which all is past retention."""
+        age = self._now() - block.last
+        if not self.policy.rules and age <= self.retention(block):
+            return BitMap()
+        rest = BitMap(range(len(block)))
+        gone = BitMap()
+        for rule in self.policy.rules:
+            chosen = block.postings.select(rule.matchers) & rest
+            rest -= chosen
+            if age > rule.age_ms:
+                gone |= chosen
+        return gone | rest if age > self.retention(block) else gone
+
+    def expire(self) -> list[str]:
+        """Remove the blocks that are wholly past the retention; returns their names."""
+        old = [b for b in self.store.blocks if len(self._expired(b)) == len(b)]
+        self.store.block_set.remove(old)
+        return [block.name for block in old]
+
+
+# ---- steps: they touch only what they are given ------------------------------------------------
+
+
+def _find_places(
+    block: Block, without: BitMap, places: dict[bytes, list[tuple[Block, int]]]
+) -> None:
+    for number in range(len(block)):
+        if number not in without:
+            places.setdefault(block.key_of(number), []).append((block, number))
+
+
+def _copy(
+    writer: BlockWriter, keys: list[bytes], places: dict[bytes, list[tuple[Block, int]]]
+) -> None:
+    columns = Columns()
+    for key in keys:
+        for row in range(writer.meta["rows"]):
+            for block, number in places[key]:
+                block.read(number, columns, block.first, block.last, row)
+            columns.end_series(None, True)
+    writer.add(keys, columns)
+
+
+def _downsample(writer: BlockWriter, block: Block, numbers: range, resolution_ms: int) -> None:
+    from tsdb.tiers import downsample
+
+    columns = Columns()
+    rows = len(ROWS) if block.resolution else 1
+    for number in numbers:
+        sources = []
+        for row in range(rows):
+            source = Columns()
+            block.read(number, source, block.first, block.last, row)
+            sources.append(source)
+        downsample(sources, resolution_ms, columns)
+    writer.add([block.key_of(number) for number in numbers], columns)

@@ -1,0 +1,202 @@
+"""Selecting: which series meet the matchers, where they lie, and their samples, series by series.
+
+    Finder     matchers ──► Found: labels, and for each series its places (head, blocks)
+    Selection  Found + time range ──► the samples of one row after the other
+
+A query works through a row while its samples are in the processor's cache, and the memory for the
+next row is the same: nothing is allocated for a sample.  Found are kept for who asks again, until
+the head gets or loses a series or the set of blocks changes.
+
+Rows come in the order of their labels, as Prometheus has them.
+"""
+
+from collections import OrderedDict
+
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy
+
+from tsdb.block cimport Block
+from tsdb.budget cimport Budget
+from tsdb.columns cimport Columns
+from tsdb.head cimport Head, Series
+
+from tsdb.block import ROWS
+
+cdef uint64_t STALE = 0x7ff0000000000002
+cdef enum:
+    COUNT = 4                      # the row that counts
+    KEPT_ROWS = 100_000            # rows of all Found that are kept
+
+
+cdef class Rows:
+    """Series whose samples can be read, one after the other."""
+
+    cdef int read(self, Py_ssize_t row) except -1:
+        """Point t, v and n at the samples of a row, valid until the next read."""
+        raise NotImplementedError
+
+    def __len__(self):
+        return len(self.labels)
+
+
+cdef class Gathered(Rows):
+    """Samples that are in memory already."""
+
+    def __init__(self, labels, Columns columns):
+        self.labels = labels
+        self.columns = columns
+
+    cdef int read(self, Py_ssize_t row) except -1:
+        cdef int64_t first = self.columns.starts[row]
+        self.t = self.columns.t + first
+        self.v = self.columns.v + first
+        self.n = self.columns.starts[row + 1] - first
+        return 0
+
+
+cdef class Found:
+    """What matchers found: labels and places of each series."""
+
+    def __init__(self, labels, list places):
+        self.labels = labels
+        self.places = places
+
+
+cdef class Selection(Rows):
+    """The series found, with their samples in [low, high].
+
+    stale: with the markers that end a series (a range has none).
+    """
+
+    def __init__(self, Found found, int64_t low, int64_t high, Budget budget=None,
+                 bint stale=True, str column="last"):
+        self.found = found
+        self.labels = found.labels
+        self.low = low
+        self.high = high
+        self.stale = stale
+        self.budget = budget
+        self.column = ROWS.index(column)
+        self.scratch = Columns()
+
+    cdef int read(self, Py_ssize_t row) except -1:
+        cdef Columns scratch = self.scratch
+        scratch.n = 0
+        scratch.labels.clear()
+        gather(self.found.places[row], scratch, self.low, self.high, self.column)
+        scratch.end_series(None, True)
+        if self.budget is not None:
+            self.budget.take(scratch.n)
+        self.t = scratch.t
+        self.v = scratch.v
+        self.n = scratch.n if self.stale else without_stale(scratch.t, scratch.v, scratch.n)
+        return 0
+
+    def gather(self) -> Columns:
+        """All samples at once; series without any are left out."""
+        cdef Columns columns = Columns()
+        for place, labels in zip(self.found.places, self.labels, strict=True):
+            gather(place, columns, self.low, self.high, self.column)
+            columns.end_series(labels)
+        return columns
+
+
+cdef int gather(place, Columns into, int64_t low, int64_t high, int column) except -1:
+    """Add the samples of one series, the oldest source first."""
+    cdef Py_ssize_t mark
+    for source in (place,) if isinstance(place, Series) else <list>place:
+        if isinstance(source, Series):
+            mark = into.n
+            (<Series>source).read(into, low, high)
+            if column == COUNT:
+                into.count_as_one(mark)
+        else:
+            block, number = source
+            (<Block>block).read(number, into, low, high, column)
+    return 0
+
+
+cdef Py_ssize_t without_stale(int64_t* t, double* v, Py_ssize_t n) noexcept:
+    """Take the stale markers out; returns how many samples are left."""
+    cdef Py_ssize_t i, kept = 0
+    cdef uint64_t bits
+    for i in range(n):
+        memcpy(&bits, &v[i], 8)
+        if bits != STALE:
+            if kept != i:
+                t[kept] = t[i]
+                v[kept] = v[i]
+            kept += 1
+    return kept
+
+
+class Finder:
+    """Finds series in a store's head and blocks."""
+
+    def __init__(self, store):
+        self.store = store
+        self.kept = OrderedDict()
+        self.rows = 0
+
+    def select(self, matchers, int64_t low, int64_t high, Budget budget=None,
+               bint stale=True, int64_t resolution=0, str column="last") -> Selection:
+        """The series that meet the matchers, with their samples in [low, high].
+
+        resolution: ms; where there is a tier of buckets no larger, it is read instead of samples
+        column:     which of a bucket's numbers (see `tiers`); samples are taken as they are, and
+                    count as 1
+        """
+        found = self.find(matchers, low, high, resolution)
+        return Selection(found, low, high, budget, stale, column)
+
+    def find(self, matchers, int64_t low, int64_t high, int64_t resolution=0) -> Found:
+        """Labels and places, in the order of the labels."""
+        cdef Head head = self.store.head
+        blocks = self.store.block_set.sources(low, high, resolution)
+        state = head.generation, len(head.series)
+        key = tuple(matchers), tuple([block.name for block in blocks])
+        known = self.kept.get(key)
+        if known is not None and known[0] == state:
+            self.kept.move_to_end(key)
+            return known[1]
+        if known is not None:
+            self.rows -= len(known[1].places)
+        found = self.search(matchers, blocks)
+        self.kept[key] = state, found
+        self.rows += len(found.places)
+        while self.rows > KEPT_ROWS and self.kept:
+            _, (_, gone) = self.kept.popitem(last=False)
+            self.rows -= len(gone.places)
+        return found
+
+    def search(self, matchers, list blocks) -> Found:
+        from tsdb.labellist import LabelList  # with numpy, which a server must not wait for
+
+        cdef Head head = self.store.head
+        cdef Series series
+        cdef dict places = {}
+        for block in blocks:
+            chosen = block.postings.select(matchers)
+            if chosen:
+                for number in chosen:
+                    places.setdefault(block.key_of(number), []).append((block, number))
+        for ref in head.postings.select(matchers):
+            series = head.series[ref]
+            if places and series.key in places:
+                places[series.key].append(series)
+            else:
+                places[series.key] = series
+        # With a separator below all other bytes keys are in the order of labels.
+        ordered = sorted(places, key=lambda key: key.replace(b"\xff", b"\0"))
+        return Found(
+            LabelList([labels_of_place(places[key]) for key in ordered]),
+            [places[key] for key in ordered])
+
+
+cdef labels_of_place(place):
+    if isinstance(place, list):
+        place = place[len(place) - 1]
+    if isinstance(place, Series):
+        return (<Series>place).labels
+    block, number = place
+    return block.labels_of(number)

@@ -1,0 +1,130 @@
+"""The pages that tell of the server itself: /api/v1/status/*, /-/healthy, /-/ready, the welcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from bedrock.net.http import Request, Response, Route
+from tsdb.form import Form, answering, success_of
+from tsdb.store import Store
+
+VERSION = "2.42.0"  # of the API spoken
+LARGEST = 10
+
+
+class Status:
+    """The handlers; `routes` is the table."""
+
+    def __init__(self, store: Store, flags: Callable[[], dict[str, str]], config: str = ""):
+        self.store = store
+        self.flags = flags
+        self.config = config
+        self.started_ms = store.world.clock.wall_ms()
+
+    def routes(self) -> list[Route]:
+        """Method, path, handler."""
+        status = {
+            "buildinfo": self.build_info,
+            "runtimeinfo": self.runtime_info,
+            "flags": self.status_flags,
+            "config": self.status_config,
+            "tsdb": self.tsdb_status,
+            "walreplay": self.wal_replay,
+        }
+        pages = {
+            "/-/healthy": "Prometheus Server is Healthy.\n",
+            "/-/ready": "Prometheus Server is Ready.\n",
+            "/": WELCOME,
+        }
+        return [
+            Route("GET", f"/api/v1/status/{name}", answering(handler))
+            for name, handler in status.items()
+        ] + [Route("GET", path, page(text)) for path, text in pages.items()]
+
+    def build_info(self, request: Request) -> Response:
+        """What is spoken here; Grafana decides by it which requests to send."""
+        info = {"version": VERSION, "revision": "bedrock", "branch": "", "buildUser": ""}
+        return success_of(info | {"buildDate": "", "goVersion": ""})
+
+    def runtime_info(self, request: Request) -> Response:
+        """Since when, and how much."""
+        started = datetime.fromtimestamp(self.started_ms / 1000, UTC)
+        head = self.store.head
+        return success_of(
+            {
+                "startTime": started.isoformat().replace("+00:00", "Z"),
+                "CWD": "/",
+                "reloadConfigSuccess": True,
+                "lastConfigTime": started.isoformat().replace("+00:00", "Z"),
+                "corruptionCount": 0,
+                "goroutineCount": 0,
+                "GOMAXPROCS": 1,
+                "GOGC": "",
+                "GODEBUG": "",
+                "storageRetention": f"{self.store.lifecycle.policy.retention_ms // 1000}s",
+                "timeSeriesCount": head.live,
+            }
+        )
+
+    def status_flags(self, request: Request) -> Response:
+        """The options."""
+        return success_of(self.flags())
+
+    def tsdb_status(self, request: Request) -> Response:
+        """The head in numbers, and the labels that make most series."""
+        limit = Form(request).count("limit") or LARGEST
+        head = self.store.head
+        names = head.postings.by_name
+        pairs = {
+            f"{name}={value}": len(bitmap)
+            for name, values in names.items()
+            for value, bitmap in values.items()
+        }
+        metrics = {v: len(bitmap) for v, bitmap in names.get("__name__", {}).items()}
+        memory = {
+            name: sum(len(v.encode()) * len(bitmap) for v, bitmap in values.items())
+            for name, values in names.items()
+        }
+        values = {name: len(values) for name, values in names.items()}
+        return success_of(
+            {
+                "headStats": {
+                    "numSeries": head.live,
+                    "numLabelPairs": len(pairs),
+                    "chunkCount": 0,
+                    "minTime": head.first,
+                    "maxTime": head.last,
+                },
+                "seriesCountByMetricName": _largest(metrics, limit),
+                "labelValueCountByLabelName": _largest(values, limit),
+                "memoryInBytesByLabelName": _largest(memory, limit),
+                "seriesCountByLabelValuePair": _largest(pairs, limit),
+            }
+        )
+
+    def status_config(self, request: Request) -> Response:
+        """The configuration file."""
+        return success_of({"yaml": self.config})
+
+    def wal_replay(self, request: Request) -> Response:
+        """A server that answers has replayed its log."""
+        return success_of({"min": 0, "max": 0, "current": 0})
+
+
+def page(text: str) -> Callable[[Request], Response]:
+    """A handler that answers with a fixed text."""
+    return lambda request: Response(text.encode())
+
+
+def _largest(counts: dict[str, int], limit: int) -> list[dict[str, Any]]:
+    ordered = sorted(counts.items(), key=lambda pair: -pair[1])[:limit]
+    return [{"name": name, "value": count} for name, count in ordered]
+
+
+WELCOME = """Bedrock tsdb: speaks Prometheus' HTTP API and InfluxDB's line protocol.
+
+    curl -d 'cpu,host=a usage=42' '{here}/write'
+    curl '{here}/api/v1/query?query=cpu_usage'
+"""
