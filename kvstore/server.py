@@ -66,7 +66,8 @@ class Server:
         store.server = self
         self._admit(store)
         self.store = store
-        limits = Limits(max_clients=config.maxclients, first_message_s=0, frame_s=0)
+        # How many there may be is the session's to say: it can be changed, and has words for it.
+        limits = Limits(max_clients=0, first_message_s=0, frame_s=0)
         self._net = NetServer(
             self.world,
             lambda: RespSession(store),
