@@ -11,7 +11,7 @@ MODULES = (
     "keys", "sorting", "multi", "pubsub", "dump", "scripting",
     "connection", "tracking", "pausing", "acl_commands", "latency", "debugging", "memory_report",
     "info", "introspection", "admin", "saving", "stopping", "replication", "following",
-    "rehearsal", "digest",
+    "rehearsal",
 )
 
 
