@@ -112,7 +112,7 @@ cdef int restore(Client c, Args a, Buf out) except -1:
         ttl = INT64_MAX if ttl > INT64_MAX - c.store.keyspace.now_ms \
             else ttl + c.store.keyspace.now_ms
     c.db.delete(&a.v[1])
-    if not ttl or ttl > c.store.keyspace.now_ms or c.replaying:
+    if not ttl or ttl > c.store.keyspace.now_ms or c.store.keyspace.loading:
         c.db.set(&a.v[1], value, False)
         if ttl:
             c.db.set_expiry(&a.v[1], ttl)

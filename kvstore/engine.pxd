@@ -121,6 +121,7 @@ cdef class Store:
     cdef readonly int64_t started_ms
     cdef readonly uint64_t processed, connected, rejected_calls, errors
     cdef public uint64_t evicted_clients
+    cdef public uint64_t turned_away   # connections beyond `maxclients`
     cdef readonly dict error_counts
     cdef public Client running         # whose Python handler runs, or ran last; with tracking: any
     cdef Args scratch                  # words of the request being parsed, shared by all sessions

@@ -163,7 +163,6 @@ cdef class Client:
         self.name = b""
         store.next_id += 1
         self.id = store.next_id
-        self.gate = store.gate
         store.tick()
         self.since_ms = self.active_ms = store.keyspace.now_ms
 
@@ -370,6 +369,7 @@ cdef class Store:
         """A connection opened."""
         self.connected += 1
         self.clients[client.id] = client
+        client.gate |= self.gate
         self.greet(client)
 
     def greet(self, Client client not None) -> None:
