@@ -112,7 +112,7 @@ cdef int restore(Client c, Args a, Buf out) except -1:
         ttl = INT64_MAX if ttl > INT64_MAX - c.store.keyspace.now_ms \
             else ttl + c.store.keyspace.now_ms
     c.db.delete(&a.v[1])
-    if not ttl or ttl > c.store.keyspace.now_ms or c.replaying:
+    if not ttl or ttl > c.store.keyspace.now_ms or c.store.keyspace.loading:
         c.db.set(&a.v[1], value, False)
         if ttl:
             c.db.set_expiry(&a.v[1], ttl)
@@ -148,7 +148,10 @@ cdef int function_restore(Client c, Args a, Buf out) except -1:
     cdef bint replace = a.n == 4 and is_word(&a.v[3], "replace")
     cdef Reader reader
     cdef list codes = []
-    if a.n > 4 or (a.n == 4 and not flush and not replace and not is_word(&a.v[3], "append")):
+    if a.n > 4:
+        raise ReplyError("ERR unknown subcommand or wrong number of arguments for 'restore'. "
+                         "Try FUNCTION HELP.")
+    if a.n == 4 and not flush and not replace and not is_word(&a.v[3], "append"):
         raise ReplyError("ERR Wrong restore policy given, value should be either FLUSH, APPEND or "
                          "REPLACE.")
     reader = unsealed(c, a.text(2))

@@ -22,6 +22,7 @@ cdef enum Flag:
     SKIP_MONITOR = 64
     NO_SCRIPT = 128                # not from a script
     READ_ONLY = 256
+    SKIP_SLOWLOG = 8192
     ALLOW_BUSY = 4096              # while a script takes long
     MAY_REPLICATE = 512            # writes, or leads to what must be told to replicas
     WHEN_LOADING = 1024            # also while data is being loaded
@@ -74,6 +75,7 @@ cdef class Client:
     cdef Command command               # being run
     cdef bint pushed                   # it answered with pushes, which CLIENT REPLY leaves alone
     cdef Buf reply                     # of the Python handler being run
+    cdef Py_ssize_t request_bytes      # of the request being run, on the wire
     cdef bint answering                # what it is sent goes there, not past it
     cdef public list queue             # of (Command, Args) between MULTI and EXEC, or None
     cdef public bint spoiled           # a queued command was refused
@@ -124,6 +126,7 @@ cdef class Store:
     cdef readonly int64_t started_ms
     cdef readonly uint64_t processed, connected, rejected_calls, errors
     cdef public uint64_t evicted_clients
+    cdef public uint64_t turned_away   # connections beyond `maxclients`
     cdef readonly dict error_counts
     cdef public Client running         # whose Python handler runs, or ran last; with tracking: any
     cdef Args scratch                  # words of the request being parsed, shared by all sessions
@@ -136,8 +139,7 @@ cdef class Store:
     cdef int64_t watch_ns              # the least that makes a time worth a note; -1 = none
     cdef int64_t latency_ns            # events shorter than that are not kept; -1 = all
     cdef readonly object latency       # kvstore.latency.Latency
-    cdef readonly object slowlog       # deque of [number, Unix time, us, words, address, name]
-    cdef uint64_t slow_count
+    cdef readonly object slowlog       # kvstore.slowlog.SlowLog
     cdef public bint active_expire
     cdef public bint cron_paused       # DEBUG PAUSE-CRON
     cdef bint recorded                 # the handler wrote its own record
@@ -159,6 +161,8 @@ cdef class Store:
     cdef bint lacks_memory(self, Client c, Command command) except -1
     cdef int close_gate(self, int gate, bint on) except -1
     cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1
+    cdef int note_time(self, Client c, Command command, list words, int64_t spent_ns) except -1
+    cdef int unblocked(self, Client c, Command command, list words, bint failed) except -1
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1
     cdef Command lookup(self, const char* p, Py_ssize_t n)
     cdef int tick(self) noexcept

@@ -14,8 +14,6 @@ Invariants:
 3. A write is refused before it changes anything when the journal has no room for it.
 """
 
-from collections import deque
-
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.string cimport memset
@@ -45,6 +43,7 @@ FLAGS = {
     "noscript": NO_SCRIPT,
     "no_multi": NO_MULTI,
     "skip_monitor": SKIP_MONITOR,
+    "skip_slowlog": SKIP_SLOWLOG,
     "readonly": READ_ONLY,
     "allow_busy": ALLOW_BUSY,
     "may_replicate": MAY_REPLICATE,
@@ -94,12 +93,10 @@ cdef int run_container(Client c, Args a, Buf out) except -1:
     """A command that is only a roof over subcommands."""
     cdef Command container = c.command
     if a.n == 1:
-        container.calls += 1
         return run_python(c, a, out)
     cdef Command command = subcommand(container, a)
     check_arity(command, a)
     c.command = command
-    command.calls += 1
     c.store.reserve_for(c, command, a)
     return command.run(c, a, out)
 
@@ -168,7 +165,6 @@ cdef class Client:
         self.name = b""
         store.next_id += 1
         self.id = store.next_id
-        self.gate = store.gate
         store.tick()
         self.since_ms = self.active_ms = store.keyspace.now_ms
 
@@ -308,6 +304,7 @@ cdef class Store:
         from kvstore.pubsub import PubSub
         from kvstore.replication import Primary
         from kvstore.saving import Saver
+        from kvstore.slowlog import SlowLog
         from kvstore.stopping import Stopping
         from kvstore.users import Users
 
@@ -326,7 +323,7 @@ cdef class Store:
         self.clients = {}
         self.monitors = {}
         self.error_counts = {}
-        self.slowlog = deque()
+        self.slowlog = SlowLog()
         self.latency = Latency()
         self.active_expire = True
         self.index_commands()
@@ -359,7 +356,7 @@ cdef class Store:
         self.latency_ns = p["latency-monitor-threshold"] * 1_000_000 or -1
         watched = [ns for ns in (self.slow_ns, self.latency_ns) if ns >= 0]
         self.watch_ns = min(watched) if watched else -1
-        self.slowlog = deque(self.slowlog, maxlen=p["slowlog-max-len"])
+        self.slowlog.resize(p["slowlog-max-len"])
 
     def limit_memory(self) -> None:
         """Whether `maxmemory` is kept here: a replica leaves it to its primary."""
@@ -374,6 +371,7 @@ cdef class Store:
         """A connection opened."""
         self.connected += 1
         self.clients[client.id] = client
+        client.gate |= self.gate
         self.greet(client)
 
     def greet(self, Client client not None) -> None:
@@ -729,8 +727,6 @@ cdef class Store:
         cdef int64_t began_ns = self.last_ns, now_ns, spent_ns
         cdef Buf record
         self.processed += 1
-        if command.subcommands is None:    # else the subcommand is counted
-            command.calls += 1
         c.command = command
         self.recorded = False
         if self.monitors and not command.flags & SKIP_MONITOR:
@@ -757,33 +753,42 @@ cdef class Store:
         if keyspace.ready and not c.executing:
             self.serve_blocked()
         now_ns = self.clock.now_ns()
+        if c.waiter is not None:           # counted when it is answered
+            c.waiter.remember(command, a.list())
+            self.last_ns = now_ns
+            return 0
         spent_ns = now_ns - began_ns
+        command.calls += 1
         command.nsec += spent_ns
         command.took[octave(spent_ns)] += 1
-        if spent_ns >= self.watch_ns >= 0 and not c.executing:
-            self.note_time(c, command, a, spent_ns)
+        if spent_ns >= self.watch_ns >= 0:
+            self.note_time(c, command, a.list(), spent_ns)
         self.last_ns = now_ns
         return 0
 
-    def note_time(self, Client c, Command command, Args a, int64_t spent_ns):
+    cdef int note_time(self, Client c, Command command, list words, int64_t spent_ns) except -1:
         """A command took long enough for the slow log or for LATENCY."""
-        if self.latency_ns >= 0 and spent_ns >= self.latency_ns:
+        cdef int64_t now_s = self.now() // 1000
+        if spent_ns >= self.latency_ns >= 0:
             event = "fast-command" if "fast" in command.row.flags.split() else "command"
-            self.latency.add(event, self.now() // 1000, spent_ns // 1_000_000)
-        if self.slow_ns >= 0 and spent_ns >= self.slow_ns:
-            self.note_slow(c, command, a, spent_ns)
+            self.latency.add(event, now_s, spent_ns // 1_000_000)
+        if spent_ns >= self.slow_ns >= 0 and not command.flags & SKIP_SLOWLOG:
+            peer = getattr(c.link, "peer", None)
+            address = "%s:%d" % peer if isinstance(peer, tuple) else peer or ""
+            self.slowlog.add(now_s, spent_ns // 1000, words, address, c.name)
+        return 0
 
-    def note_slow(self, Client c, Command command, Args a, int64_t spent_ns):
-        """Keep a command that took long in the slow log."""
-        words = [word if len(word) <= 128 else b"%s... (%d more bytes)" % (
-            word[:128], len(word) - 128) for word in a.list()]
-        if len(words) > 32:
-            words[31:] = [b"... (%d more arguments)" % (len(words) - 31)]
-        peer = getattr(c.link, "peer", None)
-        self.slowlog.append([
-            self.slow_count, self.keyspace.now_ms // 1000, spent_ns // 1000, words,
-            ("%s:%d" % peer if isinstance(peer, tuple) else "").encode(), c.name])
-        self.slow_count += 1
+    cdef int unblocked(self, Client c, Command command, list words, bint failed) except -1:
+        """A request that had been blocked is answered: it counts as run only now."""
+        cdef int64_t now_ns = self.clock.now_ns()
+        cdef int64_t spent_ns = now_ns - self.last_ns
+        command.calls += 1
+        command.failed += failed
+        command.nsec += spent_ns
+        command.took[octave(spent_ns)] += 1
+        if spent_ns >= self.watch_ns >= 0:
+            self.note_time(c, command, words, spent_ns)
+        return 0
 
     def keep(self, Journal journal) -> None:
         """Record every change from now on in a journal; None = in none."""

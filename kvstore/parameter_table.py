@@ -120,7 +120,7 @@ logfile                           text        -            fixed inert
 loglevel                          level       notice       inert
 masterauth                        text        -
 masteruser                        text        -            inert
-maxclients                        int         10000        1..4294967295  fixed
+maxclients                        int         10000        1..4294967295
 maxmemory                         memory      0
 maxmemory-clients                 percent-memory  0        inert
 maxmemory-eviction-tenacity       int         10           0..100

@@ -348,6 +348,11 @@ cdef class Reader:
         """
         for _ in self.steps(keep_dead):
             pass
+        return self.offset
+
+    @property
+    def offset(self) -> int:
+        """How far it has read."""
         return self.base + self.at
 
     def steps(self, bint keep_dead):
