@@ -84,7 +84,7 @@ def sort_keys(words: list[bytes]) -> Keys:
             store = i + 1
             i += 1
         i += skipped.get(upper[i], 1)
-    if store > 0:
+    if store > 0 and words[0].lower() == b"sort":
         yield words[store], ("OW", "update")
 
 
@@ -127,6 +127,8 @@ def places_of(spec: KeySpec, words: list[bytes]) -> range:
             raise ValueError(n)
         return range(first, first + n * spec.step, spec.step)
     last = len(words) + spec.last if spec.last < 0 else begin + spec.last
+    if spec.limit > 1:  # keys first, then as many other words
+        last = begin + (last + 1 - begin) // spec.limit - 1
     return range(begin, min(last + 1, len(words)), spec.step)
 
 

@@ -90,8 +90,7 @@ cdef class Router:
         if command.row.name == "exec":
             return self.check_queue(c)
         if command.movable:
-            words = a.list()
-            return self.check_keys(c, command, [key for key, _ in keys_of(command.row.name, words)])
+            return self.check_keys(c, command, keys_named(command.row.name, a.list()))
         if command.first_key == 0 or command.first_key >= a.n:
             return 0
         last = command.last_key if command.last_key >= 0 else a.n + command.last_key
@@ -103,8 +102,9 @@ cdef class Router:
         if self.states[first_slot] == MINE and self.cluster.up:
             return 0
         words = a.list()
-        keys = [key for key, _ in keys_of(command.row.name, words)]
-        return self.check_keys(c, command, keys or shard_channels_of(command.row.name, words))
+        return self.check_keys(
+            c, command,
+            keys_named(command.row.name, words) or shard_channels_of(command.row.name, words))
 
     cdef int check_queue(self, Client c) except -1:
         """EXEC: all keys of the transaction count as those of one request."""
@@ -113,7 +113,7 @@ cdef class Router:
         cdef list keys = []
         cdef bint reads = True
         for command, words in c.queue or ():
-            keys += [key for key, _ in keys_of(command.row.name, words.list())]
+            keys += keys_named(command.row.name, words.list())
             reads = reads and command.flags & READ_ONLY
         if keys:
             self.cluster.judge(c, same_slot(keys), keys, reads)
@@ -125,6 +125,14 @@ cdef class Router:
                 c, same_slot(keys), keys, command.flags & READ_ONLY != 0,
                 command.row.name == "restore-asking")
         return 0
+
+
+def keys_named(name: str, words: list[bytes]) -> list[bytes]:
+    """The keys of a request; none of one that is wrong, which the command itself will tell."""
+    try:
+        return [key for key, _ in keys_of(name, words)]
+    except ValueError:
+        return []
 
 
 def same_slot(keys: list[bytes]) -> int:
