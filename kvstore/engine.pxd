@@ -117,6 +117,11 @@ cdef class Store:
     cdef public object snapshot        # kvstore.snapshot.Snapshot under way, or None
     cdef readonly object follower      # kvstore.following.Follower while a replica, or None
     cdef readonly object evictor       # kvstore.eviction.Evictor
+    cdef readonly object client_limits # kvstore.client_limits.ClientLimits
+    cdef readonly bint guarded         # requests of all clients need a second look
+    cdef bint watched                  # because of what clients may cost
+    cdef size_t longest_push           # waiting bytes from which a listener is looked at
+    cdef size_t longest_reply          # bytes beyond which the client is cut off
     cdef readonly object router        # kvstore.slots.Router in a cluster, or None
     cdef readonly bint limited         # `maxmemory` is to be kept
     cdef readonly bint out_of_memory   # it was not when the running command began
