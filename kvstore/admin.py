@@ -7,6 +7,7 @@ from typing import Any
 from kvstore.connection import address_text
 from kvstore.engine import command
 from kvstore.resp import ReplyError, Verbatim
+from kvstore.slowlog import discreet
 from kvstore.version import REDIS_VERSION
 
 
@@ -91,8 +92,7 @@ ESCAPES = {10: "\\n", 13: "\\r", 9: "\\t", 7: "\\a", 8: "\\b"}
 
 def monitor_line(client: Any, words: list[bytes]) -> bytes:
     """What MONITOR shows for a request."""
-    if words[0].lower() in (b"auth", b"hello"):
-        words = [words[0], *([b"(redacted)"] * (len(words) - 1))]
+    words = discreet(words)
     now_ms = client.store.keyspace.now_ms
     peer = address_text(getattr(client.link, "peer", None)) or "embedded"
     line = f"+{now_ms // 1000}.{now_ms % 1000 * 1000:06d} [{client.db.index} {peer}] "
@@ -103,29 +103,4 @@ def monitor_line(client: Any, words: list[bytes]) -> bytes:
 def monitor(client, words):
     """MONITOR"""
     client.store.monitors[client] = None
-    return "OK"
-
-
-@command("slowlog|get")
-def slowlog_get(client, words):
-    """SLOWLOG GET [count]"""
-    entries = list(client.store.slowlog)[::-1]
-    count = 10
-    if len(words) > 2:
-        if not words[2].lstrip(b"-").isdigit() or int(words[2]) < -1:
-            raise ReplyError("ERR count should be greater than or equal to -1")
-        count = int(words[2])
-    return entries if count == -1 else entries[:count]
-
-
-@command("slowlog|len")
-def slowlog_len(client, words):
-    """SLOWLOG LEN"""
-    return len(client.store.slowlog)
-
-
-@command("slowlog|reset")
-def slowlog_reset(client, words):
-    """SLOWLOG RESET"""
-    client.store.slowlog.clear()
     return "OK"

@@ -216,7 +216,7 @@ cdef class Aof(Journal):
         """How large the files are now, to know later how they have grown."""
         names = [e.name for e in self.manifest.entries if e.kind != "h"]
         self.older = 0
-        for name in names[:-1]:
+        for name in names[:len(names) - 1]:
             with self.disk.open(name) as file:
                 self.older += file.size()
         self.total_before = self.total

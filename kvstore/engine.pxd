@@ -22,6 +22,7 @@ cdef enum Flag:
     SKIP_MONITOR = 64
     NO_SCRIPT = 128                # not from a script
     READ_ONLY = 256
+    SKIP_SLOWLOG = 8192
     ALLOW_BUSY = 4096              # while a script takes long
     MAY_REPLICATE = 512            # writes, or leads to what must be told to replicas
     WHEN_LOADING = 1024            # also while data is being loaded
@@ -54,6 +55,8 @@ cdef class Command:
     cdef readonly dict subcommands     # name -> Command, or None
     cdef public uint64_t calls, failed, rejected
     cdef public int64_t nsec           # time spent in it
+    cdef int first_key, last_key, key_step     # where its keys stand; first 0: it has none
+    cdef bint movable                  # its keys stand elsewhere in each request
     cdef uint64_t[40] took             # runs of 2^i up to 2^(i+1) ns
     cdef bytes own_name
     cdef const char* name_p
@@ -72,6 +75,7 @@ cdef class Client:
     cdef Command command               # being run
     cdef bint pushed                   # it answered with pushes, which CLIENT REPLY leaves alone
     cdef Buf reply                     # of the Python handler being run
+    cdef Py_ssize_t request_bytes      # of the request being run, on the wire
     cdef bint answering                # what it is sent goes there, not past it
     cdef public list queue             # of (Command, Args) between MULTI and EXEC, or None
     cdef public bint spoiled           # a queued command was refused
@@ -86,6 +90,8 @@ cdef class Client:
     cdef public object waiter          # kvstore.blocking.Waiter while blocked
     cdef public int64_t since_ms, active_ms
     cdef public bint no_evict
+    cdef public bint asking            # the next request may be for a slot being taken over
+    cdef public bint reads_replica     # what only reads may be answered by a replica
 
 
 cdef class Store:
@@ -112,6 +118,7 @@ cdef class Store:
     cdef public object snapshot        # kvstore.snapshot.Snapshot under way, or None
     cdef readonly object follower      # kvstore.following.Follower while a replica, or None
     cdef readonly object evictor       # kvstore.eviction.Evictor
+    cdef readonly object router        # kvstore.slots.Router in a cluster, or None
     cdef readonly bint limited         # `maxmemory` is to be kept
     cdef readonly bint out_of_memory   # it was not when the running command began
     cdef readonly object primary       # kvstore.replication.Primary
@@ -127,14 +134,13 @@ cdef class Store:
     cdef Args script_args              # words of the command a script calls, and its reply
     cdef Buf script_out
     cdef Bounds bounds, early_bounds
-    cdef int64_t hash_entries, hash_value, zset_entries, zset_value, intset_entries
+    cdef int64_t hash_entries, hash_value, zset_entries, zset_value, intset_entries, list_limit
     cdef int64_t last_ns               # when the last command ended, or the tick
     cdef int64_t slow_ns               # commands that took longer go to the slow log; -1 = none
     cdef int64_t watch_ns              # the least that makes a time worth a note; -1 = none
     cdef int64_t latency_ns            # events shorter than that are not kept; -1 = all
     cdef readonly object latency       # kvstore.latency.Latency
-    cdef readonly object slowlog       # deque of [number, Unix time, us, words, address, name]
-    cdef uint64_t slow_count
+    cdef readonly object slowlog       # kvstore.slowlog.SlowLog
     cdef public bint active_expire
     cdef public bint cron_paused       # DEBUG PAUSE-CRON
     cdef bint recorded                 # the handler wrote its own record
@@ -152,9 +158,12 @@ cdef class Store:
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1
     cdef int check_access(self, Client c, Command command, Args a) except -1
     cdef int admit(self, Client c, Command command, Args a, Buf out) except -1
+    cdef int check_slot(self, Client c, Command command, Args a) except -1
     cdef bint lacks_memory(self, Client c, Command command) except -1
     cdef int close_gate(self, int gate, bint on) except -1
     cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1
+    cdef int note_time(self, Client c, Command command, list words, int64_t spent_ns) except -1
+    cdef int unblocked(self, Client c, Command command, list words, bint failed) except -1
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1
     cdef Command lookup(self, const char* p, Py_ssize_t n)
     cdef int tick(self) noexcept

@@ -14,17 +14,16 @@ Invariants:
 3. A write is refused before it changes anything when the journal has no room for it.
 """
 
-from collections import deque
-
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.string cimport memset
 
 from kvstore.commands import ROWS
 from kvstore.eviction cimport Evictor
-from kvstore.keyspecs import keys_of
+from kvstore.keyspecs import key_places, keys_of
 from kvstore.hashtable cimport seed_hash
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_LIST, as_arg
+from kvstore.slots cimport Router
 from kvstore.resp cimport decode_buf, is_word, put_error, put_object, put_request
 from kvstore.resp import ReplyError, decode
 
@@ -44,6 +43,7 @@ FLAGS = {
     "noscript": NO_SCRIPT,
     "no_multi": NO_MULTI,
     "skip_monitor": SKIP_MONITOR,
+    "skip_slowlog": SKIP_SLOWLOG,
     "readonly": READ_ONLY,
     "allow_busy": ALLOW_BUSY,
     "may_replicate": MAY_REPLICATE,
@@ -93,12 +93,10 @@ cdef int run_container(Client c, Args a, Buf out) except -1:
     """A command that is only a roof over subcommands."""
     cdef Command container = c.command
     if a.n == 1:
-        container.calls += 1
         return run_python(c, a, out)
     cdef Command command = subcommand(container, a)
     check_arity(command, a)
     c.command = command
-    command.calls += 1
     c.store.reserve_for(c, command, a)
     return command.run(c, a, out)
 
@@ -135,6 +133,7 @@ cdef class Command:
             self.flags |= UNQUEUED
         if row.name in SUBSCRIBED_NAMES:
             self.flags |= WHEN_SUBSCRIBED
+        self.movable, (self.first_key, self.last_key, self.key_step) = key_places(row)
         self.call = PYTHON_HANDLERS.get(row.name)
         if row.name in CONTAINERS:
             self.run = run_container
@@ -262,7 +261,7 @@ cdef class Client:
 
         cdef Arg arg = as_arg(key)
         if elements:
-            self.db.set(&arg, List.of(elements), False)
+            self.db.set(&arg, List.of(elements, self.store.list_limit), False)
             self.db.changed(&arg, EVENT_LIST, "sortstore")
         elif self.db.find(&arg) is not None:
             self.db.delete(&arg)
@@ -305,6 +304,7 @@ cdef class Store:
         from kvstore.pubsub import PubSub
         from kvstore.replication import Primary
         from kvstore.saving import Saver
+        from kvstore.slowlog import SlowLog
         from kvstore.stopping import Stopping
         from kvstore.users import Users
 
@@ -323,7 +323,7 @@ cdef class Store:
         self.clients = {}
         self.monitors = {}
         self.error_counts = {}
-        self.slowlog = deque()
+        self.slowlog = SlowLog()
         self.latency = Latency()
         self.active_expire = True
         self.index_commands()
@@ -346,6 +346,7 @@ cdef class Store:
         self.zset_entries = p["zset-max-listpack-entries"]
         self.zset_value = p["zset-max-listpack-value"]
         self.intset_entries = p["set-max-intset-entries"]
+        self.list_limit = p["list-max-listpack-size"]
         self.evictor.configure(p)
         self.keyspace.age_by(
             p["maxmemory-policy"].endswith("lfu"), p["lfu-log-factor"], p["lfu-decay-time"])
@@ -355,7 +356,7 @@ cdef class Store:
         self.latency_ns = p["latency-monitor-threshold"] * 1_000_000 or -1
         watched = [ns for ns in (self.slow_ns, self.latency_ns) if ns >= 0]
         self.watch_ns = min(watched) if watched else -1
-        self.slowlog = deque(self.slowlog, maxlen=p["slowlog-max-len"])
+        self.slowlog.resize(p["slowlog-max-len"])
 
     def limit_memory(self) -> None:
         """Whether `maxmemory` is kept here: a replica leaves it to its primary."""
@@ -489,9 +490,15 @@ cdef class Store:
             return 1
         if self.tracking is not None:
             return self.run_tracked(c, command, a, out)
-        if c.gate or self.limited:
+        if c.gate or self.limited or self.router is not None:
             return self.admit(c, command, a, out)
         return self.call(c, command, a, out)
+
+    cdef int check_slot(self, Client c, Command command, Args a) except -1:
+        """The error that says where to go with a request whose keys are not here."""
+        (<Router>self.router).check(c, command, a)
+        c.asking = False
+        return 0
 
     cdef bint lacks_memory(self, Client c, Command command) except -1:
         """Evict what is too much; True if that did not help and the command may take memory."""
@@ -507,7 +514,7 @@ cdef class Store:
     cdef int run_tracked(self, Client c, Command command, Args a, Buf out) except -1:
         """Run a request while clients track keys: what changes may be due to this one."""
         self.running = c
-        if c.gate or self.limited:
+        if c.gate or self.limited or self.router is not None:
             self.admit(c, command, a, out)
         else:
             self.call(c, command, a, out)
@@ -576,6 +583,15 @@ cdef class Store:
             try:
                 self.check_access(c, command, a)
             except ReplyError as error:
+                return self.refuse(c, command, out, error)
+        # The log and the primary's stream are obeyed, wherever their keys are.
+        if self.router is not None and c.link is not None:
+            try:
+                self.check_slot(c, command, a)
+            except ReplyError as error:
+                c.asking = False
+                if command.row.name == "exec":
+                    c.leave_multi()
                 return self.refuse(c, command, out, error)
         if self.limited and not c.replaying and self.lacks_memory(c, command):
             return self.refuse(c, command, out, ReplyError(OUT_OF_MEMORY))
@@ -711,8 +727,6 @@ cdef class Store:
         cdef int64_t began_ns = self.last_ns, now_ns, spent_ns
         cdef Buf record
         self.processed += 1
-        if command.subcommands is None:    # else the subcommand is counted
-            command.calls += 1
         c.command = command
         self.recorded = False
         if self.monitors and not command.flags & SKIP_MONITOR:
@@ -739,33 +753,42 @@ cdef class Store:
         if keyspace.ready and not c.executing:
             self.serve_blocked()
         now_ns = self.clock.now_ns()
+        if c.waiter is not None:           # counted when it is answered
+            c.waiter.remember(command, a.list())
+            self.last_ns = now_ns
+            return 0
         spent_ns = now_ns - began_ns
+        command.calls += 1
         command.nsec += spent_ns
         command.took[octave(spent_ns)] += 1
-        if spent_ns >= self.watch_ns >= 0 and not c.executing:
-            self.note_time(c, command, a, spent_ns)
+        if spent_ns >= self.watch_ns >= 0:
+            self.note_time(c, command, a.list(), spent_ns)
         self.last_ns = now_ns
         return 0
 
-    def note_time(self, Client c, Command command, Args a, int64_t spent_ns):
+    cdef int note_time(self, Client c, Command command, list words, int64_t spent_ns) except -1:
         """A command took long enough for the slow log or for LATENCY."""
-        if self.latency_ns >= 0 and spent_ns >= self.latency_ns:
+        cdef int64_t now_s = self.now() // 1000
+        if spent_ns >= self.latency_ns >= 0:
             event = "fast-command" if "fast" in command.row.flags.split() else "command"
-            self.latency.add(event, self.now() // 1000, spent_ns // 1_000_000)
-        if self.slow_ns >= 0 and spent_ns >= self.slow_ns:
-            self.note_slow(c, command, a, spent_ns)
+            self.latency.add(event, now_s, spent_ns // 1_000_000)
+        if spent_ns >= self.slow_ns >= 0 and not command.flags & SKIP_SLOWLOG:
+            peer = getattr(c.link, "peer", None)
+            address = "%s:%d" % peer if isinstance(peer, tuple) else peer or ""
+            self.slowlog.add(now_s, spent_ns // 1000, words, address, c.name)
+        return 0
 
-    def note_slow(self, Client c, Command command, Args a, int64_t spent_ns):
-        """Keep a command that took long in the slow log."""
-        words = [word if len(word) <= 128 else b"%s... (%d more bytes)" % (
-            word[:128], len(word) - 128) for word in a.list()]
-        if len(words) > 32:
-            words[31:] = [b"... (%d more arguments)" % (len(words) - 31)]
-        peer = getattr(c.link, "peer", None)
-        self.slowlog.append([
-            self.slow_count, self.keyspace.now_ms // 1000, spent_ns // 1000, words,
-            ("%s:%d" % peer if isinstance(peer, tuple) else "").encode(), c.name])
-        self.slow_count += 1
+    cdef int unblocked(self, Client c, Command command, list words, bint failed) except -1:
+        """A request that had been blocked is answered: it counts as run only now."""
+        cdef int64_t now_ns = self.clock.now_ns()
+        cdef int64_t spent_ns = now_ns - self.last_ns
+        command.calls += 1
+        command.failed += failed
+        command.nsec += spent_ns
+        command.took[octave(spent_ns)] += 1
+        if spent_ns >= self.watch_ns >= 0:
+            self.note_time(c, command, words, spent_ns)
+        return 0
 
     def keep(self, Journal journal) -> None:
         """Record every change from now on in a journal; None = in none."""
@@ -819,6 +842,7 @@ cdef class Store:
         until = self.clock.now_ns() + <int64_t>(seconds * 1e9)
         while self.clock.now_ns() < until:
             pass
+        self.keyspace.tell_time(self.clock.wall_ms())
 
     def reset_stats(self) -> None:
         """CONFIG RESETSTAT."""
@@ -925,8 +949,26 @@ cdef class Store:
         check_from_script(command, read_only)
         if own.gate & RESTRICTED:
             self.check_access(own, command, a)
+        if self.router is not None and not own.replaying:
+            self.check_script_slot(own, command, a)
         self.call(own, command, a, out)
         return decode_buf(out)
+
+    def check_script_slot(self, Client own not None, Command command not None,
+                          Args a not None) -> None:
+        """A script may only use keys that are here."""
+        try:
+            (<Router>self.router).check(own, command, a)
+        except ReplyError as error:
+            if str(error).startswith("CROSSSLOT"):
+                raise ReplyError("ERR Script attempted to access keys that do not hash to the "
+                                 "same slot") from None
+            raise ReplyError("ERR Script attempted to access a non local key in a cluster "
+                             "node") from None
+
+    def join_cluster(self, router) -> None:
+        """Serve only what the cluster says is served here."""
+        self.router = router
 
     def count_change(self) -> None:
         """Something changed that is no key: libraries of functions."""

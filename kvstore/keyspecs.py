@@ -46,7 +46,7 @@ def _parse(words: list[str]) -> KeySpec:
     begin, middle, *rest = words[0].split(":")
     keyword, _, start = begin.partition("@")
     index = -1 if start else int(begin)
-    flags = tuple(words[1:])
+    flags = (words[1], *map(str.lower, words[2:]))  # RO, RW, OW, RM or NOT_KEY before the others
     if middle.startswith("#"):
         count_at, first = middle[1:].split("+")
         return KeySpec(
@@ -62,20 +62,20 @@ def _parse(words: list[str]) -> KeySpec:
 def set_flags(words: list[bytes]) -> tuple[str, ...]:
     """SET reads the old value only if it is to give it."""
     if b"GET" in [word.upper() for word in words[3:]]:
-        return "RW", "ACCESS", "UPDATE"
-    return "OW", "UPDATE"
+        return "RW", "access", "update"
+    return "OW", "update"
 
 
 def bitfield_flags(words: list[bytes]) -> tuple[str, ...]:
     """BITFIELD that only gets changes nothing."""
     if {word.upper() for word in words[2:]} & {b"SET", b"INCRBY"}:
-        return "RW", "ACCESS", "UPDATE"
-    return "RO", "ACCESS"
+        return "RW", "access", "update"
+    return "RO", "access"
 
 
 def sort_keys(words: list[bytes]) -> Keys:
     """The key that is sorted, and where the result is kept: the last STORE counts."""
-    yield words[1], ("RO", "ACCESS")
+    yield words[1], ("RO", "access")
     upper = [word.upper() for word in words]
     skipped = {b"LIMIT": 3, b"BY": 2, b"GET": 2}
     i, store = 2, -1
@@ -84,8 +84,8 @@ def sort_keys(words: list[bytes]) -> Keys:
             store = i + 1
             i += 1
         i += skipped.get(upper[i], 1)
-    if store > 0:
-        yield words[store], ("OW", "UPDATE")
+    if store > 0 and words[0].lower() == b"sort":
+        yield words[store], ("OW", "update")
 
 
 # Commands whose keys, or what is done with them, depend on other words than their places.
@@ -100,34 +100,36 @@ def keys_of(name: str, words: list[bytes]) -> Keys:
     if name in KEYS_OF:
         yield from KEYS_OF[name](words)
         return
+    found = []
     for spec in key_specs(ROWS[name]):
-        if "NOT_KEY" not in spec.flags:
-            flags = FLAGS_OF[name](words) if name in FLAGS_OF else spec.flags
-            for place in places_of(spec, words):
-                yield words[place], flags
+        if "NOT_KEY" in spec.flags:
+            continue
+        flags = FLAGS_OF[name](words) if name in FLAGS_OF else spec.flags
+        try:
+            found += [(words[place], flags) for place in places_of(spec, words)]
+        except (ValueError, IndexError):
+            return  # a number of keys that is none, or of more than there are: nothing is certain
+    yield from found
 
 
-def places_of(spec: KeySpec, words: list[bytes]) -> Iterator[int]:
-    """Which words a specification means."""
+def places_of(spec: KeySpec, words: list[bytes]) -> range:
+    """Which words a specification means; ValueError if their number is given and wrong."""
     begin = spec.begin
     if spec.keyword:
         upper = [word.upper() for word in words]
         if spec.keyword.encode() not in upper[spec.start :]:
-            return
+            return range(0)
         begin = upper.index(spec.keyword.encode(), spec.start) + 1
     if spec.count_at >= 0:
-        at = begin + spec.count_at
-        if at >= len(words) or not words[at].isdigit():
-            return
-        first, n = begin + spec.first, int(words[at])
-        places = range(first, first + n * spec.step, spec.step)
-    else:
-        last = len(words) + spec.last if spec.last < 0 else begin + spec.last
-        places = range(begin, last + 1, spec.step)
-    for place in places:
-        if place >= len(words):
-            return
-        yield place
+        n = int(words[begin + spec.count_at])
+        first = begin + spec.first
+        if n < 0 or first + (n - 1) * spec.step >= len(words):
+            raise ValueError(n)
+        return range(first, first + n * spec.step, spec.step)
+    last = len(words) + spec.last if spec.last < 0 else begin + spec.last
+    if spec.limit > 1:  # keys first, then as many other words
+        last = begin + (last + 1 - begin) // spec.limit - 1
+    return range(begin, min(last + 1, len(words)), spec.step)
 
 
 def legacy_range(row: Row) -> tuple[int, int, int]:
@@ -137,4 +139,21 @@ def legacy_range(row: Row) -> tuple[int, int, int]:
         return 0, 0, 0
     first = min(spec.begin for spec in specs)
     lasts = [spec.last if spec.last < 0 else spec.begin + spec.last for spec in specs]
-    return first, (-1 if min(lasts) < 0 else max(lasts)), specs[0].step
+    return first, (min(lasts) if min(lasts) < 0 else max(lasts)), specs[0].step
+
+
+def key_places(row: Row) -> tuple[bool, tuple[int, int, int]]:
+    """Whether keys must be looked for in each request; else first, last and step of them."""
+    specs = key_specs(row)
+    plain = [spec for spec in specs if spec.count_at < 0 and not spec.keyword and spec.limit < 2]
+    if row.name in KEYS_OF or len(specs) > 1 or len(plain) < len(specs) or "?" in row.keys:
+        return True, (0, 0, 0)
+    if not specs:
+        return False, (0, 0, 0)
+    spec = specs[0]
+    return False, (spec.begin, spec.last if spec.last < 0 else spec.begin + spec.last, spec.step)
+
+
+def shard_channels_of(name: str, words: list[bytes]) -> list[bytes]:
+    """Channels that are in slots as keys are."""
+    return [words[i] for spec in key_specs(ROWS[name]) for i in places_of(spec, words)]

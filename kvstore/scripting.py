@@ -46,7 +46,7 @@ class Scripts:
 
     cache      SHA1 -> Script
     libraries  name -> Library
-    functions  name -> (library, its row: name, callback, flags, description)
+    functions  name in small letters -> (library, its row: name, callback, flags, description)
     """
 
     def __init__(self, store: Store):
@@ -261,13 +261,13 @@ class Scripts:
         if not rows:
             raise ReplyError("ERR No functions registered")
         for each in rows:
-            owner = self.functions.get(each)
+            owner = self.functions.get(each.lower())
             if owner is not None and owner[0].name != name:
                 raise ReplyError(f"ERR Function {_text(each)} already exists")
         if name in self.libraries:
             self.delete_library(name)
         library = self.libraries[name] = Library(name, code, rows)
-        self.functions |= {each: (library, row) for each, row in rows.items()}
+        self.functions |= {each.lower(): (library, row) for each, row in rows.items()}
         return name
 
     def delete_library(self, name: bytes) -> None:
@@ -275,7 +275,7 @@ class Scripts:
         if library is None:
             raise ReplyError("ERR Library not found")
         for each in library.rows:
-            del self.functions[each]
+            del self.functions[each.lower()]
 
     def restore(self, codes: list[bytes], flush: bool, replace: bool) -> None:
         """Add several libraries, or, when one of them is refused, none."""
@@ -295,7 +295,7 @@ class Scripts:
 
     def call_function(self, client: Any, words: list[bytes], read_only: bool) -> Any:
         """FCALL name numkeys key ... arg ..."""
-        found = self.functions.get(words[1])
+        found = self.functions.get(words[1].lower())
         if found is None:
             raise ReplyError("ERR Function not found")
         row = found[1]
@@ -415,7 +415,7 @@ def only_reads(store: Any, words: list[bytes]) -> bool:
         script = store.scripts.cache.get(words[1].lower())
         flags = script.flags if script is not None else frozenset({"no-writes"})
     elif store.scripts is not None:
-        found = store.scripts.functions.get(words[1])
+        found = store.scripts.functions.get(words[1].lower())
         flags = flags_of(found[1]) if found is not None else frozenset({"no-writes"})
     return flags is not None and "no-writes" in flags
 
@@ -543,8 +543,17 @@ def script_debug(client, words):
 
 
 def _when(words: list[bytes], refusal: str) -> None:
-    if len(words) > 3 or (len(words) == 3 and words[2].lower() not in (b"sync", b"async")):
+    if len(words) > 3:
+        raise wrong_number(words)
+    if len(words) == 3 and words[2].lower() not in (b"sync", b"async"):
         raise ReplyError(f"ERR {refusal}")
+
+
+def wrong_number(words: list[bytes]) -> ReplyError:
+    """The error for more words than a subcommand takes."""
+    return ReplyError(
+        f"ERR unknown subcommand or wrong number of arguments for '{_text(words[1])}'. "
+        f"Try {_text(words[0]).upper()} HELP.")
 
 
 @command("function|load")

@@ -62,6 +62,7 @@ cdef class RespSession(Session):
                 self.wait_for_more(args)
                 break
             at += used
+            client.request_bytes = used
             self.partial = None
             if args.n:
                 if store.execute(client, args, out):

@@ -224,6 +224,7 @@ cdef int getdel(Client c, Args a, Buf out) except -1:
     if value is not None:
         c.db.delete(&a.v[1])
         c.db.changed(&a.v[1], EVENT_GENERIC, "del")
+        c.store.record(c, b"DEL", a.text(1))
     return 0
 
 
