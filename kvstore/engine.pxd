@@ -99,6 +99,7 @@ cdef class Store:
     cdef readonly object world
     cdef readonly Clock clock          # the world's, or the one a test steers
     cdef public object faults          # kvstore.faults.Faults, None until one is asked for
+    cdef public object log_engine      # kvstore.log_engine.LogEngine, or None
     cdef public object checkpoint      # kvstore.checkpoint.Checkpoint to go back to, or None
     cdef int gate                      # what every new client begins with
     cdef readonly Keyspace keyspace

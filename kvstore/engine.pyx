@@ -825,6 +825,8 @@ cdef class Store:
             self.tracking.limit()
         self.primary.cycle(self.keyspace.now_ms)
         self.saver.cycle(self.keyspace.now_ms)
+        if self.log_engine is not None:
+            self.log_engine.cycle()
 
     def reload(self) -> None:
         """Forget everything and read the journal's files again."""

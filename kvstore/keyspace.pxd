@@ -42,6 +42,16 @@ cdef class Walk:
     cdef int born(self, uint64_t h, bytes key) except -1   # a key that was not there
 
 
+# Where keys are that are not in memory (kvstore.log_engine).
+cdef class Behind:
+    cdef bint fetch(self, Database db, const Arg* key) except -1    # put it in `db.keys`
+    cdef int note(self, Database db, const Arg* key) except -1      # it may have changed
+    cdef int admit(self, value) except -1                           # refuse what it cannot hold
+    cdef Py_ssize_t count(self, Database db) except -1
+    cdef uint64_t scan(self, Database db, uint64_t cursor, size_t count, list keys) except? 0
+    cdef int clear(self, Database db) except -1
+
+
 cdef class Watch:
     cdef bint broken               # a watched key changed
     cdef list keys                 # (Database, bytes)
@@ -80,11 +90,16 @@ cdef class Database:
     cdef readonly dict watched         # bytes -> list of Watch
     cdef Walk walk                     # the first of those there are, or None
     cdef readonly dict blocked         # bytes -> dict of what waits for it, in order
+    cdef Behind behind                 # where the keys are that `keys` has not, or None
 
     cdef int attend(self, Walk walk) except -1
     cdef int dismiss(self, Walk walk) except -1
     cdef int touched(self, Slot* slot) except -1        # a key may be about to change
     cdef int added(self, Slot* slot) except -1
+
+    # Append at least `count` keys from `cursor` on; the next cursor, 0 at the end.
+    cdef uint64_t scan(self, uint64_t cursor, size_t count, list keys) except? 0
+    cdef bytes any_key(self)
 
     # Look a key up; None when it is not there (any more).
     cdef object find(self, const Arg* key)
