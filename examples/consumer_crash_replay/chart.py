@@ -45,13 +45,16 @@ def _run(run: Any, partitions: int, top: int) -> str:
             f'<text x="{LEFT - 10}" y="{lane + LANE / 2 + 4}" text-anchor="end" fill="{SOFT}">'
             f"partition {partition}</text>"
         )
-        mine = sorted((e for e in run.handled if e.partition == partition), key=lambda e: e.again)
-        for each in mine:
-            y = lane + LANE - 3 - each.offset / most * (LANE - 6)
-            color = AGAIN if each.again else COLORS[each.worker]
-            radius = 2.2 if each.again else 1.3
+        dots: dict[tuple[str, float], set[tuple[int, int]]] = {}
+        for each in run.handled:
+            if each.partition == partition:
+                y = lane + LANE - 3 - each.offset / most * (LANE - 6)
+                pen = (AGAIN, 5.0) if each.again else (COLORS[each.worker], 2.8)
+                dots.setdefault(pen, set()).add((round(x(each.at)), round(y)))
+        for (color, size), places in sorted(dots.items(), key=lambda item: item[0][1]):
+            path = "".join(f"M{at} {y}h0" for at, y in sorted(places))
             parts.append(
-                f'<circle cx="{x(each.at):.1f}" cy="{y:.1f}" r="{radius}" fill="{color}"/>'
+                f'<path d="{path}" stroke="{color}" stroke-width="{size}" stroke-linecap="round"/>'
             )
     bottom = top + partitions * (LANE + GAP) - GAP
     for at, text, anchor in (
