@@ -327,7 +327,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def play_all(bootstrap: str, options: argparse.Namespace) -> int:
     """Both modes, one after the other."""
-    runs = [play(bootstrap, mode, options.records) for mode in ([options.mode] if options.mode else MODES)]
+    modes = [options.mode] if options.mode else MODES
+    runs = [play(bootstrap, mode, options.records) for mode in modes]
     fine = [report(run, options.records) for run in runs]
     if options.chart:
         Path(options.chart).write_text(draw(runs, PARTITIONS))
