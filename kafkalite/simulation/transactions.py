@@ -300,7 +300,9 @@ class Auditor(Client):
         offset = -1
         for number, (written, committed) in processor.written.items():
             if number in processor.doubtful:
-                there = {value in values for w, values in zip(written, read, strict=True) for value in w}
+                there = {
+                    value in read[index] for index, mine in enumerate(written) for value in mine
+                }
                 if there == {True, False}:
                     raise Violation(f"processor {processor.number}: half of a transaction")
                 if there == {False}:
