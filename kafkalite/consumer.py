@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from bedrock.world import OsClock
@@ -28,6 +28,8 @@ SESSION_MS, REBALANCE_MS = 30_000, 60_000
 HEARTBEAT_MS = 3000
 POLL_MS = 500
 SEED = 0x9747B28C
+# key, value, headers
+Line = tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]
 TRANSACTIONAL = 1 << 4  # in the attributes of a batch
 
 
@@ -44,6 +46,11 @@ def murmur2(data: bytes) -> int:
         h = (h ^ int.from_bytes(rest, "little")) * m & mask
     h = (h ^ h >> 13) * m & mask
     return h ^ h >> 15
+
+
+def partition_of(key: bytes | None, count: int, turn: int) -> int:
+    """The partition of a record: by its key, or in turn when it has none."""
+    return turn % count if key is None else (murmur2(key) & 0x7FFFFFFF) % count
 
 
 class Reader:
@@ -269,10 +276,8 @@ class Writer:
         self._partitions: list[int] = []
         self._turn = 0
 
-    async def send(
-        self, records: list[tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]]
-    ) -> None:
-        """Send (key, value, headers) records; Failed when one of the batches is refused."""
+    async def send(self, records: Sequence[Line]) -> None:
+        """Send records; Failed when one of the batches is refused."""
         if not self._partitions:
             response = await self.client.call(
                 "Metadata", topics=[{"name": self.topic}], allow_auto_topic_creation=True
@@ -299,9 +304,7 @@ class Writer:
     def _choose(self, key: bytes | None) -> int:
         if self.partition is not None:
             return self.partition
-        if key is None:
-            return self._partitions[self._turn % len(self._partitions)]
-        return self._partitions[(murmur2(key) & 0x7FFFFFFF) % len(self._partitions)]
+        return self._partitions[partition_of(key, len(self._partitions), self._turn)]
 
 
 async def start_of(
