@@ -1,4 +1,4 @@
-"""`python -m tsdb serve | shell | check | bench`."""
+"""`python -m tsdb serve | shell | check | bench | inspect | export | import`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from tsdb.config import COMPONENT
 
 def main(argv: list[str] | None = None) -> int:
     """The command line of tsdb."""
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] in (["inspect"], ["export"], ["import"]):
+        from tsdb.tools import main as run_tool
+
+        return run_tool(words)
     return run(COMPONENT, argv)
 
 

@@ -368,3 +368,28 @@ def describe(chunk) -> dict:
     elif copy.p[0] == ORDERED:
         coding += f", {integers_form(p)}"
     return {"samples": len(times), "times": form, "values": coding, "bytes": copy.size}
+
+
+def weigh(const double[::1] v not None) -> dict:
+    """What each coding would make of the values, in bytes; those that cannot hold them are absent.
+
+    Why a chunk took the coding it has: it is the least of these.
+    """
+    cdef Values values
+    cdef Py_ssize_t n = v.shape[0]
+    cdef uint8_t* out
+    cdef int coding
+    if not 1 <= n <= CHUNK_SAMPLES_MAX:
+        raise ValueError("a chunk holds 1 to 4096 samples")
+    out = <uint8_t*>malloc(chunk_bound(n))
+    if out == NULL:
+        raise MemoryError
+    values.v = &v[0]
+    values.n = n
+    values.e = decimals(&v[0], n, values.m, &values.odd)
+    found = {}
+    for coding in range(INTEGERS, RAW + 1):
+        if coding != INTEGERS or values.e >= 0:
+            found[CODINGS[coding]] = put_values_as(coding, &values, out, SMALL) - out
+    free(out)
+    return found

@@ -27,12 +27,13 @@ from pyroaring import BitMap
 
 from tsdb.block import ROWS, Block
 from tsdb.block_writer import BlockWriter
+from tsdb.blocks import DELETIONS
 from tsdb.columns import Columns
 from tsdb.matchers import Matcher
 from tsdb.wal import log_samples, log_series
 
 if TYPE_CHECKING:
-    from bedrock.world import World
+    from bedrock.world import Disk, World
     from tsdb.store import Store
 
 HOUR_MS = 3_600_000
@@ -271,6 +272,17 @@ class Lifecycle:
         blocks.install(writer.block)
         return writer.block
 
+    def snapshot(self, directory: str, skip_head: bool) -> Job[None]:
+        """Copy the blocks, among them one of all that is in the head, to a data directory."""
+        disk, blocks = self.store.world.disk, self.store.block_set
+        if not skip_head:
+            yield from self.flush(self.store.head.last + 1)
+        files = [block.name for block in blocks.all]
+        files += [DELETIONS] if blocks.deletions else []
+        into = disk.sub(f"{directory}/blocks")
+        for name in files:
+            yield partial(_copy_file, name, blocks.disk, into)
+
     # ---- retention -------------------------------------------------------------------------
 
     def retention(self, block: Block) -> int:
@@ -302,6 +314,10 @@ class Lifecycle:
 
 
 # ---- steps: they touch only what they are given ------------------------------------------------
+
+
+def _copy_file(name: str, from_disk: Disk, to_disk: Disk) -> None:
+    to_disk.replace(name, from_disk.read(name))
 
 
 def _find_places(

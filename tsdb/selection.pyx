@@ -120,6 +120,12 @@ cdef Py_ssize_t without_stale(int64_t* t, double* v, Py_ssize_t n) noexcept:
     """Take the stale markers out; returns how many samples are left."""
     cdef Py_ssize_t i, kept = 0
     cdef uint64_t bits
+    cdef const uint64_t* all_bits = <const uint64_t*>v
+    cdef bint any = False
+    for i in range(n):             # without a branch: several at a time
+        any |= all_bits[i] == STALE
+    if not any:
+        return n
     for i in range(n):
         memcpy(&bits, &v[i], 8)
         if bits != STALE:
@@ -148,6 +154,10 @@ class Finder:
         """
         found = self.find(matchers, low, high, resolution)
         return Selection(found, low, high, budget, stale, column)
+
+    def resolution(self, int64_t step_ms) -> int:
+        """The tier that a query of this step may read; see `Store.resolution`."""
+        return self.store.resolution(step_ms)
 
     def find(self, matchers, int64_t low, int64_t high, int64_t resolution=0) -> Found:
         """Labels and places, in the order of the labels."""

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from typing import Any
 
 from bedrock.app.logs import logger
 from bedrock.net import Limits
 from bedrock.net import Server as Listener
-from bedrock.net.http import HttpSession
+from bedrock.net.http import HttpSession, Request, Route
 from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFailed, DiskFull, Timer, World
+from tsdb import pages
+from tsdb.admin import Admin
 from tsdb.api import Api
 from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
 from tsdb.influx import Influx
+from tsdb.monitor.monitor import Monitor
 from tsdb.policy import duration_ms, policy_of
 from tsdb.status import Status
 from tsdb.store import Store
@@ -40,6 +43,7 @@ class Server:
         self._timer: Timer | None = None
         self._job: asyncio.Task[None] | None = None
         self._api: Api | None = None
+        self._monitor: Monitor | None = None
 
     async def start(self) -> None:
         """Open the store and listen."""
@@ -54,9 +58,12 @@ class Server:
         for finding in store.block_set.findings:
             self.log.error("a damaged block was set aside", finding=str(finding))
         self._api = Api(store, config, duration_ms("lookback", config.lookback))
-        routes = self._api.routes() + Status(store, self._flags).routes()
-        routes += Influx(store, self._api.budget).routes()
-        router = GuardedRouter(routes, password=config.password())
+        self._monitor = Monitor(self.world, store, config.config_file, self._api.budget)
+        status = Status(store, self._flags, self._monitor.settings.text)
+        routes = self._api.routes() + status.routes() + self._monitor.routes()
+        routes += Influx(store, self._api.budget).routes() + Admin(store).routes()
+        routes += pages.routes()
+        router = GuardedRouter(map(self._surviving, routes), password=config.password())
         tls = config.tls()
         for option in ("port", "influx_port"):
             port = getattr(config, option)
@@ -69,6 +76,7 @@ class Server:
             self._listeners.append(listener)
             self.ports[option] = listener.port
         self._maintain_later()
+        self._monitor.start(f"http://{config.host}:{self.ports['port']}")
         self.ready = True
         clock = self.world.clock
         clock.call_at(clock.now_ns() + WARM_NS, self._warm)
@@ -86,6 +94,8 @@ class Server:
     async def stop(self) -> None:
         """Close everything; idempotent."""
         self.ready = False
+        if self._monitor is not None:
+            self._monitor.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -106,6 +116,24 @@ class Server:
             if name not in hidden
         }
 
+    def _surviving(self, route: Route) -> Route:
+        """The route, which is tried again without a block that it finds damaged."""
+
+        def answer(request: Request) -> Any:
+            while True:
+                try:
+                    return route.handler(request)
+                except Damaged as exc:
+                    self._set_aside(exc)
+
+        return replace(route, handler=answer)
+
+    def _set_aside(self, damage: Damaged) -> None:
+        assert self.store is not None
+        if not self.store.block_set.set_aside(damage):
+            raise damage
+        self.log.error("a damaged block was set aside", finding=str(damage))
+
     def _maintain_later(self) -> None:
         clock = self.world.clock
         period_ns = int(self.config.maintenance_s * 1e9)
@@ -122,9 +150,7 @@ class Server:
         except DiskFull as exc:
             self.log.warning("no room to flush the head; trying again later", error=str(exc))
         except Damaged as exc:
-            if not store.block_set.set_aside(exc):
-                raise
-            self.log.error("a damaged block was set aside", finding=str(exc))
+            self._set_aside(exc)
         except DiskFailed as exc:
             self.world.turn.fail(exc)
             return

@@ -1,15 +1,16 @@
 """tsdb under crashes and a bad network: head and blocks answer as a list of what was acknowledged.
 
 Writers on another machine send batches of line protocol, each of several series at one time, while
-the head is flushed and blocks are merged every moment, the server is killed, its power cut, its
-disk full or failing, and the network bad.
+the head is flushed, blocks are merged and what is too old is dropped every moment, the server is
+killed, its power cut, its disk full or failing, and the network bad.
 
     204        the batch is kept, whole
     507        no room: none of it is
     no answer  the batch is kept whole, or not at all
 
-An earlier time is written over now and then; the newest acknowledged value must win.  Times whose
-fate is unknown are left alone, as a batch still on its way could arrive after the next.
+An earlier time is written over now and then; the newest acknowledged value must win.  Ranges of
+time are deleted.  Times whose fate is unknown are left alone, as a batch still on its way could
+arrive after the next; and what retention may have dropped may be found or not.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bedrock.sim.caller import LOST, Caller, Line
-from bedrock.sim.simulation import Simulation, Violation
+from bedrock.sim.simulation import Machine, Simulation, Violation
 from bedrock.world import World
 from tsdb.config import TsdbConfig
 from tsdb.server import Server
@@ -28,7 +29,8 @@ from tsdb.server import Server
 WRITERS = 2
 SERIES = 3  # of one batch
 TROUBLE_S = 8
-STEP_MS = 1000  # between the times of batches
+STEP_MS = 25  # between the times of batches, about as fast as they are written
+RETENTION_MS = 3000
 QUERY = quote("m_v[1d]")
 
 # {ms: value} of one writer; the value of every series of a batch is the same
@@ -63,8 +65,10 @@ def http(method: str, path: str, body: bytes = b"") -> bytes:
 class Writer:
     """Writes and reads series of its own until all is calm."""
 
-    def __init__(self, sim: Simulation, world: World, number: int):
+    def __init__(self, sim: Simulation, server: Machine, world: World, number: int):
         self.sim = sim
+        self.server = server
+        self.begun_ms = server.clock.wall_ms()
         self.number = number
         self.rand = world.rand
         self.line = Line(world, ("server", 9090), HttpCaller)
@@ -78,13 +82,15 @@ class Writer:
             await asyncio.sleep(self.rand.random() * 0.05)
             if self.rand.chance(0.05):
                 await self.read()
+            elif self.rand.chance(0.03):
+                await self.delete()
             else:
                 await self.write()
 
     async def write(self) -> None:
         """Write a batch, and note what became of it."""
         self.written += 1
-        time_ms = self.written * STEP_MS
+        time_ms = self.begun_ms + self.written * STEP_MS
         if self.sure and self.rand.chance(0.2):
             time_ms = self.rand.choice(sorted(self.sure))
         value = float(self.written)
@@ -107,10 +113,36 @@ class Writer:
         elif answer[0] != 507:
             raise Violation(f"a write was answered with {answer}")
 
+    async def delete(self) -> None:
+        """Delete a range of time."""
+        low = self.begun_ms + self.rand.below(self.written + 1) * STEP_MS
+        high = low + self.rand.below(40) * STEP_MS
+        match = quote(f'm_v{{w="{self.number}"}}')
+        path = f"/api/v1/admin/tsdb/delete_series?match[]={match}"
+        path += f"&start={low / 1000}&end={high / 1000}"
+        answer = await self.line.ask(http("POST", path))
+        gone = [time_ms for time_ms in self.sure if low <= time_ms <= high]
+        if answer is LOST:
+            if self.line.sent:
+                for time_ms in gone:
+                    self.unsure[time_ms] = self.sure.pop(time_ms)
+            return
+        self.sim.operations += 1
+        self.sim.trace("deleted", self.number, low, high, answer[0])
+        if answer[0] == 204:
+            for time_ms in gone:
+                del self.sure[time_ms]
+        elif answer[0] == 500:
+            # The disk is full, perhaps in the middle of it.
+            for time_ms in gone:
+                self.unsure[time_ms] = self.sure.pop(time_ms)
+        else:
+            raise Violation(f"a deletion was answered with {answer}")
+
     async def read(self) -> bool:
         """Read all series and compare; True if it was answered."""
         # The end of the range is beyond every time that is written.
-        path = f"/api/v1/query?query={QUERY}&time=80000"
+        path = f"/api/v1/query?query={QUERY}&time={self.begun_ms / 1000 + 3600}"
         answer = await self.line.ask(http("GET", path))
         if answer is LOST:
             return False
@@ -130,15 +162,16 @@ class Writer:
         if any(samples != found[0] for samples in found) or len(found) not in (0, SERIES):
             raise Violation("a batch is there in part")
         samples = found[0] if found else {}
+        kept_ms = self.server.clock.wall_ms() - RETENTION_MS
         for time_ms, value in self.sure.items():
-            if samples.get(time_ms) != value:
+            if time_ms >= kept_ms and samples.get(time_ms) != value:
                 raise Violation(
                     f"writer {self.number}: at {time_ms} {value} was acknowledged, "
                     f"{samples.get(time_ms)} is found"
                 )
         for time_ms, value in samples.items():
             known = self.unsure.get(time_ms)
-            if time_ms not in self.sure and known not in (value, -1.0):
+            if time_ms not in self.sure and known not in (value, -1.0) and time_ms >= kept_ms:
                 raise Violation(f"writer {self.number}: {value} at {time_ms} was never written")
 
 
@@ -147,15 +180,16 @@ async def scenario(sim: Simulation) -> None:
 
     async def build(world: World) -> Server:
         config = TsdbConfig(
-            host="server", port=9090, influx_port=-1, block_range="40s", maintenance_s=0.3
-        )
+            host="server", port=9090, influx_port=-1, block_range="1s", maintenance_s=0.3,
+            retention=f"{RETENTION_MS}ms",
+        )  # fmt: skip
         server = Server(world, config)
         await server.start()
         return server
 
     machine = sim.machine("server", build)
     await sim.bring_up(machine)
-    writers = [Writer(sim, sim.host("client"), number) for number in range(WRITERS)]
+    writers = [Writer(sim, machine, sim.host("client"), number) for number in range(WRITERS)]
     tasks: list[asyncio.Task[Any]] = [sim.spawn(writer.work()) for writer in writers]
     await sim.trouble(TROUBLE_S)
     await asyncio.wait_for(asyncio.gather(*tasks), 30)

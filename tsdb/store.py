@@ -16,7 +16,10 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import msgpack
 
@@ -35,6 +38,9 @@ from tsdb.matchers import Matcher
 from tsdb.remote_write import RemoteWriteParser
 from tsdb.selection import Finder
 from tsdb.wal import BadRecord, log_batch, log_deletion, replay
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 DECODED_BYTES_MAX = 32 << 20
 DATABASES_MAX = 64
@@ -111,7 +117,7 @@ class Store:
         self.remote.parse(decompress("snappy", body, DECODED_BYTES_MAX), self.batch)
         self._commit()
 
-    def add(self, labels: Labels, times: Sequence[int], values: Sequence[float]) -> None:
+    def add(self, labels: Labels, times: ArrayLike, values: ArrayLike) -> None:
         """Write samples of one series; fastest from arrays of int64 and float64."""
         import numpy as np  # here, because a server must be ready before numpy is loaded
 
@@ -121,6 +127,13 @@ class Store:
             np.ascontiguousarray(times, np.int64),
             np.ascontiguousarray(values, np.float64),
         )
+        self._commit()
+
+    def write_samples(self, samples: Iterable[tuple[Labels, int, float]]) -> None:
+        """Write (labels, time, value) of any series, as one batch."""
+        self.batch.clear()
+        for labels, t, v in samples:
+            self.batch.add(self.head.ref_of(labels.key), t, v)
         self._commit()
 
     def _commit(self) -> None:
@@ -167,12 +180,15 @@ class Store:
         self, name: str, selectors: Sequence[Sequence[Matcher]], low_ms: int, high_ms: int
     ) -> list[str]:
         """Values of a label in the series any selector finds (all series without one)."""
-        found: set[str] = set()
+        found = []
         for postings in self._indexes(low_ms, high_ms):
             for matchers in selectors or [()]:
                 chosen = postings.select(matchers) if matchers else None
-                found |= postings.values(name, chosen)
-        return sorted(found)
+                found.append(postings.values(name, chosen))
+        if len(found) == 1:
+            return found[0]
+        # Sorting what are runs already takes but a look at each.
+        return list(dict.fromkeys(sorted(chain.from_iterable(found))))
 
     def series(
         self, selectors: Sequence[Sequence[Matcher]], low_ms: int, high_ms: int
@@ -215,6 +231,15 @@ class Store:
         """`delete`, as soon as no job runs."""
         async with self.busy:
             self.delete(matchers, low_ms, high_ms)
+
+    async def snapshot_beside(self, skip_head: bool = False) -> str:
+        """Copy all blocks, and the head as one, to a directory of their own; its name."""
+        now_s = self.world.clock.wall_ms() // 1000
+        stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")
+        name = f"{stamp}-{self.world.rand.u64():016x}"
+        async with self.busy:
+            await run_beside(self.world, self.lifecycle.snapshot(f"snapshots/{name}", skip_head))
+        return name
 
     def flush(self, cut_ms: int) -> Block | None:
         """Move all samples older than cut_ms from the head to a block."""

@@ -1,4 +1,4 @@
-"""Prometheus' XOR chunk, as remote read streams it: Gorilla's bits, up to 120 samples.
+"""Prometheus' XOR chunk, as remote read streams it and its blocks hold it: Gorilla's bits, up to 120 samples.
 
     u16 BE  samples
     first   zigzag varint time, 64 bits value
@@ -124,3 +124,81 @@ def chunks_of(Rows rows, Py_ssize_t row) -> list:
                      PyBytes_FromStringAndSize(<char*>room, size)))
         at += n
     return made
+
+
+cdef uint64_t take(Bits* source, Py_ssize_t end, int width) except? 0x5eed:
+    """The next `width` bits, of `end`; ValueError."""
+    cdef uint64_t value = 0
+    if source.n + width > end:
+        raise ValueError("damaged XOR chunk: cut off")
+    for _ in range(width):
+        value = value << 1 | (source.p[source.n >> 3] >> (7 - (source.n & 7)) & 1)
+        source.n += 1
+    return value
+
+
+cdef uint64_t take_varint(Bits* source, Py_ssize_t end) except? 0x5eed:
+    cdef uint64_t value = 0, byte = 0x80
+    cdef int shift = 0
+    while byte & 0x80:
+        if shift > 63:
+            raise ValueError("damaged XOR chunk: bad varint")
+        byte = take(source, end, 8)
+        value |= (byte & 0x7f) << shift
+        shift += 7
+    return value
+
+
+cdef int64_t take_change(Bits* source, Py_ssize_t end) except? 0x5eed:
+    """The change of the delta of time."""
+    cdef int width
+    cdef uint64_t value
+    for width in (0, 14, 17, 20):
+        if not take(source, end, 1):
+            if width == 0:
+                return 0
+            value = take(source, end, width)
+            # As they are written: one more above zero than below.
+            if value > <uint64_t>1 << (width - 1):
+                value -= <uint64_t>1 << width
+            return <int64_t>value
+    return <int64_t>take(source, end, 64)
+
+
+def decode(bytes chunk not None) -> tuple:
+    """(times, values) of a chunk; ValueError if it is damaged."""
+    import numpy as np
+
+    cdef Bits source
+    cdef Py_ssize_t i, n, end = len(chunk) * 8
+    cdef uint64_t bits, delta = 0, u
+    cdef int64_t[::1] t
+    cdef double[::1] v
+    cdef int leading = 0, width = 0
+    source.p = <uint8_t*>chunk
+    source.n = 0
+    n = <Py_ssize_t>take(&source, end, 16)
+    times = np.empty(n, np.int64)
+    values = np.empty(n, np.float64)
+    t = times
+    v = values
+    for i in range(n):
+        if i == 0:
+            u = take_varint(&source, end)
+            t[0] = <int64_t>(u >> 1) ^ -<int64_t>(u & 1)
+            bits = take(&source, end, 64)
+        else:
+            if i == 1:
+                delta = take_varint(&source, end)
+            else:
+                delta += <uint64_t>take_change(&source, end)
+            t[i] = t[i - 1] + <int64_t>delta
+            if take(&source, end, 1):
+                if take(&source, end, 1):
+                    leading = <int>take(&source, end, 5)
+                    width = <int>take(&source, end, 6) or 64
+                if leading + width > 64:
+                    raise ValueError("damaged XOR chunk: a window that is too wide")
+                bits ^= take(&source, end, width) << (64 - leading - width)
+        memcpy(&v[i], &bits, 8)
+    return times, values

@@ -235,8 +235,10 @@ class HttpSession(Session):
         except httptools.HttpParserUpgrade as upgrade:
             return upgrade.args[0]
         except httptools.HttpParserError as exc:
-            error = exc.__context__ if isinstance(exc.__context__, HttpError) else HttpError(400)
-            self._refuse(error)
+            cause = exc.__context__
+            if isinstance(cause, DiskFailed):  # of a handler: it ends the service
+                raise cause from None
+            self._refuse(cause if isinstance(cause, HttpError) else HttpError(400))
             return -1
         return len(data)
 

@@ -181,8 +181,8 @@ def postgresql(durable: bool = False, **settings: str) -> Peer:
     return peer
 
 
-def prometheus(config: str = "global: {}\n", *options: str) -> Peer:
-    """Prometheus with the given configuration file."""
+def prometheus(config: str = "global: {}\n", *options: str, data: str = "") -> Peer:
+    """Prometheus with the given configuration file; data: the directory of its blocks."""
     program = find("prometheus")
 
     def prepare(peer: Peer) -> None:
@@ -193,7 +193,7 @@ def prometheus(config: str = "global: {}\n", *options: str) -> Peer:
         "http://{host}:{port}",
         lambda peer: [
             program, f"--config.file={peer.directory}/prometheus.yml",
-            f"--storage.tsdb.path={peer.directory}/data",
+            f"--storage.tsdb.path={data or peer.directory / 'data'}",
             f"--web.listen-address={HOST}:{peer.port}", *options,
         ],
         prepare,

@@ -41,8 +41,12 @@ class Source(Protocol):
         high: int,
         budget: Budget | None = None,
         stale: bool = True,
+        resolution: int = 0,
     ) -> Selection:
         """The series that meet the matchers, with their samples in [low, high] (ms)."""
+
+    def resolution(self, step_ms: int) -> int:
+        """The tier of downsampled data that a query of this step may read; 0 for samples."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,18 @@ class Context:
             times = np.full(self.steps, at, np.int64)
         return times - expr.offset_ms if expr.offset_ms else times
 
+    def resolution(self, range_ms: int = TIME_MAX) -> int:
+        """The tier that a selector may read: no coarser than the steps, nor than its range."""
+        step = int(self.times[1] - self.times[0]) if self.steps > 1 else 0
+        return self.source.resolution(min(step, range_ms)) if step else 0
+
     def select(
-        self, expr: ast.Selector, low_ms: int, high_ms: int, stale: bool = True
-    ) -> Selection:
+        self, expr: ast.Selector, low_ms: int, high_ms: int, stale: bool = True,
+        resolution: int = 0,
+    ) -> Selection:  # fmt: skip
         """Samples from the source."""
         low, high = max(low_ms, -TIME_MAX), min(high_ms, TIME_MAX)
-        return self.source.select(expr.matchers, low, high, self.budget, stale)
+        return self.source.select(expr.matchers, low, high, self.budget, stale, resolution)
 
 
 def evaluate(expr: ast.Expr, context: Context) -> Value:
@@ -121,9 +131,11 @@ def _instant(
     low, high = int(times.min()), int(times.max())
     if at is not None:
         times = at
-    selection = context.select(expr, low - context.lookback_ms, high)
+    resolution = context.resolution()
+    lookback_ms = max(context.lookback_ms, resolution)  # a bucket has but one time
+    selection = context.select(expr, low - lookback_ms, high, resolution=resolution)
     values, present, stamps = kernels.instant(
-        selection, times, context.lookback_ms, context.budget, stamped
+        selection, times, lookback_ms, context.budget, stamped
     )
     return Vector(selection.labels, values, present), stamps
 
@@ -131,7 +143,8 @@ def _instant(
 def _range(expr: ast.Range, context: Context) -> Windows:
     ends = context.eval_times(expr)
     low, high = int(ends.min()) - expr.range_ms, int(ends.max())
-    selection = context.select(expr.selector, low, high, stale=False)
+    resolution = context.resolution(expr.range_ms)
+    selection = context.select(expr.selector, low, high, stale=False, resolution=resolution)
     return Windows(selection, ends, expr.range_ms, context.budget)
 
 
