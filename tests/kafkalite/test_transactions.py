@@ -281,6 +281,7 @@ def test_transactions_are_listed_and_described(wire, writer):
     listed = wire.call("ListTransactions", state_filters=["Ongoing", "Odd"])
     assert listed["unknown_state_filters"] == ["Odd"]
     assert [t["transactional_id"] for t in listed["transaction_states"]] == ["w"]
+    assert not wire.call("ListTransactions", transactional_id_pattern="x.*")["transaction_states"]
     one, none = wire.call("DescribeTransactions", transactional_ids=["w", "x"])[
         "transaction_states"
     ]
