@@ -28,7 +28,6 @@ BODIES = {
     "DeleteTopics": {"topics": [{"name": "n"}], "topic_names": ["n"]},
     "DescribeConfigs": {"resources": [{"resource_type": 2, "resource_name": "t"}]},
     "AlterConfigs": {"resources": [{"resource_type": 2, "resource_name": "t"}]},
-    "IncrementalAlterConfigs": {"resources": [{"resource_type": 2, "resource_name": "t"}]},
     "OffsetCommit": {"group_id": "g", "topics": [{"name": "t", "partitions": [PART]}]},
     "OffsetFetch": {"group_id": "g", "groups": [{"group_id": "g"}]},
     "OffsetDelete": {"group_id": "g", "topics": [{"name": "t", "partitions": [PART]}]},
