@@ -177,6 +177,12 @@ def test_what_is_not_allowed_is_refused(people):
     assert alice.call("Metadata", topics=[{"name": "t"}])["topics"][0]["error_code"] == denied
     group = alice.call("Heartbeat", group_id="g", member_id="m", generation_id=1)
     assert group["error_code"] == Code.GROUP_AUTHORIZATION_FAILED
+    assert acl(root, Operation.READ, Resource.GROUP, "g") == 0
+    joined = alice.call(
+        "ConsumerGroupHeartbeat", group_id="g", member_id="m", subscribed_topic_names=["t"],
+        topic_partitions=[],
+    )
+    assert joined["error_code"] == denied
     assert acl(root, Operation.WRITE) == 0
     assert alice.produce("t", b"v")["error_code"] == 0
     assert alice.fetch("t", 0)["error_code"] == denied
