@@ -1,6 +1,8 @@
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from bedrock.net.buf cimport Buf
+
 cdef extern from * nogil:
     uint16_t bswap16 "__builtin_bswap16"(uint16_t)
     uint32_t bswap32 "__builtin_bswap32"(uint32_t)
@@ -16,6 +18,10 @@ cdef enum:
     APPEND_TIME_BIT = 8
     TRANSACTIONAL_BIT = 16
     CONTROL_BIT = 32
+    HORIZON_BIT = 64               # base_timestamp says when tombstones go
+
+    ABORT = 0                      # types of control batches
+    COMMIT = 1
 
 
 cdef struct Header:
@@ -72,3 +78,17 @@ cdef void read_header(const char* p, Header* h) noexcept nogil
 
 # Why the h.total bytes at p are no batch of version 2, NULL if they are one; checks the CRC.
 cdef const char* fault(const char* p, const Header* h) noexcept nogil
+
+# ABORT or COMMIT and the coordinator's epoch of a valid transaction marker; -1 for another batch.
+cdef int read_marker(const char* p, const Header* h, int32_t* coordinator_epoch) noexcept nogil
+
+# The whole batch: a header of `h` (its total and crc are set here), then the packed records.
+cdef bytes assemble(Header* h, bytes packed)
+
+# The records of a valid batch, unpacked if they are packed.
+cdef object body_of(data, const Header* h, max_bytes)
+
+# Parts of a record: a varint, a field that may be null; Malformed when they end too soon.
+cdef int64_t take(const char** at, const char* end) except? -1
+cdef object take_blob(const char** at, const char* end)
+cdef int put_number(Buf out, int64_t value) except -1

@@ -5,7 +5,8 @@
     leader_epoch     int32   12   the broker's to set, outside the checksum
     magic            int8    16   2
     crc              uint32  17   CRC-32C of all that follows
-    attributes       int16   21   0-2 codec, 3 append time, 4 transactional, 5 control
+    attributes       int16   21   0-2 codec, 3 append time, 4 transactional, 5 control,
+                                 6 base_timestamp is a delete horizon
     last_delta       int32   23
     base_timestamp   int64   27
     max_timestamp    int64   35
@@ -21,6 +22,11 @@
 
 The broker works on headers only: it never unpacks what a producer packed.  `pack` and `unpack` are
 for the embedded form, the committed offsets, searches by timestamp and the checker.
+
+A control batch holds one record that is the broker's own.  One ends a transaction:
+
+    key    version int16 (0), type int16 (0 abort, 1 commit)
+    value  version int16 (0), coordinator_epoch int32
 
 A batch of one record, key "k", value "v", at offset 0 and time 0 (a test decodes it):
 
@@ -79,6 +85,53 @@ cdef const char* fault(const char* p, const Header* h) noexcept nogil:
     return NULL
 
 
+cdef int read_marker(const char* p, const Header* h, int32_t* coordinator_epoch) noexcept nogil:
+    # Uncompressed, as every control batch: length, attributes, two deltas, 4 = length of the key.
+    cdef const char* at = p + HEADER
+    cdef const char* end = p + h.total
+    cdef int64_t skipped = 0
+    cdef Py_ssize_t used
+    cdef int i, kind
+    coordinator_epoch[0] = -1
+    if not h.attributes & CONTROL_BIT or h.attributes & CODEC_BITS:
+        return -1
+    for i in range(5):
+        if i == 1:
+            at += 1
+            continue
+        used = get_varint(at, end - at, &skipped)
+        if used <= 0:
+            return -1
+        at += used
+    if skipped != 4 or end - at < 4:
+        return -1
+    kind = get16(at + 2)
+    at += 4
+    used = get_varint(at, end - at, &skipped)
+    if used > 0 and skipped >= 6 and end - at - used >= 6:
+        coordinator_epoch[0] = <int32_t>get32(at + used + 2)
+    return kind if kind == ABORT or kind == COMMIT else -1
+
+
+def marker(int64_t producer_id, int16_t epoch, bint commit, int32_t coordinator_epoch,
+           int64_t now_ms) -> bytes:
+    """The control batch that ends a transaction."""
+    key = b"\0\0" + (COMMIT if commit else ABORT).to_bytes(2, "big")
+    value = b"\0\0" + coordinator_epoch.to_bytes(4, "big", signed=True)
+    return pack([Record(0, now_ms, key, value)], producer_id=producer_id, producer_epoch=epoch,
+                attributes=TRANSACTIONAL_BIT | CONTROL_BIT)
+
+
+def marker_type(data) -> int:
+    """1 for the marker of a commit, 0 for that of an abort, -1 for another batch."""
+    cdef Header h
+    cdef int32_t coordinator_epoch
+    cdef const unsigned char[::1] view = data
+    validate(data)
+    read_header(<const char*>&view[0], &h)
+    return read_marker(<const char*>&view[0], &h, &coordinator_epoch)
+
+
 def describe(const unsigned char[::1] data not None) -> dict:
     """The header of the batch that `data` begins with, for tools and tests; Malformed if short."""
     cdef Header h
@@ -102,7 +155,7 @@ def validate(const unsigned char[::1] data not None) -> None:
         raise Malformed((<bytes>why).decode())
 
 
-cdef inline int put_number(Buf out, int64_t value) except -1:
+cdef int put_number(Buf out, int64_t value) except -1:
     out.n += put_varint(out.room(MAX_VARINT), value)
     return 0
 
@@ -141,23 +194,39 @@ def pack(records, *, str codec="none", int64_t base_offset=0, int64_t producer_i
     if i == 0:
         raise ValueError("a batch has at least one record")
     packed = bytes(body) if codec == "none" else compress(codec, bytes(body))
+    cdef Header h
+    h.base_offset = base_offset
+    h.leader_epoch = 0
+    h.magic = 2
+    h.attributes = attributes | CODECS.index(codec)
+    h.last_delta = i - 1
+    h.base_timestamp, h.max_timestamp = first, newest
+    h.producer_id, h.producer_epoch, h.base_sequence = producer_id, producer_epoch, base_sequence
+    h.count = i
+    return assemble(&h, packed)
+
+
+cdef bytes assemble(Header* h, bytes packed):
     cdef char[HEADER] head
     cdef char* p = head
-    set64(p, base_offset)
-    set32(p + 8, SMALLEST + len(packed))
-    set32(p + 12, 0)
-    p[16] = 2
-    set16(p + 21, attributes | CODECS.index(codec))
-    set32(p + 23, i - 1)
-    set64(p + 27, first)
-    set64(p + 35, newest)
-    set64(p + 43, producer_id)
-    set16(p + 51, producer_epoch)
-    set32(p + 53, base_sequence)
-    set32(p + 57, i)
     cdef const unsigned char[::1] view = packed
-    crc = crc32c_of(p + CRC_FROM, HEADER - CRC_FROM, 0)
-    set32(p + 17, crc32c_of(&view[0], len(packed), crc))
+    h.total = HEADER + view.shape[0]
+    set64(p, h.base_offset)
+    set32(p + 8, h.total - PREFIX)
+    set32(p + 12, h.leader_epoch)
+    p[16] = h.magic
+    set16(p + 21, h.attributes)
+    set32(p + 23, h.last_delta)
+    set64(p + 27, h.base_timestamp)
+    set64(p + 35, h.max_timestamp)
+    set64(p + 43, h.producer_id)
+    set16(p + 51, h.producer_epoch)
+    set32(p + 53, h.base_sequence)
+    set32(p + 57, h.count)
+    h.crc = crc32c_of(p + CRC_FROM, HEADER - CRC_FROM, 0)
+    if view.shape[0]:
+        h.crc = crc32c_of(&view[0], view.shape[0], h.crc)
+    set32(p + 17, h.crc)
     return PyBytes_FromStringAndSize(head, HEADER) + packed
 
 
@@ -180,19 +249,21 @@ cdef object take_blob(const char** at, const char* end):
     return PyBytes_FromStringAndSize(at[0] - n, n)
 
 
+cdef object body_of(data, const Header* h, max_bytes):
+    cdef int codec = h.attributes & CODEC_BITS
+    if codec >= len(CODECS):
+        raise Malformed(f"unknown codec {codec}")
+    body = memoryview(data)[HEADER:]
+    return decompress(CODECS[codec], body, max_bytes) if codec and h.count else body
+
+
 def unpack(data, max_bytes: int = MAX_UNPACKED) -> list[Record]:
     """The records of one whole batch; Malformed or TooLarge when they cannot be had."""
     cdef Header h
     cdef const unsigned char[::1] view = data
     validate(data)
     read_header(<const char*>&view[0], &h)
-    cdef int codec = h.attributes & CODEC_BITS
-    if codec >= len(CODECS):
-        raise Malformed(f"unknown codec {codec}")
-    body = memoryview(data)[HEADER:]
-    if codec:
-        body = decompress(CODECS[codec], body, max_bytes)
-    cdef const unsigned char[::1] raw = body
+    cdef const unsigned char[::1] raw = body_of(data, &h, max_bytes)
     if raw.shape[0] == 0:
         if h.count:
             raise Malformed("no records")
@@ -228,16 +299,23 @@ def unpack(data, max_bytes: int = MAX_UNPACKED) -> list[Record]:
     return records
 
 
-def unpack_all(data: bytes) -> list[Record]:
-    """The records of batches that lie back to back; a last batch that is cut is left out."""
+def split(data: bytes):
+    """Batches that lie back to back, one by one; a last one that is cut is left out."""
     cdef Header h
     cdef const unsigned char[::1] view = data
     cdef Py_ssize_t at = 0
-    records = []
     while len(data) - at >= HEADER:
         read_header(<const char*>&view[at], &h)
         if h.total > len(data) - at:
             break
-        records += unpack(data[at:at + max(h.total, HEADER)])
-        at += h.total
+        yield data[at:at + max(h.total, HEADER)]
+        at += max(h.total, HEADER)
+
+
+def unpack_all(data: bytes) -> list[Record]:
+    """The records producers sent in batches that lie back to back; control batches hold none."""
+    records = []
+    for batch in split(data):
+        if not describe(batch)["attributes"] & CONTROL_BIT:
+            records += unpack(batch)
     return records

@@ -14,9 +14,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bedrock.world import DiskFull
+from kafkalite.acls import Authorizer
+from kafkalite.cleaner import Cleaner
 from kafkalite.coordinator import Coordinator
+from kafkalite.errors import KafkaError
 from kafkalite.producer_ids import ProducerIds
+from kafkalite.quotas import Quotas
+from kafkalite.settings import Settings
 from kafkalite.topics import Topics, id_text
+from kafkalite.transactions import Transactions
+from kafkalite.users import Users
 
 if TYPE_CHECKING:
     from bedrock.world import Timer, World
@@ -32,37 +39,59 @@ UPKEEP_S = 30.0
 class Call:
     """Who calls: one for each connection, with the header of the request being handled.
 
-    user: who authenticated, None before that; mechanism: what SaslHandshake agreed on
+    user    who logged in, None before that
+    login   the exchange of messages that SaslHandshake began, None outside of one
+    bare    its messages are no requests: what SaslHandshake of version 0 means
     """
 
     host: str = ""
     client_id: str = ""
     version: int = 0
     user: str | None = None
-    mechanism: str = ""
+    login: Any = None
+    bare: bool = False
+
+    @property
+    def principal(self) -> str:
+        """Who this is to ACLs."""
+        return f"User:{self.user or 'ANONYMOUS'}"
 
 
 class Broker:
     """One node, cluster of its own.
 
     config     kafkalite.config.KafkaConfig
-    password   what clients must give with SASL/PLAIN; "" for no authentication
+    password   what anyone may log in with; "" for only those of the users file, if there is one
     """
 
     def __init__(self, world: World, config: KafkaConfig, password: str = ""):
         self.world = world
         self.config = config
-        self.password = password
         self.node_id = config.node_id
         self.host = config.advertised_host or config.host
         self.port = config.advertised_port or config.port
         self.cluster_id = self._identity()
-        self.topics = Topics(world, config.log_config(), config.fsync)
+        self.settings = Settings(world.disk, config)
+        self.users = Users(
+            world.disk, world.rand, config.sasl_mechanisms, config.users(), password
+        )
+        self.authorizer = Authorizer(
+            world.disk, config.super_users, config.allow_everyone_if_no_acl_found
+        )
+        self.quotas = Quotas(world.disk, world.clock)
+        self.topics = Topics(world, self.settings.log_config(), config.fsync)
         self.coordinator = Coordinator(
             world, self.topics,
             config.group_min_session_timeout_ms, config.group_max_session_timeout_ms,
+            config.group_consumer_session_timeout_ms, config.group_consumer_heartbeat_interval_ms,
+            config.group_initial_rebalance_delay_ms,
         )
         self.producer_ids = ProducerIds(world.disk)
+        self.transactions = Transactions(
+            world, self.topics, self.coordinator.offsets, self.producer_ids,
+            config.transaction_max_timeout_ms,
+        )  # fmt: skip
+        self.cleaner = Cleaner(world, self.topics)
         self.closed = False
         self._timers: dict[str, Timer] = {}
 
@@ -88,13 +117,20 @@ class Broker:
         from kafkalite.handlers import HANDLERS
 
         call.version = version
+        if self.authorizer.active:
+            from kafkalite.authorization import authorized
+
+            return authorized(self, key, HANDLERS[key], request, call)
         return HANDLERS[key](self, request, call)
 
     # ------------------------------------------------------------------ upkeep
 
     def start(self) -> None:
-        """Begin retention and, if configured, syncing by the clock.  Needs a running loop."""
-        self._every(UPKEEP_S, "upkeep", self.topics.upkeep)
+        """Go on with what a restart interrupted; begin upkeep.  Needs a running loop."""
+        self.coordinator.resume()
+        self.transactions.resume()
+        self.cleaner.start()
+        self._every(UPKEEP_S, "upkeep", self._upkeep)
         if self.config.fsync == "interval":
             self._every(self.config.fsync_interval_ms / 1000, "sync", self._sync)
 
@@ -105,6 +141,14 @@ class Broker:
 
         when_ns = self.world.clock.now_ns() + int(seconds * 1e9)
         self._timers[name] = self.world.clock.call_at(when_ns, run)
+
+    def _upkeep(self) -> None:
+        self.topics.upkeep()
+        try:
+            self.transactions.expire()
+            self.coordinator.expire()
+        except KafkaError as exc:
+            logger.error("upkeep: %s", exc)
 
     def _sync(self) -> None:
         try:
@@ -117,6 +161,8 @@ class Broker:
     def release(self) -> None:
         """Answer everybody who waits: the broker is about to close."""
         self.coordinator.close()
+        self.transactions.close()
+        self.cleaner.close()
         for log in self.topics.all_logs():
             log.release()
 

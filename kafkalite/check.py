@@ -1,7 +1,8 @@
 """The offline checker: walks every segment of every partition and says what is wrong.
 
 1. Each batch is whole and its checksum right.
-2. Offsets are dense within a partition, across its segments.
+2. Offsets are dense within a partition, across its segments; in a compacted topic they
+   grow.
 3. An entry of an offset index is the last offset of the batch that begins at its position.
 4. An entry of a time index is the largest timestamp of the batch that ends at its offset.
 5. A log reaches its recovery point.
@@ -33,6 +34,7 @@ def check(disk: Disk) -> Iterator[Finding]:
         topics = read_catalog(disk)
         recovery = checkpoint.read(disk, checkpoint.RECOVERY_POINT)
         checkpoint.read(disk, checkpoint.LOG_START)
+        cleaned = checkpoint.read(disk, checkpoint.CLEANER)
     except Damaged as exc:
         yield exc.finding
         return
@@ -41,18 +43,22 @@ def check(disk: Disk) -> Iterator[Finding]:
         for index in range(topic["partitions"]):
             directory = f"{topic['name']}-{index}"
             point = recovery.get((topic["name"], index), 0)
+            policy = topic["configs"].get("cleanup.policy", "")
+            gaps = "compact" in policy or (topic["name"], index) in cleaned
             logs = [n for n in names if n.startswith(directory + "/") and n.endswith(LOG)]
             if logs:
-                yield from _check_partition(disk, logs, point)
+                yield from _check_partition(disk, logs, point, gaps)
             elif point:
                 yield Finding(directory, 0, f"is missing, {CATALOG} lists it")
 
 
-def _check_partition(disk: Disk, logs: list[str], recovery_point: int) -> Iterator[Finding]:
+def _check_partition(
+    disk: Disk, logs: list[str], recovery_point: int, gaps: bool
+) -> Iterator[Finding]:
     expected: int | None = None
     for number, name in enumerate(logs):
         base = int(name.rpartition("/")[2][: -len(LOG)])
-        if expected is not None and base != expected:
+        if expected is not None and _misplaced(base, expected, gaps):
             yield Finding(name, 0, f"begins at offset {base}, the one before ends at {expected}")
         expected = base
         offsets, times = {}, {}
@@ -60,7 +66,7 @@ def _check_partition(disk: Disk, logs: list[str], recovery_point: int) -> Iterat
             size = file.size()
             scanner = Scanner(file, 0, size)
             for position, header in scanner:
-                if header["base_offset"] != expected:
+                if _misplaced(header["base_offset"], expected, gaps):
                     why = f"offset {header['base_offset']} where {expected} should be"
                     yield Finding(name, position, why)
                 last = header["base_offset"] + header["last_delta"]
@@ -80,6 +86,11 @@ def _check_partition(disk: Disk, logs: list[str], recovery_point: int) -> Iterat
     if expected is not None and expected < recovery_point:
         why = f"ends at offset {expected}, {recovery_point} was durable"
         yield Finding(logs[-1], size, why)
+
+
+def _misplaced(offset: int, expected: int, gaps: bool) -> bool:
+    """True unless `offset` may follow where `expected` was to be."""
+    return offset < expected or (offset > expected and not gaps)
 
 
 def _check_index(

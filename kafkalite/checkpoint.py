@@ -7,6 +7,7 @@
 
     recovery-point-offset-checkpoint   below it a partition is durable
     log-start-offset-checkpoint        below it records were deleted
+    cleaner-offset-checkpoint          below it the cleaner has been
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 RECOVERY_POINT = "recovery-point-offset-checkpoint"
 LOG_START = "log-start-offset-checkpoint"
+CLEANER = "cleaner-offset-checkpoint"
 
 Offsets = dict[tuple[str, int], int]
 

@@ -38,6 +38,7 @@ cdef class Field:
     cdef readonly Field item       # of an array
     cdef readonly Struct struct
 
+    cdef bint holds_default(self, value) except -1
     cdef object read(self, Input* source)
     cdef int write(self, Output out, object value) except -1
     cdef Py_ssize_t read_size(self, Input* source) except -2

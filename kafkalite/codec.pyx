@@ -10,6 +10,9 @@ Numbers are big-endian.  Lengths and counts, old style (-1 = null) and flexible 
     records      int32                  uvarint
     array        int32                  uvarint
     struct end   nothing                uvarint tags, { uvarint tag, uvarint size, bytes }*
+    struct?      int8 first: -1 for null, 1 for a struct that follows (KIP-893)
+
+A struct that may be null has an int8 before it: -1, or 1 if it is there.
 
 Record batches are never touched on the way: a request's become a `Span` of the receive buffer, a
 response's may be a `Slice` of a segment file, for which the encoder notes where to cut.
@@ -157,6 +160,12 @@ cdef class Field:
         self.tag = tag
         self.flexible = flexible
 
+    cdef bint holds_default(self, value) except -1:
+        """True for a value that a tagged field need not say."""
+        if self.kind == STRUCT and value is not None:
+            return {**self.struct.defaults, **value} == self.struct.defaults
+        return value == self.default or (self.kind == ARRAY and not value)
+
     cdef Py_ssize_t read_size(self, Input* source) except -2:
         """Length of a string, bytes or array; -1 for null."""
         cdef Py_ssize_t n
@@ -194,6 +203,11 @@ cdef class Field:
             source.p += 1
             return n if kind == INT8 else n != 0
         if kind == STRUCT:
+            if self.nullable:
+                want(source, 1)
+                source.p += 1
+                if <int8_t>source.p[-1] < 0:
+                    return None
             return self.struct.read(source)
         if kind == UUID:
             want(source, 16)
@@ -252,6 +266,10 @@ cdef class Field:
         if kind == BOOL:
             return put8(out, 1 if value else 0)
         if kind == STRUCT:
+            if self.nullable:
+                put8(out, 0xFF if value is None else 1)
+                if value is None:
+                    return 0
             return self.struct.write(out, value)
         if kind == FLOAT64:
             number = value
@@ -360,7 +378,7 @@ cdef class Struct:
             if field.name in values:
                 met += 1
                 value = values[field.name]
-                if value != field.default and not (field.kind == ARRAY and not value):
+                if not field.holds_default(value):
                     present.append((field, value))
         put_length(out, len(present))
         for field, value in present:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from bedrock.app.component import Component, Port
-from bedrock.app.config import ServerConfig, option
-from kafkalite.topic_config import ConfigType, LogConfig
+from bedrock.app.config import ConfigError, ServerConfig, option, read_text
+from kafkalite.topic_config import LogConfig
 
 
 @dataclass
@@ -19,6 +17,9 @@ class KafkaConfig(ServerConfig):
     node_id: int = option(1, "this broker's number")
     advertised_host: str = option("", "host name that clients are told; default: --host")
     advertised_port: int = option(0, "port that clients are told; 0 for the real one")
+    clamp_replication: bool = option(
+        False, "take a replication factor above 1 for 1, for programs that want a cluster of three"
+    )
     auto_create_topics: bool = option(True, "make a topic when a client first asks about it")
     num_partitions: int = option(1, "partitions of a topic that does not say how many")
     segment_bytes: int = option(1 << 30, "size at which a segment is rolled")
@@ -35,6 +36,39 @@ class KafkaConfig(ServerConfig):
     fsync_interval_ms: int = option(1000, "time between syncs with --fsync interval")
     group_min_session_timeout_ms: int = option(6000, "shortest session a group member may ask for")
     group_max_session_timeout_ms: int = option(1_800_000, "longest session")
+    group_initial_rebalance_delay_ms: int = option(
+        0, "time an empty group waits for more members than the first"
+    )
+    group_consumer_session_timeout_ms: int = option(45_000, "session with group.protocol=consumer")
+    group_consumer_heartbeat_interval_ms: int = option(
+        1000, "time between heartbeats with group.protocol=consumer"
+    )
+    transaction_max_timeout_ms: int = option(900_000, "longest transaction a producer may ask for")
+    users_file: str = option("", "file with a line NAME:PASSWORD for everyone who may log in")
+    sasl_mechanisms: list = option(
+        ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], "ways to log in, where logging in is asked"
+    )
+    super_users: list = option([], "who may do everything, as User:NAME")
+    allow_everyone_if_no_acl_found: bool = option(
+        True, "allow what no ACL speaks of; Kafka's own default is to refuse it"
+    )
+
+    def users(self) -> dict[str, str]:
+        """Name -> password from the users file; ConfigError if it is no such file."""
+        found: dict[str, str] = {}
+        if not self.users_file:
+            return found
+        for line in read_text("users file", self.users_file).splitlines():
+            name, colon, password = line.partition(":")
+            if not (name and colon and password):
+                raise ConfigError(f"users file {self.users_file}: want NAME:PASSWORD in each line")
+            found[name] = password
+        return found
+
+    def refuse_exposure(self) -> None:
+        """A users file asks for a password as a password file does."""
+        if not self.users_file:
+            super().refuse_exposure()
 
     def log_config(self) -> LogConfig:
         """What topics have that say nothing else."""
@@ -46,23 +80,6 @@ class KafkaConfig(ServerConfig):
             max_message_bytes=self.max_message_bytes,
         )
 
-
-# Kafka's name -> its type, and the value in a KafkaConfig: what DescribeConfigs tells of a broker.
-BROKER_OPTIONS: dict[str, tuple[ConfigType, Callable[[KafkaConfig], Any]]] = {
-    "node.id": (ConfigType.INT, lambda c: c.node_id),
-    "broker.id": (ConfigType.INT, lambda c: c.node_id),
-    "auto.create.topics.enable": (ConfigType.BOOLEAN, lambda c: c.auto_create_topics),
-    "num.partitions": (ConfigType.INT, lambda c: c.num_partitions),
-    "default.replication.factor": (ConfigType.INT, lambda c: 1),
-    "log.segment.bytes": (ConfigType.INT, lambda c: c.segment_bytes),
-    "log.roll.ms": (ConfigType.LONG, lambda c: c.segment_ms),
-    "log.retention.bytes": (ConfigType.LONG, lambda c: c.retention_bytes),
-    "log.retention.ms": (ConfigType.LONG, lambda c: c.retention_ms),
-    "message.max.bytes": (ConfigType.INT, lambda c: c.max_message_bytes),
-    "socket.request.max.bytes": (ConfigType.INT, lambda c: c.max_request_bytes),
-    "group.min.session.timeout.ms": (ConfigType.INT, lambda c: c.group_min_session_timeout_ms),
-    "group.max.session.timeout.ms": (ConfigType.INT, lambda c: c.group_max_session_timeout_ms),
-}
 
 COMPONENT = Component(
     name="kafkalite",

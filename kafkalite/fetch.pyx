@@ -2,7 +2,8 @@
 
 A request is tried at once.  When it finds fewer than min_bytes, a `DelayedFetch` registers with the
 logs it reads; a flush that moves their high watermark tries again, and max_wait_ms ends the wait.
-The records go to the socket from the segment's file (`Slice`).
+The records go to the socket from the segment's file (`Slice`).  A reader of committed records gets
+what lies below the stable offset, and the list of aborted transactions to leave out of it.
 
 At least one whole batch is sent for the first partition that has any, even when it is larger than
 the limits (KIP-74), so that a consumer always gets on.  Fetch sessions (KIP-227) are declined:
@@ -25,6 +26,7 @@ cdef object UNKNOWN_LEADER_EPOCH = Code.UNKNOWN_LEADER_EPOCH
 cdef enum:
     MAX_BYTES = 55 << 20           # of one response, whatever is asked for
     FIRST_WITH_IDS = 13            # version of Fetch
+    READ_COMMITTED = 1
 
 
 cdef class DelayedFetch:
@@ -33,6 +35,7 @@ cdef class DelayedFetch:
     cdef object broker
     cdef dict request
     cdef bint by_id
+    cdef bint committed            # read up to the stable offset, and tell what was aborted
     cdef object later              # None until the first try failed
     cdef object timer
     cdef bint scheduled
@@ -45,6 +48,7 @@ cdef class DelayedFetch:
         self.broker = broker
         self.request = request
         self.by_id = version >= FIRST_WITH_IDS
+        self.committed = request["isolation_level"] == READ_COMMITTED
 
     cdef dict attempt(self):
         """Read all partitions; the response."""
@@ -85,17 +89,29 @@ cdef class DelayedFetch:
         self.logs.append(log)
         limit = min(<int64_t>part["max_bytes"], room - self.found)
         if limit > 0 or self.found == 0:
-            records = log.read(offset, limit, self.found == 0)
+            records = log.read(offset, limit, self.found == 0, self.committed)
             if records is not None:
                 self.found += records.n
         return {
             "index": index,
             "error_code": 0,
             "high_watermark": log.high_watermark,
-            "last_stable_offset": log.high_watermark,
+            "last_stable_offset": log.stable_offset,
             "log_start_offset": log.start_offset,
+            "aborted_transactions": self.aborted(log, offset, records),
             "records": b"" if records is None else records,
         }
+
+    cdef list aborted(self, Log log, int64_t offset, Slice records):
+        """The aborted transactions among records that were read; None if all are wanted."""
+        if not self.committed:
+            return None
+        if records is None:
+            return []
+        return [
+            {"producer_id": entry.producer_id, "first_offset": entry.first_offset}
+            for entry in log.aborted_in(offset, records)
+        ]
 
     cdef dict refuse(self, dict part, code):
         self.failed = True

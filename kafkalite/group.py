@@ -16,8 +16,8 @@ A member is lost when it sends nothing for its session timeout, except while it 
 A static member (`group.instance.id`, KIP-345) that comes back under a new id takes the place of the
 old one without a rebalance; the old one is fenced.
 
-Left out: the group protocol of KIP-848, and members that survive a restart of the broker (they are
-told UNKNOWN_MEMBER_ID and join again, as after any lost session).
+A settled generation is kept in `__consumer_offsets` (kafkalite.group_record), so that its members
+go on after a restart of the broker.  The group protocol of KIP-848 is kafkalite.consumer_group's.
 
 Invariants:
 1. A generation begins when, and only when, all joined members are answered.
@@ -33,6 +33,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from kafkalite.errors import Code, KafkaError
+from kafkalite.group_record import GroupRecord
 from kafkalite.later import Later
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class State(StrEnum):
     EMPTY = "Empty"
     PREPARING = "PreparingRebalance"
     COMPLETING = "CompletingRebalance"
+    ASSIGNING = "Assigning"
+    RECONCILING = "Reconciling"
     STABLE = "Stable"
     DEAD = "Dead"
 
@@ -73,12 +76,30 @@ class Member:
 
 
 class Group:
-    """One group.  `new_id()` makes a suffix for member ids."""
+    """One group.
 
-    def __init__(self, group_id: str, clock: Clock, new_id: Callable[[], str]):
+    new_id    makes a suffix for member ids
+    keep      called with what is to outlive the broker whenever that has changed
+    delay_ms  time an empty group waits for more members before its first generation
+    """
+
+    type = "classic"
+
+    def __init__(
+        self,
+        group_id: str,
+        clock: Clock,
+        new_id: Callable[[], str],
+        keep: Callable[[GroupRecord], None] = lambda record: None,
+        delay_ms: int = 0,
+    ):
         self.id = group_id
         self.clock = clock
         self.new_id = new_id
+        self.keep = keep
+        self.delay_ms = delay_ms
+        self._gathering = False
+        self.since_ms = clock.wall_ms()
         self.state = State.EMPTY
         self.generation = 0
         self.protocol_type = ""
@@ -89,6 +110,58 @@ class Group:
         self.promised: dict[str, Timer] = {}
         self.rebalances = 0
         self._timer: Timer | None = None
+
+    # ------------------------------------------------------------------ outliving the broker
+
+    def record(self) -> GroupRecord:
+        """The group as it is to be found by the next broker."""
+        members = [
+            {
+                "id": m.id,
+                "instance_id": m.instance_id,
+                "client_id": m.client_id,
+                "client_host": m.client_host,
+                "rebalance_timeout_ms": m.rebalance_timeout_ms,
+                "session_timeout_ms": m.session_timeout_ms,
+                "subscription": m.protocols.get(self.protocol or "", b""),
+                "assignment": m.assignment,
+            }
+            for m in self.members.values()
+        ]
+        return GroupRecord(
+            self.protocol_type, self.generation, self.protocol, self.leader or None,
+            self.since_ms, members,
+        )  # fmt: skip
+
+    def restore(self, record: GroupRecord) -> None:
+        """Be what a record says; `resume` lets sessions begin."""
+        self.protocol_type = record.protocol_type
+        self.generation = record.generation
+        self.protocol = record.protocol
+        self.leader = record.leader or ""
+        self.since_ms = record.since_ms
+        for fields in record.members:
+            protocols = {record.protocol or "": fields["subscription"]}
+            member = Member(
+                fields["id"], fields["instance_id"], fields["client_id"], fields["client_host"],
+                fields["session_timeout_ms"], fields["rebalance_timeout_ms"],
+                protocols, fields["assignment"],
+            )  # fmt: skip
+            self.members[member.id] = member
+            if member.instance_id is not None:
+                self.static[member.instance_id] = member.id
+        self.state = State.STABLE if self.members else State.EMPTY
+
+    def resume(self) -> None:
+        """Begin the sessions of restored members."""
+        for member in self.members.values():
+            self._heard(member)
+
+    def _settle(self, state: State) -> None:
+        """Enter a state that is to outlive the broker."""
+        self.state = state
+        self.since_ms = self.clock.wall_ms()
+        self.keep(self.record())
 
     # ------------------------------------------------------------------ joining
 
@@ -191,6 +264,11 @@ class Group:
 
     def _prepare(self) -> None:
         """Ask everybody to join again, and wait for them as long as the most patient allows."""
+        if self.state is State.EMPTY and self.delay_ms:
+            self.state = State.PREPARING
+            self.rebalances += 1
+            self._gathering = True
+            self._set_timer(self.delay_ms, self._begin_generation)
         if self.state is not State.PREPARING:
             for member in self.members.values():
                 self._answer_sync(member, {"error_code": Code.REBALANCE_IN_PROGRESS})
@@ -198,11 +276,13 @@ class Group:
             self.rebalances += 1
             timeout_ms = max(m.rebalance_timeout_ms for m in self.members.values())
             self._set_timer(timeout_ms, self._begin_generation)
-        if all(member.joining for member in self.members.values()):
+        everybody = all(member.joining for member in self.members.values())
+        if everybody and not self._gathering:
             self._begin_generation()
 
     def _begin_generation(self) -> None:
         self._cancel_timer()
+        self._gathering = False
         for member in list(self.members.values()):
             if member.joining is None and member.instance_id is None:
                 self._forget(member)
@@ -270,7 +350,7 @@ class Group:
             for item in request["assignments"]:
                 if item["member_id"] in self.members:
                     self.members[item["member_id"]].assignment = item["assignment"]
-            self.state = State.STABLE
+            self._settle(State.STABLE)
             self._cancel_timer()
             for each in self.members.values():
                 self._answer_sync(each, self._synced(each))
@@ -383,10 +463,18 @@ class Group:
         self._cancel_timer()
         for member in list(self.members.values()):
             self._forget(member)
-        self.state = State.EMPTY
         self.generation += 1
         self.protocol = None
         self.leader = ""
+        self._settle(State.EMPTY)
+
+    def topics_read(self) -> set[str]:
+        """The topics members subscribe to; of protocol type "consumer" only."""
+        return {
+            topic
+            for member in self.members.values()
+            for topic in subscribed_topics(member.protocols.get(self.protocol or "", b""))
+        }
 
     # ------------------------------------------------------------------ answers and timers
 
@@ -412,6 +500,19 @@ class Group:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def subscribed_topics(subscription: bytes) -> list[str]:
+    """The topics a consumer subscribes to: version int16, topics [string], and more."""
+    topics = []
+    at = 6
+    for _ in range(int.from_bytes(subscription[2:6], "big")):
+        size = int.from_bytes(subscription[at : at + 2], "big")
+        if at + 2 + size > len(subscription):
+            break
+        topics.append(subscription[at + 2 : at + 2 + size].decode("utf-8", "replace"))
+        at += 2 + size
+    return topics
 
 
 def _take_settings(member: Member, request: dict[str, Any]) -> bool:

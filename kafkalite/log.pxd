@@ -27,6 +27,8 @@ cdef class Log:
     cdef readonly int64_t start_offset     # first offset that is readable
     cdef readonly int64_t end_offset       # given to the next record
     cdef readonly int64_t high_watermark   # below it all is written, and readable
+    cdef readonly int64_t stable_offset    # below it no transaction is open (LSO)
+    cdef public int64_t cleaned_offset     # below it the cleaner has been
     cdef readonly int64_t recovery_point   # below it all is durable
     cdef bint full                 # the last batch found no room
     cdef readonly object cut           # what recovery dropped, a Finding or None
@@ -40,14 +42,20 @@ cdef class Log:
     cdef readonly bint deleted     # the topic is gone
     cdef bint sync_always
     cdef bint append_time
+    cdef readonly bint compact         # every record needs a key
     cdef int64_t segment_bytes, segment_ms, max_message_bytes
 
     # Kafka's error code, 0 for success; nothing has changed when it is not 0.
     cdef int add(self, const char* p, size_t n, Appended* result) except -2
+    cdef int keep(self, const char* p, size_t n, Header* h, Appended* result) except -2
+    cdef int64_t first_unstable(self) except -1
     cdef int store(self, const char* p, size_t n, Header* h, Appended* result) except -1
     cdef int make_room(self, const Header* h) except -1
     cdef int write_direct(self, const char* p, size_t n) except -1
     cdef int write_pending(self) except -1
     cdef Segment segment_of(self, int64_t offset)
-    # What can be sent of whole batches from `offset` on, None if nothing.
-    cdef Slice read(self, int64_t offset, int64_t max_bytes, bint at_least_one)
+    # What can be sent of whole batches from `offset` on, None if nothing; committed: only what lies
+    # below the stable offset.
+    cdef Slice read(self, int64_t offset, int64_t max_bytes, bint at_least_one, bint committed=*)
+    # The aborted transactions that meet a slice read from `offset`.
+    cdef list aborted_in(self, int64_t offset, Slice slice)

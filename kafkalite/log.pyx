@@ -17,30 +17,37 @@ Beyond it an interrupted write may have left anything: the log ends at the first
 valid batch, and what follows is cut off.  What is kept of it is written again: only the cache may
 have it, and after a sync that failed the kernel takes such pages for clean.
 
+Records of an open transaction are there like all others; what readers of committed records see
+ends at the `stable_offset`, before the first of them.  A marker, written for the transaction
+coordinator, ends a transaction; the aborted ones are told to readers from an index.
+
 Invariants:
-1. Offsets are dense: a batch's base offset is the offset after the last one's.
-2. start_offset <= high_watermark <= end_offset; recovery_point <= high_watermark.
+1. Offsets are dense: a batch's base offset is the offset after the last one's, except where the
+   cleaner (kafkalite.cleaner) has left a gap in a compacted log.
+2. start_offset <= stable_offset <= high_watermark <= end_offset; recovery_point <= high_watermark.
 3. A batch that is refused changes nothing.
 4. A batch is acknowledged after it was written (and synced, for "always").
 """
 
 import logging
 
+from libc.stdint cimport int16_t, int32_t
 from libc.string cimport memcpy
 
 from bedrock.codec.crc32c cimport crc32c_of
 from bedrock.world.disk cimport File
 from kafkalite.batch cimport APPEND_TIME_BIT, CODEC_BITS, CONTROL_BIT, CRC_FROM, HEADER, \
     TRANSACTIONAL_BIT, fault, get16, read_header, set16, set32, set64
+from kafkalite.producers cimport Producer
 
 from bedrock.codec.errors import Malformed
 from bedrock.storage.errors import Damaged, Finding
 from bedrock.world import DiskFull
 
-from kafkalite.batch import pack, unpack, unpack_all
+from kafkalite.batch import describe, marker, pack, split, unpack, unpack_all
 from kafkalite.errors import Code, KafkaError
 from kafkalite.producers import EXPIRY_MS
-from kafkalite.segment import LOG, SNAPSHOT, segment_name
+from kafkalite.segment import CLEANED, LOG, SNAPSHOT, SWAP, segment_name
 
 logger = logging.getLogger("kafkalite")
 
@@ -52,6 +59,8 @@ cdef enum:
     CORRUPT_MESSAGE = 2
     UNKNOWN_TOPIC_OR_PARTITION = 3
     MESSAGE_TOO_LARGE = 10
+    INVALID_PRODUCER_EPOCH = 47
+    TRANSACTION_COORDINATOR_FENCED = 52
     UNSUPPORTED_FOR_MESSAGE_FORMAT = 43
     KAFKA_STORAGE_ERROR = 56
     UNSUPPORTED_COMPRESSION_TYPE = 76
@@ -70,10 +79,12 @@ cdef class Log:
     fsync            "always", "interval" or "never" (the last two differ in who calls `sync`)
     recovery_point   offset below which everything is known to be durable
     start_offset     records below it were deleted
+    cleaned_offset   below it the cleaner has been
     """
 
     def __init__(self, disk, Turn turn not None, Clock clock not None, config, *, str name="log",
-                 str fsync="never", int64_t recovery_point=0, int64_t start_offset=0):
+                 str fsync="never", int64_t recovery_point=0, int64_t start_offset=0,
+                 int64_t cleaned_offset=0):
         self.name = name
         self.disk = disk
         self.turn = turn
@@ -84,6 +95,8 @@ cdef class Log:
         self.producers = Producers()
         self.waiting = set()
         self.configure(config)
+        self.cleaned_offset = cleaned_offset
+        self.finish_swaps()
         self.recover(recovery_point, start_offset)
 
     def configure(self, config) -> None:
@@ -93,6 +106,7 @@ cdef class Log:
         self.segment_ms = config.segment_ms
         self.max_message_bytes = config.max_message_bytes
         self.append_time = config.append_time
+        self.compact = config.compact
 
     # ------------------------------------------------------------------ starting
 
@@ -133,16 +147,37 @@ cdef class Log:
         self.written = self.readable = self.active.allocated = self.active.size
         self.recovery_point = recovery_point
         self.start_offset = max(start_offset, (<Segment>self.segments[0]).base)
+        self.stable_offset = self.first_unstable()
         for segment in found:
             segment.write_again(segment.locate(recovery_point))
             self.entries_changed = True
         if self.sync_always:
             self.sync()
 
+    def finish_swaps(self) -> None:
+        """Let a cleaned segment take the place of those it was made from, after a crash."""
+        cdef Segment segment
+        names = self.disk.list()
+        for name in names:
+            if name.endswith(CLEANED):
+                self.disk.remove(name)
+        for name in names:
+            if not name.endswith(LOG + SWAP):
+                continue
+            base = int(name[:-len(LOG + SWAP)])
+            segment = Segment(self.disk, self.name, base, 1 << 62, 0, SWAP, True)
+            segment.scan(segment.file.size())
+            for other in names:
+                if other.endswith(LOG) and base <= int(other[:-len(LOG)]) < segment.next_offset:
+                    self.new_segment(int(other[:-len(LOG)])).remove()
+            self.disk.sync_dir()
+            self.disk.rename(name, segment_name(base) + LOG)
+            self.disk.sync_dir()
+
     def new_segment(self, int64_t base) -> Segment:
         """The segment at `base`, its file made if missing."""
         return Segment(self.disk, self.name, base, self.config.index_interval_bytes,
-                       self.clock.wall_ms())
+                       self.clock.wall_ms(), gaps=self.compact or self.cleaned_offset > 0)
 
     def cut_off(self, Segment segment, int64_t size, str why, int64_t recovery_point,
                 list later) -> None:
@@ -188,8 +223,7 @@ cdef class Log:
             return MESSAGE_TOO_LARGE
         if fault(p, &h) is not NULL:
             return CORRUPT_MESSAGE
-        if h.count < 1 or h.last_delta != h.count - 1 or \
-                h.attributes & (CONTROL_BIT | TRANSACTIONAL_BIT):
+        if h.count < 1 or h.last_delta != h.count - 1 or h.attributes & CONTROL_BIT:
             return INVALID_RECORD
         if h.attributes & CODEC_BITS > 4:
             return UNSUPPORTED_COMPRESSION_TYPE
@@ -199,9 +233,15 @@ cdef class Log:
             code = self.producers.check(&h, &result.base_offset)
             if code or result.base_offset >= 0:
                 return code
+        elif h.attributes & TRANSACTIONAL_BIT:
+            return INVALID_RECORD
+        return self.keep(p, n, &h, result)
+
+    cdef int keep(self, const char* p, size_t n, Header* h, Appended* result) except -2:
+        """Store a batch that is in order, if there is room."""
         try:
-            self.make_room(&h)
-            self.store(p, n, &h, result)
+            self.make_room(h)
+            self.store(p, n, h, result)
         except DiskFull as exc:
             if not self.full:          # once: producers try again many times a second
                 logger.error("%s: refusing records: %s", self.name, exc)
@@ -244,8 +284,8 @@ cdef class Log:
             self.write_direct(p + HEADER, n - HEADER)
         result.base_offset = self.end_offset
         self.active.note(h, self.end_offset)
-        if h.producer_id >= 0:
-            self.producers.update(h, self.end_offset)
+        h.base_offset = self.end_offset
+        self.active.learn(p, h, self.producers)
         self.end_offset += h.count
         if not self.deferred:
             self.deferred = True
@@ -283,9 +323,14 @@ cdef class Log:
             self.sync()
         self.high_watermark = self.end_offset
         self.readable = self.written
+        self.stable_offset = self.first_unstable()
         if self.waiting:
             for wait in list(self.waiting):
                 wait.wake()
+
+    cdef int64_t first_unstable(self) except -1:
+        """What `stable_offset` is to be."""
+        return max(self.producers.first_open(self.high_watermark), self.start_offset)
 
     def roll(self) -> None:
         """Seal the active segment and begin another."""
@@ -326,6 +371,22 @@ cdef class Log:
         """
         return self.append_batch(pack(records, codec=codec))
 
+    def append_in_transaction(self, records, producer_id: int, epoch: int) -> int:
+        """Add records of the broker's own to a producer's transaction; sequences do not count."""
+        cdef Appended result
+        cdef Header h
+        cdef Producer producer = self.producers.by_id.get(producer_id)
+        if producer is not None and epoch < producer.epoch:
+            raise KafkaError(Code.INVALID_PRODUCER_EPOCH)
+        cdef const unsigned char[::1] data = pack(
+            records, producer_id=producer_id, producer_epoch=epoch, base_sequence=0,
+            attributes=TRANSACTIONAL_BIT)
+        read_header(<const char*>&data[0], &h)
+        cdef int code = self.keep(<const char*>&data[0], data.shape[0], &h, &result)
+        if code:
+            raise KafkaError(Code(code), self.name)
+        return result.base_offset
+
     def append_batch(self, const unsigned char[::1] data not None) -> int:
         """Add one encoded batch; returns its base offset.  KafkaError when refused."""
         cdef Appended result
@@ -333,6 +394,27 @@ cdef class Log:
         if code:
             raise KafkaError(Code(code), self.name)
         return result.base_offset
+
+    def end_transaction(self, int64_t producer_id, int16_t epoch, bint commit,
+                        int32_t coordinator_epoch=0) -> int:
+        """Append the marker that ends a producer's transaction; Kafka's error code, 0 for success.
+
+        It is written whether or not the producer has one open here.
+        """
+        cdef Producer producer = self.producers.by_id.get(producer_id)
+        cdef Appended result
+        cdef Header h
+        if self.deleted:
+            return UNKNOWN_TOPIC_OR_PARTITION
+        if producer is not None:
+            if epoch < producer.epoch:
+                return INVALID_PRODUCER_EPOCH
+            if coordinator_epoch < producer.coordinator_epoch:
+                return TRANSACTION_COORDINATOR_FENCED
+        cdef const unsigned char[::1] data = marker(
+            producer_id, epoch, commit, coordinator_epoch, self.clock.wall_ms())
+        read_header(<const char*>&data[0], &h)
+        return self.keep(<const char*>&data[0], data.shape[0], &h, &result)
 
     # ------------------------------------------------------------------ reading
 
@@ -347,19 +429,26 @@ cdef class Log:
                 high = mid
         return self.segments[low]
 
-    cdef Slice read(self, int64_t offset, int64_t max_bytes, bint at_least_one):
+    cdef Slice read(self, int64_t offset, int64_t max_bytes, bint at_least_one,
+                    bint committed=False):
         cdef Segment segment
         cdef Header h
         cdef int64_t start, end, limit
-        if offset >= self.high_watermark:
+        cdef bint unstable = committed and self.stable_offset < self.high_watermark
+        if offset >= (self.stable_offset if unstable else self.high_watermark):
             return None
         segment = self.segment_of(offset)
-        if offset >= segment.next_offset and segment is not self.active:
+        while True:
+            limit = self.readable if segment is self.active else segment.size
+            if unstable and self.stable_offset < segment.next_offset:
+                limit = min(limit, segment.locate(self.stable_offset))
+            start = segment.locate(offset)
+            if start < limit:
+                break
+            if segment is self.active:
+                return None
+            # What was at the end of this segment the cleaner has removed.
             segment = self.segments[self.segments.index(segment) + 1]
-        limit = self.readable if segment is self.active else segment.size
-        start = segment.locate(offset)
-        if start >= limit:
-            return None
         end = segment.cut(start, max_bytes, limit)
         if end == start:
             if not at_least_one:
@@ -367,6 +456,25 @@ cdef class Log:
             segment.header_at(start, &h)
             end = start + h.total
         return Slice(segment.file, start, end - start)
+
+    cdef list aborted_in(self, int64_t offset, Slice slice):
+        cdef Segment segment = self.segment_of(offset)
+        cdef Header h
+        cdef int64_t end = slice.offset + slice.n
+        while slice.file is not segment.file:
+            segment = self.segments[self.segments.index(segment) + 1]
+        if end < segment.size:
+            segment.header_at(end, &h)
+            end = h.base_offset
+        else:
+            end = segment.next_offset
+        found = []
+        for segment in self.segments[self.segments.index(segment):]:
+            more, complete = segment.aborted.within(offset, end)
+            found += more
+            if complete:
+                break
+        return found
 
     def read_batches(self, int64_t offset, int64_t max_bytes=1 << 20) -> bytes:
         """Whole batches from the one that holds `offset`, at least one if there is any.
@@ -377,6 +485,18 @@ cdef class Log:
             raise KafkaError(Code.OFFSET_OUT_OF_RANGE, f"{self.name} has no offset {offset}")
         cdef Slice slice = self.read(offset, max_bytes, True)
         return b"" if slice is None else (<File>slice.file).read_at(slice.offset, slice.n)
+
+    def batches(self):
+        """Every batch that can be read, one by one."""
+        at = self.start_offset
+        while at < self.high_watermark:
+            data = self.read_batches(at)
+            if not data:
+                return
+            for batch in split(data):
+                header = describe(batch)
+                at = header["base_offset"] + header["last_delta"] + 1
+                yield batch
 
     def records(self, int64_t offset=0, int64_t max_bytes=1 << 20) -> list:
         """The records from `offset` on, of as many batches as fit max_bytes and at least one."""
@@ -426,7 +546,7 @@ cdef class Log:
             newest_ms = oldest.max_timestamp if oldest.max_timestamp >= 0 else oldest.created_ms
             too_old = 0 <= self.config.retention_ms < now_ms - newest_ms
             too_much = 0 <= self.config.retention_bytes <= size - oldest.size
-            if oldest.size == 0 or not (too_old or too_much):
+            if oldest.size == 0 or not self.config.delete or not (too_old or too_much):
                 return
             size -= oldest.size
             if oldest is self.active:
@@ -435,13 +555,36 @@ cdef class Log:
 
     def delete_to(self, int64_t offset) -> None:
         """Make `offset` the first readable one; segments wholly below it are removed."""
-        if offset > self.high_watermark:
+        if not 0 <= offset <= self.high_watermark:
             raise KafkaError(Code.OFFSET_OUT_OF_RANGE, f"{self.name} has no offset {offset}")
         self.start_offset = max(self.start_offset, offset)
+        self.stable_offset = max(self.stable_offset, self.start_offset)
         while len(self.segments) > 1 and \
                 (<Segment>self.segments[1]).base <= self.start_offset:
             self.segments.pop(0).remove()
             self.entries_changed = True
+
+    def begin_cleaned(self, Segment first not None) -> Segment:
+        """A segment to be filled with what is left of `first` and those after it."""
+        return Segment(self.disk, self.name, first.base, self.config.index_interval_bytes,
+                       first.created_ms, CLEANED, True)
+
+    def replace_segments(self, list group, Segment fresh not None) -> None:
+        """Let a cleaned segment take the place of others; see `finish_swaps` for a crash."""
+        cdef Segment old
+        name = fresh.name + LOG
+        fresh.cut_at(fresh.size)
+        fresh.file.sync()
+        self.disk.rename(name + CLEANED, name + SWAP)
+        self.disk.sync_dir()
+        for old in group:
+            old.remove()
+        self.disk.sync_dir()
+        self.disk.rename(name + SWAP, name)
+        fresh.seal()
+        at = self.segments.index(group[0])
+        self.segments[at:at + len(group)] = [fresh]
+        self.entries_changed = True
 
     def settle(self) -> None:
         """Make the sealed segments durable: the kernel has written them long since."""

@@ -5,22 +5,28 @@ acks=1 and acks=all the response leaves after the log's flush of this turn (ther
 so both mean the same); with acks=0 there is no response.
 """
 
-from kafkalite.batch cimport CODEC_BITS, HEADER, get16
+from kafkalite.batch cimport CODEC_BITS, HEADER, TRANSACTIONAL_BIT, Header, get16, read_header
 from kafkalite.codec cimport Span
+from kafkalite.compaction cimport keyless
 from kafkalite.log cimport Appended, Log
 
-from kafkalite.errors import Code
+from bedrock.codec.errors import Malformed
+
+from kafkalite.errors import Code, KafkaError
 
 cdef enum:
     ZSTD = 4
     ZSTD_SINCE = 7                 # version of Produce
     ATTRIBUTES_AT = 21
+    ADDS_SINCE = 12                # version that adds its partitions to the transaction (KIP-890)
 
 cdef object UNKNOWN_TOPIC = Code.UNKNOWN_TOPIC_OR_PARTITION
 cdef object INVALID_TOPIC = Code.INVALID_TOPIC
 
+NEEDS_KEY = "Compacted topic cannot accept message without key in topic partition"
+
 cdef dict MESSAGES = {
-    Code.INVALID_RECORD: "Transactional and control batches are not accepted here",
+    Code.INVALID_RECORD: "The batch is not one a producer may send",
     Code.KAFKA_STORAGE_ERROR: "The disk is full",
 }
 
@@ -31,16 +37,54 @@ cdef bint too_new(Span records, int version) noexcept:
         get16(records.p + ATTRIBUTES_AT) & CODEC_BITS == ZSTD
 
 
-cdef dict append(Log log, object index, object records, int version):
+cdef object refusal(broker, Span records, str transactional_id, topic, index, int version):
+    """Why a transactional batch may not be appended, None if it may, or is none."""
+    cdef Header h
+    if records.n < HEADER or not get16(records.p + ATTRIBUTES_AT) & TRANSACTIONAL_BIT:
+        return None
+    if transactional_id is None:
+        return Code.INVALID_TXN_STATE
+    read_header(records.p, &h)
+    try:
+        broker.transactions.verify(transactional_id, h.producer_id, h.producer_epoch,
+                                   (topic, index), add=version >= ADDS_SINCE)
+    except KafkaError as exc:
+        # Producers know how to go on from this one.
+        return Code.INVALID_PRODUCER_EPOCH if exc.code is Code.PRODUCER_FENCED else exc.code
+    return None
+
+
+cdef list records_without_key(Span records):
+    """What is wrong with the records of a compacted topic's batch."""
+    cdef Header h
+    read_header(records.p, &h)
+    if h.total != records.n:
+        return []                  # the log will say so
+    try:
+        return [{"batch_index": i, "error_message": NEEDS_KEY} for i in keyless(records.p, &h)]
+    except Malformed:
+        return [{"batch_index": 0, "error_message": "The batch cannot be unpacked"}]
+
+
+cdef dict append(broker, Log log, topic, dict part, str transactional_id, int version):
     """The response for one partition."""
     cdef Appended result
     cdef int code
+    cdef list wrong = []
+    index, records = part["index"], part["records"]
     if not isinstance(records, Span):
         code = Code.INVALID_RECORD
     elif too_new(<Span>records, version):
         code = Code.UNSUPPORTED_COMPRESSION_TYPE
     else:
-        code = log.add((<Span>records).p, (<Span>records).n, &result)
+        why = refusal(broker, <Span>records, transactional_id, topic, index, version)
+        code = 0 if why is None else why
+        if log.compact and (<Span>records).n >= HEADER:
+            wrong = records_without_key(<Span>records)
+        if wrong:
+            code = Code.INVALID_RECORD
+        if code == 0:
+            code = log.add((<Span>records).p, (<Span>records).n, &result)
         if code == 0:
             return {
                 "index": index,
@@ -53,7 +97,8 @@ cdef dict append(Log log, object index, object records, int version):
         "index": index,
         "error_code": code,
         "base_offset": -1,
-        "error_message": MESSAGES.get(code),
+        "record_errors": wrong,
+        "error_message": NEEDS_KEY if wrong else MESSAGES.get(code),
     }
 
 
@@ -65,9 +110,8 @@ def produce(broker, dict request, call) -> dict | None:
     cdef Py_ssize_t index
     refused = None
     acks = request["acks"]
-    if request["transactional_id"] is not None:
-        refused = Code.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-    elif acks not in (-1, 0, 1):
+    transactional_id = request["transactional_id"]
+    if acks not in (-1, 0, 1):
         refused = Code.INVALID_REQUIRED_ACKS
     by_name = broker.topics.by_name
     for topic in request["topics"]:
@@ -82,7 +126,8 @@ def produce(broker, dict request, call) -> dict | None:
         for part in topic["partitions"]:
             index = part["index"]
             if 0 <= index < len(logs):
-                parts.append(append(logs[index], part["index"], part["records"], version))
+                parts.append(append(broker, logs[index], topic["name"], part, transactional_id,
+                                    version))
             else:
                 parts.append({
                     "index": part["index"],

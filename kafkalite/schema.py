@@ -13,7 +13,7 @@ One line a field, nesting by two spaces of indentation, later versions by what t
 
     type      bool int8 int16 uint16 int32 int64 float64 uuid string bytes records,
               {} (struct) or [] (array of structs), []int32 and so on (array of values);
-              `?` after it: may be null
+              `?` after it: may be null, `?7+`: from version 7 on
     versions  `4+`, `0-12` or `3`; nothing: all versions of the message
     ~N        a tagged field: left out while it has its default, found by tag N
     = value   the default, else 0, false, "", nothing
@@ -92,13 +92,17 @@ class Line:
 
     name: str
     type: str
-    nullable: bool
+    null_since: int
     first: int = 0
     last: int = LAST_VERSION
     tag: int = -1
     default: Any = None
     has_default: bool = False
     below: list[Line] = field(default_factory=list)
+
+    def nullable(self, version: int) -> bool:
+        """True if the field may be null in a version."""
+        return version >= self.null_since
 
 
 def _versions(text: str) -> tuple[int, int]:
@@ -116,7 +120,8 @@ def _value(text: str) -> Any:
 def _parse_line(text: str) -> Line:
     declared, _, default = text.partition("=")
     name, kind, *rest = declared.split()
-    line = Line(name, kind.rstrip("?"), kind.endswith("?"))
+    kind, may_be_null, since = kind.partition("?")
+    line = Line(name, kind, _versions(since or "0+")[0] if may_be_null else LAST_VERSION + 1)
     for word in rest:
         if word.startswith("~"):
             line.tag = int(word[1:])
@@ -162,12 +167,12 @@ def _field(line: Line, version: int, flexible: bool) -> Field:
         struct = _struct(line.below, version, flexible) if inner == "{}" else None
         item = Field(line.name, inner, struct=struct, flexible=flexible)
         return Field(
-            line.name, "[]", item=item, nullable=line.nullable, default=_default(line),
+            line.name, "[]", item=item, nullable=line.nullable(version), default=_default(line),
             tag=line.tag, flexible=flexible,
         )
     struct = _struct(line.below, version, flexible) if kind == "{}" else None
     return Field(
-        line.name, kind, struct=struct, nullable=line.nullable, default=_default(line),
+        line.name, kind, struct=struct, nullable=line.nullable(version), default=_default(line),
         tag=line.tag, flexible=flexible,
     )
 

@@ -4,6 +4,7 @@ from bedrock.net.buf cimport Buf
 from bedrock.world.disk cimport File
 from kafkalite.batch cimport Header
 from kafkalite.index cimport Index
+from kafkalite.producers cimport Producers
 
 
 cdef class Scanner:
@@ -30,6 +31,7 @@ cdef class Segment:
     cdef readonly int64_t created_ms
     cdef readonly File file
     cdef readonly bint synced          # nothing was written since the last sync
+    cdef bint gaps                     # offsets need not be dense
     cdef readonly bint sealed          # it will not change any more
 
     cdef int64_t allocated
@@ -37,9 +39,11 @@ cdef class Segment:
     cdef int64_t interval              # index.interval.bytes
     cdef int64_t max_timestamp_offset
     cdef readonly Index offsets, times
+    cdef readonly object aborted       # AbortedIndex
 
     cdef int reserve(self, int64_t n) except -1
     cdef int note(self, const Header* h, int64_t base_offset) except -1
+    cdef int learn(self, const char* p, const Header* h, Producers producers) except -1
     cdef int header_at(self, int64_t position, Header* h) except -1
     cdef int check_header(self, const char* p, int64_t n, int64_t position, Header* h) except -1
     cdef int64_t locate(self, int64_t offset) except -1

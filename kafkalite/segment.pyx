@@ -3,25 +3,32 @@
     00000000000000012345.log         batches, back to back; 12345 is the first offset
     00000000000000012345.index       see kafkalite.index
     00000000000000012345.timeindex
+    00000000000000012345.txnindex    see kafkalite.aborted
 
 The last segment of a log is the active one; the others are sealed and never change.
 
 Invariants:
-1. Batches lie back to back from position 0, and their offsets are dense from `base` on.
+1. Batches lie back to back from position 0, and their offsets grow from `base` on: without a gap,
+   except where a cleaner left one.
 2. `size` bytes of the file's room were taken before a batch of them was accepted (`reserve`), so a
    full disk is met before anything is promised.
 """
 
+from libc.stdint cimport int32_t
+
 from bedrock.world.disk cimport File
-from kafkalite.batch cimport CONTROL_BIT, HEADER, fault, read_header
+from kafkalite.batch cimport ABORT, CONTROL_BIT, HEADER, fault, read_header, read_marker
 from kafkalite.index cimport Index
 from kafkalite.producers cimport Producers
 
 from bedrock.codec.errors import Malformed
 from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFull
+from kafkalite.aborted import Aborted, AbortedIndex
 
 LOG, OFFSETS, TIMES, SNAPSHOT = ".log", ".index", ".timeindex", ".snapshot"
+TRANSACTIONS = ".txnindex"
+CLEANED, SWAP = ".cleaned", ".swap"    # see kafkalite.cleaner
 
 cdef enum:
     SCAN_BYTES = 1 << 20               # read at once by a scanner
@@ -102,21 +109,25 @@ cdef class Scanner:
 cdef class Segment:
     """disk, partition: directory and name of the partition; base: first offset.
 
-    interval: bytes of log per index entry
+    interval  bytes of log per index entry
+    suffix    of the file, while it is not yet the segment's
+    gaps      a cleaner may have been here: offsets grow, and are not dense
     """
 
     def __init__(self, disk, str partition not None, int64_t base, int64_t interval,
-                 int64_t now_ms=0):
+                 int64_t now_ms=0, str suffix="", bint gaps=False):
         self.disk = disk
         self.partition = partition
         self.base = self.next_offset = base
         self.name = segment_name(base)
         self.interval = interval
+        self.gaps = gaps
         self.created_ms = now_ms
         self.max_timestamp = self.max_timestamp_offset = -1
         self.offsets = Index(base, 8)
         self.times = Index(base, 12)
-        self.file = disk.open(self.name + LOG, "rw")
+        self.aborted = AbortedIndex()
+        self.file = disk.open(self.name + LOG + suffix, "rw")
 
     @property
     def file_name(self) -> str:
@@ -148,29 +159,57 @@ cdef class Segment:
         self.synced = False
         return 0
 
+    cdef int learn(self, const char* p, const Header* h, Producers producers) except -1:
+        """Take in what a batch that was added tells of its producer."""
+        cdef int32_t coordinator_epoch
+        cdef int64_t first, last = h.base_offset + h.last_delta
+        cdef int kind
+        if h.producer_id < 0:
+            return 0
+        if not h.attributes & CONTROL_BIT:
+            return producers.update(h, h.base_offset)
+        kind = read_marker(p, h, &coordinator_epoch)
+        if kind < 0:
+            return 0
+        first = producers.end(h, coordinator_epoch)
+        if kind == ABORT and first >= 0:
+            self.aborted.add(Aborted(h.producer_id, first, last, producers.first_open(last + 1)))
+        return 0
+
     def scan(self, int64_t size, Producers producers=None) -> str | None:
         """Take in the batches of the file's first `size` bytes; returns what was wrong at the end.
 
         producers: learns what each batch says of its producer.
         """
         cdef Header h
+        cdef const char* p
         cdef Scanner scanner = Scanner(self.file, 0, size)
-        while scanner.next(&h) is not NULL:
-            if h.base_offset != self.next_offset:
+        while True:
+            p = scanner.next(&h)
+            if p is NULL:
+                return scanner.why
+            if h.base_offset < self.next_offset or \
+                    (h.base_offset > self.next_offset and not self.gaps):
                 return f"offset {h.base_offset} where {self.next_offset} should be"
             self.note(&h, h.base_offset)
-            if producers is not None and h.producer_id >= 0 and not h.attributes & CONTROL_BIT:
-                producers.update(&h, h.base_offset)
-        return scanner.why
+            if producers is not None:
+                self.learn(p, &h, producers)
 
     def load(self, int64_t size) -> None:
         """Open a sealed segment: read its indexes and check its end; Damaged if that is not whole.
 
-        An index that is missing or worn is made anew from the batches.
+        An index that is missing or worn is made anew from the batches; one of transactions cannot
+        be.
         """
         cdef Header h
         cdef Scanner scanner
         cdef int64_t key, value
+        try:
+            self.aborted.load(self.disk.read(self.name + TRANSACTIONS))
+        except FileNotFoundError:
+            pass
+        except Malformed as exc:
+            raise Damaged(f"{self.partition}/{self.name}{TRANSACTIONS}", 0, str(exc)) from None
         try:
             self.offsets.load(self.disk.read(self.name + OFFSETS))
             self.times.load(self.disk.read(self.name + TIMES))
@@ -214,7 +253,8 @@ cdef class Segment:
 
     def seal(self) -> None:
         """No batch will be added: complete the indexes and give back the room not used."""
-        self.times.add(self.max_timestamp, self.max_timestamp_offset)
+        if self.size:
+            self.times.add(self.max_timestamp, self.max_timestamp_offset)
         self.save_indexes()
         self.file.truncate(self.size)
         self.allocated = self.size
@@ -240,7 +280,8 @@ cdef class Segment:
         if self.synced:
             return
         self.file.sync()
-        for suffix in (OFFSETS, TIMES) if self.sealed else ():
+        self.aborted.save(self.disk, self.name + TRANSACTIONS)
+        for suffix in (OFFSETS, TIMES, TRANSACTIONS) if self.sealed else ():
             if self.disk.exists(self.name + suffix):
                 with self.disk.open(self.name + suffix, "rw") as file:
                     file.sync()
@@ -248,9 +289,42 @@ cdef class Segment:
 
     def remove(self) -> None:
         """Delete the files.  Replies that are still being sent keep the open one."""
-        for suffix in (LOG, OFFSETS, TIMES):
+        for suffix in (LOG, OFFSETS, TIMES, TRANSACTIONS):
             if self.disk.exists(self.name + suffix):
                 self.disk.remove(self.name + suffix)
+
+    # ------------------------------------------------------------------ being cleaned
+
+    def read_whole(self, int64_t position, int64_t max_bytes) -> bytes:
+        """Whole batches from `position` on, at least one."""
+        cdef Header h
+        cdef int64_t end = self.cut(position, max_bytes, self.size)
+        if end == position:
+            self.header_at(position, &h)
+            end = position + h.total
+        return self.file.read_at(position, end - position)
+
+    def add_cleaned(self, const unsigned char[::1] batch not None) -> None:
+        """Add what is left of a batch, in a file that is not yet the segment's."""
+        cdef Header h
+        if batch.shape[0] == 0:
+            return
+        read_header(<const char*>&batch[0], &h)
+        self.reserve(h.total)
+        self.file.write(<const char*>&batch[0], h.total, self.size)
+        self.note(&h, h.base_offset)
+
+    def take_aborted(self, Segment other not None) -> None:
+        """Have the aborted transactions of a segment that this one replaces."""
+        for entry in other.aborted.entries:
+            self.aborted.add(entry)
+
+    def drop_cleaned(self) -> None:
+        """Remove the file, unless it has become the segment's."""
+        if self.disk.exists(self.name + LOG + CLEANED):
+            self.disk.remove(self.name + LOG + CLEANED)
+
+    # ------------------------------------------------------------------ finding
 
     cdef int header_at(self, int64_t position, Header* h) except -1:
         """Read the header of the batch at `position`; Damaged if there is none."""

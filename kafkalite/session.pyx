@@ -11,9 +11,14 @@ Requests of a connection are answered in the order they came: one whose response
 (a long poll, a member waiting for its group) holds the link until it is.
 
 What is no request gets no answer but the end of the connection, as Kafka does: a length out of
-range, an unknown key or version, a body that does not parse, a request before authentication.  Only
-ApiVersions of an unknown version is answered, in version 0 with error 35, so that the client can
-come down to ours.
+range, an unknown key or version, a body that does not parse, a request before authentication, a
+wrong password.  Only ApiVersions of an unknown version is answered, in version 0 with error 35, so
+that the client can come down to ours.
+
+After SaslHandshake of version 0 the messages of the mechanism are frames of their own, without a
+header; later versions wrap them in SaslAuthenticate.
+
+A client over its quota is told so in its response, and not read from for as long.
 """
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
@@ -28,14 +33,22 @@ from bedrock.codec.errors import Malformed
 
 from kafkalite.apis import APIS
 from kafkalite.apis.connection import API_VERSIONS
+from kafkalite.authorization import authorized
 from kafkalite.broker import Call
 from kafkalite.errors import Code
 from kafkalite.handlers import HANDLERS
+from kafkalite.handlers.connection import log_in
 from kafkalite.later import Later
+from kafkalite.quotas import CONSUMED, PRODUCED
+from kafkalite.scram import Refused
 
 cdef enum:
     HEADER_BYTES = 10              # key, version, correlation id, length of client id
     READ_BELOW = 64 << 10          # shorter slices are read and sent with what surrounds them
+    LOGIN_BYTES = 512 << 10        # largest frame before a client has logged in
+    PRODUCE = 0
+    FETCH = 1
+    SASL_AUTHENTICATE = 36
 
 # Keys that a client may use before it has authenticated.
 cdef frozenset OPEN_KEYS = frozenset({17, API_VERSIONS, 36})
@@ -74,6 +87,16 @@ cdef Route find_route(int key, int version):
     return route
 
 
+cdef int64_t fetched_bytes(dict response) except -1:
+    """Bytes of records in a response to Fetch."""
+    cdef int64_t n = 0
+    for topic in response.get("topics", ()):
+        for part in topic["partitions"]:
+            records = part.get("records") or b""
+            n += (<Slice>records).n if isinstance(records, Slice) else len(records)
+    return n
+
+
 cdef class KafkaSession(Session):
     """One connection.
 
@@ -86,9 +109,12 @@ cdef class KafkaSession(Session):
     cdef int64_t max_bytes
     cdef object pending            # Later of the request that holds the link
     cdef Buf frame                 # the response being encoded
+    cdef bint stranger             # must log in first
+    cdef object rest               # timer: over its quota, not read from until then
 
     def __init__(self, broker, int64_t max_bytes=100 << 20):
         self.broker = broker
+        self.stranger = broker.users.required
         self.max_bytes = max_bytes
         self.call = Call()
         self.frame = Buf()
@@ -101,19 +127,25 @@ cdef class KafkaSession(Session):
         if self.pending is not None:
             self.pending.abandon()
             self.pending = None
+        if self.rest is not None:
+            self.rest.cancel()
+            self.rest = None
 
     cdef Py_ssize_t feed(self, const char* p, size_t n, Buf out) except -2:
         cdef size_t at = 0
         cdef int64_t size
         while n - at >= 4:
             size = <int32_t>get32(p + at)
-            if size < HEADER_BYTES or size > self.max_bytes:
+            if not self.is_acceptable(size):
                 return -1
             if <int64_t>(n - at) < size + 4:
                 self.need = size + 4
                 break
             try:
-                if not self.request(p + at + 4, size):
+                if self.stranger and self.call.bare:
+                    if not self.bare_login(p + at + 4, size):
+                        return -1
+                elif not self.request(p + at + 4, size):
                     return -1
             except Malformed:
                 return -1
@@ -121,6 +153,22 @@ cdef class KafkaSession(Session):
             if self.link.held:
                 break
         return at
+
+    cdef bint is_acceptable(self, int64_t size) except -1:
+        """Whether a frame may be so long."""
+        if self.stranger:
+            return (0 if self.call.bare else HEADER_BYTES) <= size <= LOGIN_BYTES
+        return HEADER_BYTES <= size <= self.max_bytes
+
+    cdef bint bare_login(self, const char* p, Py_ssize_t n) except -1:
+        """A message of the mechanism that is no request; False for a wrong password."""
+        try:
+            reply = log_in(self.call, p[:n])
+        except Refused:
+            return False
+        self.stranger = self.call.user is None
+        self.link.write(len(reply).to_bytes(4, "big") + reply)
+        return True
 
     cdef bint request(self, const char* p, Py_ssize_t n) except -1:
         """Handle one request; False if it deserves no answer."""
@@ -140,7 +188,7 @@ cdef class KafkaSession(Session):
         call.client_id = p[HEADER_BYTES:HEADER_BYTES + name].decode("utf-8", "replace") \
             if name > 0 else ""
         call.version = version
-        if self.broker.password and call.user is None and key not in OPEN_KEYS:
+        if self.stranger and key not in OPEN_KEYS:
             return False
         source.p = <const uint8_t*>p + HEADER_BYTES + max(name, 0)
         source.end = <const uint8_t*>p + n
@@ -148,12 +196,40 @@ cdef class KafkaSession(Session):
         if route.flexible:
             TAGS_ONLY.read(&source)
         request = route.decoder.read(&source)
-        response = route.handler(self.broker, request, call)
+        if self.broker.authorizer.active:
+            response = authorized(self.broker, key, route.handler, request, call)
+        else:
+            response = route.handler(self.broker, request, call)
         if isinstance(response, Later):
             self.wait(route, correlation, response)
-        elif response is not None:
+            return True
+        if route.key == PRODUCE and self.broker.quotas.active:
+            self.charge(PRODUCED, n, response)
+        if response is not None:
             self.reply(route, correlation, response)
+        if key == SASL_AUTHENTICATE:
+            self.stranger = call.user is None
+            if response.get("error_code"):
+                self.link.close()
         return True
+
+    cdef int charge(self, key, int64_t amount, response) except -1:
+        """Take from the client's quota; over it, the link rests for as long as it must wait."""
+        cdef int64_t wait_ms = self.broker.quotas.charge(
+            key, self.call.user or "ANONYMOUS", self.call.client_id, amount)
+        if wait_ms <= 0:
+            return 0
+        if response is not None:
+            response["throttle_time_ms"] = wait_ms
+        self.link.hold()
+        clock = self.broker.world.clock
+        self.rest = clock.call_at(clock.now_ns() + wait_ms * 1_000_000, self.go_on)
+        return 0
+
+    def go_on(self) -> None:
+        """The client has waited."""
+        self.rest = None
+        self.link.resume()
 
     cdef int wait(self, Route route, int32_t correlation, later) except -1:
         """Answer when the response is there; nothing else of this connection before."""
@@ -163,7 +239,8 @@ cdef class KafkaSession(Session):
         def respond(response):
             self.pending = None
             self.reply(route, correlation, response)
-            self.link.resume()
+            if self.rest is None:
+                self.link.resume()
 
         self.pending = later
         self.link.hold()
@@ -185,6 +262,8 @@ cdef class KafkaSession(Session):
         cdef Output output = Output(frame)
         cdef size_t sent = 0, position
         cdef Slice slice
+        if route.key == FETCH and self.broker.quotas.active:
+            self.charge(CONSUMED, fetched_bytes(response), response)
         frame.clear()
         frame.room(8)
         set32(frame.p + 4, <uint32_t>correlation)

@@ -1,12 +1,7 @@
-"""The shell: a small client of our own, for looking into a broker.
-
-It speaks the protocol through the same tables as the broker: `Client.call` encodes any request of
-`kafkalite.apis` by name.
-"""
+"""The shell: for looking into a broker."""
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -16,39 +11,7 @@ from bedrock.app.shell import Candidate, Grammar
 from bedrock.app.tables import render
 from bedrock.world import OsClock
 from kafkalite.batch import Record, pack, unpack_all
-from kafkalite.errors import Code
-from kafkalite.requests import BY_NAME, decode_response, encode_request
-
-TOPIC_RESOURCE = 2
-EARLIEST, LATEST = -2, -1
-
-
-class Client:
-    """A connection that makes one request at a time."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
-        self._reader, self._writer = reader, writer
-        self._correlation = 0
-
-    @classmethod
-    async def connect(cls, host: str, port: int) -> Client:
-        """OSError when nobody answers."""
-        return cls(*await asyncio.open_connection(host, port))
-
-    async def call(self, name: str, **request: Any) -> dict[str, Any]:
-        """The response to a request, in the newest version we have a table of."""
-        api = BY_NAME[name]
-        self._correlation += 1
-        self._writer.write(
-            encode_request(api, api.newest, self._correlation, request, "kafkalite-shell")
-        )
-        await self._writer.drain()
-        size = int.from_bytes(await self._reader.readexactly(4), "big")
-        return decode_response(api, api.newest, await self._reader.readexactly(size))
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._writer.close()
+from kafkalite.client import EARLIEST, LATEST, TOPIC_RESOURCE, Client, Failed, check
 
 
 @dataclass(frozen=True)
@@ -72,19 +35,6 @@ COMMANDS = {
     "group": Command("GROUP", "a group's members and lag", "_group"),
     "help": Command("", "this list", "_help"),
 }
-
-
-class Failed(Exception):
-    """The broker refused; its code and message."""
-
-
-def check(response: dict[str, Any]) -> dict[str, Any]:
-    """The response itself, or Failed when it carries an error."""
-    if response["error_code"]:
-        message = response.get("error_message") or ""
-        name = Code(response["error_code"]).name
-        raise Failed(f"{name}: {message}" if message else name)
-    return response
 
 
 class Shell(Grammar):
@@ -142,8 +92,6 @@ class Shell(Grammar):
             return await method(*arguments)
         except (Failed, ValueError) as exc:
             return f"error: {exc}"
-        except asyncio.IncompleteReadError as exc:
-            raise ConnectionError("the broker closed the connection") from exc
 
     async def _metadata(self, *topics: str) -> dict[str, Any]:
         wanted = [{"name": name} for name in topics] or None
@@ -172,16 +120,9 @@ class Shell(Grammar):
         await self._metadata()
         return f"{topic}: deleted"
 
-    async def _ends(self, topic: str, timestamp: int) -> dict[int, int]:
-        described = check((await self._metadata(topic))["topics"][0])
-        parts = [{"index": p["index"], "timestamp": timestamp} for p in described["partitions"]]
-        response = await self.client.call(
-            "ListOffsets", replica_id=-1, topics=[{"name": topic, "partitions": parts}]
-        )
-        return {p["index"]: check(p)["offset"] for p in response["topics"][0]["partitions"]}
-
     async def _partitions(self, topic: str) -> str:
-        starts, ends = await self._ends(topic, EARLIEST), await self._ends(topic, LATEST)
+        starts = await self.client.offsets(topic, EARLIEST)
+        ends = await self.client.offsets(topic, LATEST)
         rows = [(index, starts[index], ends[index], ends[index] - starts[index]) for index in ends]
         return render(["partition", "start", "end", "records"], rows)
 
@@ -207,13 +148,12 @@ class Shell(Grammar):
 
     async def _consume(self, topic: str, offset: str = "") -> AsyncIterator[str]:
         try:
-            at = int(offset) if offset else (await self._ends(topic, EARLIEST))[0]
-            topic_id = (await self._metadata(topic))["topics"][0]["topic_id"]
+            at = int(offset) if offset else (await self.client.offsets(topic, EARLIEST))[0]
             while True:
                 part = {"index": 0, "fetch_offset": at, "max_bytes": 1 << 20}
                 response = await self.client.call(
                     "Fetch", max_wait_ms=500, min_bytes=1,
-                    topics=[{"topic_id": topic_id, "partitions": [part]}],
+                    topics=[{"name": topic, "partitions": [part]}],
                 )
                 data = check(response["topics"][0]["partitions"][0])["records"]
                 for record in unpack_all(data):
@@ -236,15 +176,12 @@ class Shell(Grammar):
             ["member", "client", "host"],
             [(m["member_id"], m["client_id"], m["client_host"]) for m in described["members"]],
         )
-        response = await self.client.call(
-            "OffsetFetch", groups=[{"group_id": group, "topics": None}]
-        )
         rows = []
-        for topic in response["groups"][0]["topics"]:
-            ends = await self._ends(topic["name"], LATEST)
-            for part in topic["partitions"]:
-                at, end = part["committed_offset"], ends[part["index"]]
-                rows.append((topic["name"], part["index"], at, end, end - at))
+        ends: dict[str, dict[int, int]] = {}
+        for (topic, index), at in sorted((await self.client.committed(group)).items()):
+            if topic not in ends:
+                ends[topic] = await self.client.offsets(topic, LATEST)
+            rows.append((topic, index, at, ends[topic][index], ends[topic][index] - at))
         lag = render(["topic", "partition", "committed", "end", "lag"], rows)
         return f"{described['group_state']}\n{members}\n{lag}"
 

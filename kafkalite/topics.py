@@ -36,6 +36,9 @@ CATALOG = "topics.json"
 CATALOG_VERSION = 1
 PARTITION_METADATA = "partition.metadata"
 OFFSETS_TOPIC = "__consumer_offsets"
+TRANSACTIONS_TOPIC = "__transaction_state"
+INTERNAL_TOPICS = (OFFSETS_TOPIC, TRANSACTIONS_TOPIC)
+INTERNAL_SETTINGS = {"cleanup.policy": "compact", "segment.bytes": str(16 << 20)}
 MAX_PARTITIONS = 10_000
 LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 PARTITION_DIRECTORY = re.compile(r"(.+)-(\d+)")
@@ -84,7 +87,7 @@ class Topic:
     @property
     def internal(self) -> bool:
         """True for the broker's own topics."""
-        return self.name == OFFSETS_TOPIC
+        return self.name in INTERNAL_TOPICS
 
 
 class Topics:
@@ -108,13 +111,15 @@ class Topics:
     def _open_all(self) -> None:
         recovery = checkpoint.read(self.disk, checkpoint.RECOVERY_POINT)
         starts = checkpoint.read(self.disk, checkpoint.LOG_START)
+        cleaned = checkpoint.read(self.disk, checkpoint.CLEANER)
         listed = read_catalog(self.disk)
         self._remove_strays({f"{t['name']}-{i}" for t in listed for i in range(t["partitions"])})
         for entry in listed:
             topic = Topic(entry["name"], id_bytes(entry["id"]), entry["configs"])
             for index in range(entry["partitions"]):
                 key = (topic.name, index)
-                self._open_log(topic, index, recovery.get(key, 0), starts.get(key, 0))
+                offsets = (points.get(key, 0) for points in (recovery, starts, cleaned))
+                self._open_log(topic, index, *offsets)
             self._list(topic)
 
     def _remove_strays(self, listed: set[str]) -> None:
@@ -124,13 +129,15 @@ class Topics:
                 logger.warning("%s is in no catalog: removed", directory)
                 self.disk.remove_tree(directory)
 
-    def _open_log(self, topic: Topic, index: int, recovery_point: int, start: int) -> None:
+    def _open_log(
+        self, topic: Topic, index: int, recovery_point: int = 0, start: int = 0, cleaned: int = 0
+    ) -> None:
         name = f"{topic.name}-{index}"
         topic.logs.append(
             Log(
                 self.disk.sub(name), self.world.turn, self.world.clock,
                 log_config(self.defaults, topic.overrides), name=name, fsync=self.fsync,
-                recovery_point=recovery_point, start_offset=start,
+                recovery_point=recovery_point, start_offset=start, cleaned_offset=cleaned,
             )
         )
 
@@ -162,6 +169,13 @@ class Topics:
     def all_logs(self) -> list[Log]:
         """The logs of all partitions of all topics."""
         return [log for topic in self.by_name.values() for log in topic.logs]
+
+    def internal(self, name: str) -> Log:
+        """The log of one of the broker's own topics, made on first use."""
+        topic = self.by_name.get(name)
+        if topic is None:
+            topic = self.create(name, 1, dict(INTERNAL_SETTINGS))
+        return topic.logs[0]
 
     # ------------------------------------------------------------------ changing
 
@@ -200,7 +214,7 @@ class Topics:
     def _make_partition(self, topic: Topic, index: int) -> None:
         directory = f"{topic.name}-{index}"
         self.disk.remove_tree(directory)
-        self._open_log(topic, index, 0, 0)
+        self._open_log(topic, index)
         with self.disk.open(f"{directory}/{PARTITION_METADATA}", "rw") as file:
             file.write_at(0, f"version: 0\ntopic_id: {id_text(topic.id)}".encode())
 
@@ -269,6 +283,15 @@ class Topics:
         for log in topic.logs:
             log.configure(log_config(self.defaults, topic.overrides))
 
+    def set_defaults(self, defaults: LogConfig) -> None:
+        """Change what topics have that say nothing else."""
+        if defaults == self.defaults:
+            return
+        self.defaults = defaults
+        for topic in self.by_name.values():
+            for log in topic.logs:
+                log.configure(log_config(defaults, topic.overrides))
+
     # ------------------------------------------------------------------ upkeep
 
     def sync(self) -> None:
@@ -287,6 +310,9 @@ class Topics:
         points = {
             checkpoint.RECOVERY_POINT: {key: log.recovery_point for key, log in keyed},
             checkpoint.LOG_START: {key: log.start_offset for key, log in keyed},
+            checkpoint.CLEANER: {
+                key: log.cleaned_offset for key, log in keyed if log.cleaned_offset
+            },
         }
         for name, offsets in points.items():
             if self._saved.get(name) != offsets:

@@ -32,6 +32,7 @@ from kvstore.keyspecs import keys_of
 READ, WRITE = 1, 2
 ACCESS = {"ACCESS": READ, "INSERT": WRITE, "DELETE": WRITE, "UPDATE": WRITE}
 MARKS = {READ: b"%R~", WRITE: b"%W~", READ | WRITE: b"~"}
+SANITIZE = {True: b"sanitize-payload", False: b"skip-sanitize-payload"}
 UNCHECKED = frozenset(name for name, row in ROWS.items() if "no_auth" in row.flags.split())
 
 AFTER_ALL = (
@@ -213,8 +214,8 @@ class Selector:
         """True if the command itself is allowed, whatever it touches."""
         if name in self.commands or name in UNCHECKED:
             return True
-        firsts = self.first_words.get(name)
-        return bool(firsts) and len(words) > 1 and words[1].lower() in [w.lower() for w in firsts]
+        firsts = self.first_words.get(name, [])
+        return len(words) > 1 and words[1].lower() in [word.lower() for word in firsts]
 
     def may_touch(self, key: bytes, access: int) -> bool:
         """True if a key may be read and written as `access` says."""
@@ -337,7 +338,7 @@ class User:
         self.name = name
         self.enabled = False
         self.nopass = False
-        self.sanitize = True  # what RESTORE is given is checked in depth
+        self.sanitize: bool | None = None  # are RESTORE's bytes checked in depth? None: unsaid
         self.passwords: list[bytes] = []
         self.selectors = [Selector(all_channels)]
         self.channels_by_default = all_channels
@@ -383,8 +384,8 @@ class User:
             return
         if word in (b"on", b"off"):
             self.enabled = word == b"on"
-        elif word in (b"sanitize-payload", b"skip-sanitize-payload"):
-            self.sanitize = word == b"sanitize-payload"
+        elif word in SANITIZE.values():
+            self.sanitize = word == SANITIZE[True]
         elif word in (b"nopass", b"resetpass"):
             self.nopass = word == b"nopass"
             self.passwords.clear()
@@ -407,6 +408,7 @@ class User:
             del self.selectors[1:]
         elif word == b"reset":
             self.take(User(self.name, self.channels_by_default))
+            self.sanitize = True
         else:
             self.selectors[0].apply(rule)
 
@@ -444,7 +446,7 @@ class User:
         return [
             b"on" if self.enabled else b"off",
             *([b"nopass"] if self.nopass else []),
-            b"sanitize-payload" if self.sanitize else b"skip-sanitize-payload",
+            *([] if self.sanitize is None else [SANITIZE[self.sanitize]]),
         ]
 
     def show(self) -> bytes:

@@ -9,6 +9,7 @@ from kvstore.acl import BadRule, Denial, Selector, User, members
 from kvstore.categories import CATEGORIES
 from kvstore.commands import ROWS
 from kvstore.engine import command
+from kvstore.introspection import subcommands
 from kvstore.resp import Members, ReplyError
 from kvstore.users import check_name
 
@@ -92,7 +93,8 @@ def acl_cat(client, words):
     if len(words) == 2:
         return [name.encode() for name in CATEGORIES]
     if len(words) > 3:
-        raise ReplyError("ERR wrong number of arguments for 'acl|cat' command")
+        raise ReplyError(
+            "ERR unknown subcommand or wrong number of arguments for 'CAT'. Try ACL HELP.")
     name = text(words[2]).lower()
     if name not in CATEGORIES:
         raise ReplyError(f"ERR Unknown category '{text(words[2])[:128]}'")
@@ -168,10 +170,9 @@ def acl_log(client, words):
 def resolve(words: list[bytes]) -> str:
     """The full name of a request's command; an error as DRYRUN has it."""
     name = text(words[0]).lower()
-    full = f"{name}|{text(words[1]).lower()}" if len(words) > 1 else name
-    if full in ROWS and name in ROWS:
-        name = full
-    if name not in ROWS:
+    if len(words) > 1 and len(subcommands(name)) > 0:
+        name += "|" + text(words[1]).lower()
+    if name not in ROWS or b"|" in words[0]:
         raise ReplyError(f"ERR Command '{text(words[0])}' not found")
     arity = ROWS[name].arity
     if len(words) != arity if arity > 0 else len(words) < -arity:

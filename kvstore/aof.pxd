@@ -22,8 +22,15 @@ cdef class Aof(Journal):
     cdef object syncing                # the task that syncs once a second
     cdef readonly bint full            # the last request for room was refused
     cdef readonly bint rewriting
-    cdef readonly int64_t base_size
+    cdef readonly bint aside           # no manifest names the file yet: its base is to be written
+    cdef bint checksums, timestamps    # whether batches are annotated so
+    cdef int64_t stamped_s             # the last timestamp written
+    cdef int64_t older                 # bytes of the files before this one
+    cdef readonly int64_t total_before # bytes of all files after the last rewrite, or at the start
 
     cdef int sync(self) except -1
     cdef int settle(self) except -1
     cdef int begin_file(self, list kept) except -1
+    cdef int count(self) except -1
+    cdef int begin_again(self) except -1
+    cdef object adopt(self)

@@ -17,6 +17,9 @@ seq and at say where the batch belongs (a misplaced write is seen), crc is CRC32
     everysec   write before the replies leave, sync once a second beside the loop
     no         the system decides when
 
+With `aof-checksums no` the files are as redis-server would write them, and a torn batch is only seen
+when a request in it is not whole.  `aof-timestamp-enabled` adds Redis's own annotations, `#TS:`.
+
 On load a batch counts only as a whole.  One that does not verify is a torn tail, cut off and
 logged, unless a later batch proves that it was durable once (`synced`): then the file is damaged
 and the server refuses to start.  Requests without annotations, as redis-server writes them, are
@@ -58,6 +61,8 @@ cdef enum:
     SLACK = 64 << 10               # kept free for records that are longer than their request
     WINDOW = 1 << 20
 
+ASIDE = "temp-{}.incr"             # a file whose base is not written yet
+
 cdef const char* FORMAT = "#bedrock seq=%10lld at=%12lld length=%10lld synced=%12lld crc="
 
 
@@ -83,6 +88,8 @@ cdef class Aof(Journal):
             self.sync()
         self.policy = policy
         self.always = policy == "always"
+        self.checksums = self.store.parameters["aof-checksums"]
+        self.timestamps = self.store.parameters["aof-timestamp-enabled"]
 
     # ------------------------------------------------------------------ writing
 
@@ -117,15 +124,33 @@ cdef class Aof(Journal):
     def flush(self) -> None:
         """Write the batch; before the turn's replies leave."""
         cdef Buf buf = self.buffer
+        cdef size_t first = 0 if self.checksums else HEADER
         if buf.n <= HEADER:
             return
-        write_annotation(buf.p, self.seq, self.size, buf.n - HEADER, self.synced)
-        self.file.write(buf.p, buf.n, self.size)
-        self.size += buf.n
+        if self.timestamps:
+            self.stamp()
+        if self.checksums:
+            write_annotation(buf.p, self.seq, self.size, buf.n - HEADER, self.synced)
+        self.file.write(buf.p + first, buf.n - first, self.size)
+        self.size += buf.n - first
         if self.always:
             self.sync()
         self.publish(HEADER)
         buf.clear()
+
+    def stamp(self) -> None:
+        """Say what time it is, once in a second."""
+        now_s = self.world.clock.wall_ms() // 1000
+        if now_s > self.stamped_s:
+            line = b"#TS:%d\r\n" % now_s
+            self.file.write_at(self.size, line)
+            self.size += len(line)
+            self.stamped_s = now_s
+
+    @property
+    def total(self) -> int:
+        """Bytes of all files that make up the data."""
+        return self.older + self.size
 
     cdef int sync(self) except -1:
         self.file.sync()
@@ -165,6 +190,11 @@ cdef class Aof(Journal):
 
     # ------------------------------------------------------------------ loading
 
+    @property
+    def buffered(self) -> int:
+        """Bytes recorded but not written yet."""
+        return self.buffer.n
+
     def open(self) -> None:
         """Load all files, oldest first, and continue the last one; Damaged when that cannot be."""
         self.load()
@@ -176,6 +206,41 @@ cdef class Aof(Journal):
             self.settle()
         else:
             self.begin_file([e for e in self.manifest.entries if e.kind == "b"])
+        self.count()
+
+    cdef int count(self) except -1:
+        """How large the files are now, to know later how they have grown."""
+        names = [e.name for e in self.manifest.entries if e.kind != "h"]
+        self.older = 0
+        for name in names[:len(names) - 1]:
+            with self.disk.open(name) as file:
+                self.older += file.size()
+        self.total_before = self.total
+        return 0
+
+    def begin_aside(self) -> None:
+        """Begin with a file that no manifest names, until `rewrite` has written what it goes on."""
+        self.manifest.load()
+        self.aside = True
+        self.begin_again()
+
+    cdef int begin_again(self) except -1:
+        """The file aside is to hold what happens from now on."""
+        self.seq = self.manifest.next_name("i").seq
+        self.file = self.disk.open(ASIDE.format(self.manifest.stem), "rw")
+        self.file.truncate(0)
+        self.size = self.synced = self.room = 0
+        self.db = -1
+        return 0
+
+    cdef object adopt(self):
+        """The file aside becomes one of the data's; its entry."""
+        entry = self.manifest.next_name("i")
+        self.flush()
+        self.sync()
+        self.disk.rename(ASIDE.format(self.manifest.stem), entry.name)
+        self.aside = False
+        return entry
 
     cdef int settle(self) except -1:
         """Make durable what was loaded, since replies will be made from it.
@@ -197,6 +262,7 @@ cdef class Aof(Journal):
         """Replay all files, oldest first, into the store."""
         cdef Store store = self.store
         self.manifest.load()
+        self.manifest.upgrade(self.world.disk, self.store.parameters["appenddirname"])
         files = [e for e in (self.manifest.base, *self.manifest.increments) if e is not None]
         store.keyspace.loading = True
         try:
@@ -236,7 +302,10 @@ cdef class Aof(Journal):
             snapshot = Snapshot(self.store, True) if preamble else None
             old = list(self.manifest.entries)
             try:
-                self.begin_file(old)
+                if self.aside:
+                    self.begin_again()
+                else:
+                    self.begin_file(old)
                 file = self.disk.open(entry.name, "rw")
                 file.truncate(0)
                 if preamble:
@@ -247,9 +316,11 @@ cdef class Aof(Journal):
             finally:
                 if preamble:
                     snapshot.abort()
-            self.base_size = file.size()
+            new = [self.adopt()] if self.aside else [
+                e for e in self.manifest.entries if e not in old]
             self.disk.sync_dir()
-            self.manifest.save([entry, *[e for e in self.manifest.entries if e not in old]])
+            self.manifest.save([entry, *new])
+            self.count()
             for stale in old:
                 self.disk.remove(stale.name)
         finally:
@@ -276,8 +347,8 @@ cdef class Aof(Journal):
         try:
             end = replay.run()
             if end < replay.size:
-                if not last:
-                    raise Damaged(entry.name, end, replay.why)
+                if not last or not self.store.parameters["aof-load-truncated"]:
+                    raise Truncated(entry.name, end, replay.why)
                 log.warning("torn tail cut", file=entry.name, offset=end,
                             bytes=replay.size - end, why=replay.why)
                 replay.file.truncate(end)
@@ -285,8 +356,10 @@ cdef class Aof(Journal):
         finally:
             replay.file.close()
         self.proven = min(end, replay.size if replay.synced < 0 else replay.synced)
-        if entry.kind == "b":
-            self.base_size = replay.size
+
+
+class Truncated(Damaged):
+    """A file ends in the middle of something, where that is not accepted."""
 
 
 cdef int write_annotation(char* into, int64_t seq, int64_t at, int64_t length,

@@ -1,7 +1,7 @@
 from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport Client
+from kvstore.engine cimport Client, Command
 from kvstore.keyspace cimport Database, Kind
 from kvstore.resp cimport Arg, Args
 
@@ -13,6 +13,8 @@ cdef class Waiter:
     cdef bint nil_array            # which nil a timeout answers with
     cdef list keys
     cdef object timer
+    cdef Command command           # the request that is blocked, and its words
+    cdef list words
 
     # Take what is wanted from a key: append the reply and write the record; False if it has none.
     cdef bint take(self, const Arg* key, Buf out) except -1
@@ -21,6 +23,7 @@ cdef class Waiter:
                  Buf out) except -1
     cdef int wait(self, list keys, int64_t timeout_ms, Buf out) except -1
     cdef bint answer(self, bytes key) except -1
+    cpdef remember(self, Command command, list words)
     cdef int put_nothing(self, Buf out) except -1
 
 # Milliseconds of a timeout argument, 0 = for ever.

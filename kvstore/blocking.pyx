@@ -15,7 +15,7 @@ Invariants:
 
 from libc.stdint cimport INT64_MAX
 
-from kvstore.engine cimport Store
+from kvstore.engine cimport Command, Store
 from kvstore.keyspace cimport Keyspace, as_arg, kind_of
 from kvstore.resp cimport parse_long_double, put_nil, put_nil_array, put_object
 from kvstore.resp import ReplyError
@@ -73,19 +73,32 @@ cdef class Waiter:
         """A key changed: take from it if it has something now."""
         cdef Buf out
         cdef Arg arg = as_arg(key)
+        cdef Store store = self.client.store
+        cdef Client writer = store.running
+        cdef bint failed = False
         value = self.db.find(&arg)
         if value is None or kind_of(value) != self.kind:
             self.lost()
             return False
         out = Buf()
+        store.running = self.client        # what changes now is due to this one
         try:
             if not self.take(&arg, out):
                 return False
         except ReplyError as error:
+            failed = True
             out.clear()
-            self.client.store.put_failure(out, error)
-        self.finish(bytes(out))
+            store.put_failure(out, error)
+        finally:
+            store.running = writer
+        self.finish(bytes(out), failed)
+        if store.tracking is not None:
+            store.tracking.after_reply(self.client)
         return True
+
+    cpdef remember(self, Command command, list words):
+        """What request it was, for when it is answered."""
+        self.command, self.words = command, words
 
     def lost(self) -> None:
         """A key went, or holds something else now: most wait on."""
@@ -103,9 +116,11 @@ cdef class Waiter:
             self.timer = None
         self.client.waiter = None
 
-    def finish(self, reply: bytes) -> None:
+    def finish(self, reply: bytes, failed: bool = False) -> None:
         """Answer, and let the client go on."""
         self.cancel()
+        if self.command is not None:
+            self.client.store.unblocked(self.client, self.command, self.words, failed)
         self.client.link.write(reply)
         self.client.link.resume()
 
@@ -119,7 +134,7 @@ cdef class Waiter:
         """End the wait with an error."""
         cdef Buf out = Buf()
         put_object(out, error, self.client.resp)
-        self.finish(bytes(out))
+        self.finish(bytes(out), True)
 
 
 def serve(Store store not None) -> None:

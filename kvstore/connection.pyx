@@ -92,7 +92,8 @@ def hello(Client c, words):
         c.name = name
     return {
         b"server": b"redis", b"version": REDIS_VERSION.encode(), b"proto": resp, b"id": c.id,
-        b"mode": b"standalone", b"role": b"master", b"modules": [],
+        b"mode": b"standalone", b"role": b"master" if c.store.follower is None else b"replica",
+        b"modules": [],
     }
 
 
@@ -108,6 +109,8 @@ def reset(Client c, words):
     c.leave_multi()
     c.store.pubsub.forget(c)
     c.store.monitors.pop(c, None)
+    if c.store.tracking is not None:
+        c.store.tracking.stop(c)
     c.resp = 2
     c.name = b""
     c.db = c.store.keyspace.databases[0]
@@ -122,7 +125,12 @@ def show_client(Client c) -> str:
     """The line CLIENT LIST has for a client."""
     cdef int multi = -1 if c.queue is None else len(c.queue)
     flags = ("x" if c.gate & IN_MULTI else "") + ("P" if c.subscriptions else "") \
-        + ("b" if c.waiter is not None else "") + ("O" if c in c.store.monitors else "")
+        + ("b" if c.waiter is not None or c.postponed else "") + ("O" if c in c.store.monitors else "") \
+        + ("S" if c in c.store.primary.replicas else "")
+    redirect = -1
+    if c.tracking is not None:
+        flags += "t" + ("R" if c.tracking.broken else "") + ("B" if c.tracking.bcast else "")
+        redirect = c.tracking.redirect
     now = c.store.keyspace.now_ms
     peer = getattr(c.link, "peer", None)
     here = c.store.server.address_text if c.store.server is not None else ""
@@ -135,7 +143,7 @@ def show_client(Client c) -> str:
         f"psub={len(c.patterns or ())} ssub={len(c.shard_channels or ())} multi={multi} "
         f"qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 "
         f"omem={getattr(c.link, 'queued', 0)} tot-mem=0 events=r cmd={last} user={user} "
-        f"redir=-1 resp={c.resp}")
+        f"redir={redirect} resp={c.resp}")
 
 
 def address_text(peer) -> str:

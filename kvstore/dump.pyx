@@ -48,6 +48,13 @@ cdef Reader unsealed(Client c, bytes payload):
     return Reader(c.store, None, PyBytes_FromStringAndSize(p, n - FOOTER))
 
 
+def serialized_length(value) -> int:
+    """Bytes a value takes in a file."""
+    cdef Buf payload = Buf()
+    put_value(payload, value)
+    return payload.n
+
+
 cdef int dump(Client c, Args a, Buf out) except -1:
     cdef Buf payload = Buf()
     value = c.db.read(&a.v[1])

@@ -21,6 +21,12 @@ cdef enum Flag:
     UNQUEUED = 32                  # runs at once inside MULTI
     SKIP_MONITOR = 64
     NO_SCRIPT = 128                # not from a script
+    READ_ONLY = 256
+    SKIP_SLOWLOG = 8192
+    ALLOW_BUSY = 4096              # while a script takes long
+    MAY_REPLICATE = 512            # writes, or leads to what must be told to replicas
+    WHEN_LOADING = 1024            # also while data is being loaded
+    WHEN_STALE = 2048              # also on a replica without a primary that must not answer then
 
 
 # Why a client's request needs more than a lookup and a call.
@@ -30,7 +36,14 @@ cdef enum Gate:
     SUBSCRIBED = 4
     REPLY_OFF = 8
     REPLY_SKIP = 16
+    TRACKED = 64                   # its reads are remembered
     RESTRICTED = 32                # the client's user may not do everything
+    FAULTY = 128                   # commands may meet a fault made on purpose
+    LOADING = 256                  # data is being loaded
+
+
+cdef enum:
+    CLIENT_BYTES = 2048            # of a connection without its buffers
 
 
 cdef class Command:
@@ -42,6 +55,7 @@ cdef class Command:
     cdef readonly dict subcommands     # name -> Command, or None
     cdef public uint64_t calls, failed, rejected
     cdef public int64_t nsec           # time spent in it
+    cdef uint64_t[40] took             # runs of 2^i up to 2^(i+1) ns
     cdef bytes own_name
     cdef const char* name_p
     cdef Py_ssize_t name_n
@@ -59,6 +73,7 @@ cdef class Client:
     cdef Command command               # being run
     cdef bint pushed                   # it answered with pushes, which CLIENT REPLY leaves alone
     cdef Buf reply                     # of the Python handler being run
+    cdef bint answering                # what it is sent goes there, not past it
     cdef public list queue             # of (Command, Args) between MULTI and EXEC, or None
     cdef public bint spoiled           # a queued command was refused
     cdef public bint executing         # inside EXEC: nothing may block
@@ -66,6 +81,9 @@ cdef class Client:
     cdef readonly bint scripted        # what scripts call commands as
     cdef public Watch watch            # or None
     cdef public dict channels, patterns, shard_channels   # or None
+    cdef object tracked                # kvstore.tracking.Tracked, or None
+    cdef public bint has_read          # a script's: it read, on behalf of a tracked client
+    cdef public bint postponed         # by CLIENT PAUSE
     cdef public object waiter          # kvstore.blocking.Waiter while blocked
     cdef public int64_t since_ms, active_ms
     cdef public bint no_evict
@@ -73,12 +91,18 @@ cdef class Client:
 
 cdef class Store:
     cdef readonly object world
-    cdef readonly Clock clock
+    cdef readonly Clock clock          # the world's, or the one a test steers
+    cdef public object faults          # kvstore.faults.Faults, None until one is asked for
+    cdef public object checkpoint      # kvstore.checkpoint.Checkpoint to go back to, or None
+    cdef int gate                      # what every new client begins with
     cdef readonly Keyspace keyspace
     cdef readonly dict commands        # name -> Command
     cdef readonly dict clients         # id -> Client
     cdef readonly object parameters    # kvstore.parameters.Parameters
     cdef readonly object users         # kvstore.users.Users
+    cdef public object tracking        # kvstore.tracking.Tracking, None until someone wants it
+    cdef object busy                   # why nothing but ALLOW_BUSY may run now, or None
+    cdef public object pause           # kvstore.pausing.Pause while it lasts, or None
     cdef readonly object pubsub        # kvstore.pubsub.PubSub
     cdef readonly dict monitors        # Client -> None
     cdef public object server          # kvstore.server.Server, None when embedded
@@ -87,30 +111,50 @@ cdef class Store:
     cdef readonly object aof           # the journal when it is a file (kvstore.aof.Aof)
     cdef public object snapshot        # kvstore.snapshot.Snapshot under way, or None
     cdef readonly object follower      # kvstore.following.Follower while a replica, or None
+    cdef readonly object evictor       # kvstore.eviction.Evictor
+    cdef readonly bint limited         # `maxmemory` is to be kept
+    cdef readonly bint out_of_memory   # it was not when the running command began
     cdef readonly object primary       # kvstore.replication.Primary
     cdef readonly object saver         # kvstore.saving.Saver
+    cdef readonly object stopping      # kvstore.stopping.Stopping
     cdef readonly int64_t started_ms
     cdef readonly uint64_t processed, connected, rejected_calls, errors
+    cdef public uint64_t evicted_clients
     cdef readonly dict error_counts
-    cdef Client running                # whose Python handler is being run, or was last
+    cdef public Client running         # whose Python handler runs, or ran last; with tracking: any
     cdef Args scratch                  # words of the request being parsed, shared by all sessions
+    cdef Args script_args              # words of the command a script calls, and its reply
+    cdef Buf script_out
     cdef Bounds bounds, early_bounds
     cdef int64_t hash_entries, hash_value, zset_entries, zset_value, intset_entries
     cdef int64_t last_ns               # when the last command ended, or the tick
     cdef int64_t slow_ns               # commands that took longer go to the slow log; -1 = none
-    cdef readonly object slowlog       # deque of [number, Unix time, us, words, address, name]
-    cdef uint64_t slow_count
+    cdef int64_t watch_ns              # the least that makes a time worth a note; -1 = none
+    cdef int64_t latency_ns            # events shorter than that are not kept; -1 = all
+    cdef readonly object latency       # kvstore.latency.Latency
+    cdef readonly object slowlog       # kvstore.slowlog.SlowLog
     cdef public bint active_expire
+    cdef public bint cron_paused       # DEBUG PAUSE-CRON
     cdef bint recorded                 # the handler wrote its own record
     cdef uint64_t next_id
     cdef void* index[1024]             # Command by name hash
 
+    # 1 if the request has to wait, and nothing of it was done
     cdef int execute(self, Client c, Args a, Buf out) except -1
+    cdef int run_tracked(self, Client c, Command command, Args a, Buf out) except -1
+    cdef bint runs_while_busy(self, Command command, Args a) except -1
+    cdef bint postpones(self, Client c, Command command, Args a) except -1
+    cdef bint may_change(self, Command command, Args a) except -1
     cdef int reserve(self, list queue) except -1
     cdef int reserve_for(self, Client c, Command command, Args a) except -1
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1
     cdef int check_access(self, Client c, Command command, Args a) except -1
     cdef int admit(self, Client c, Command command, Args a, Buf out) except -1
+    cdef bint lacks_memory(self, Client c, Command command) except -1
+    cdef int close_gate(self, int gate, bint on) except -1
+    cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1
+    cdef int note_time(self, Client c, Command command, list words, int64_t spent_ns) except -1
+    cdef int unblocked(self, Client c, Command command, list words, bint failed) except -1
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1
     cdef Command lookup(self, const char* p, Py_ssize_t n)
     cdef int tick(self) noexcept

@@ -14,16 +14,20 @@ Invariants:
 3. A write is refused before it changes anything when the journal has no room for it.
 """
 
-from collections import deque
-
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
+from libc.string cimport memset
 
 from kvstore.commands import ROWS
+from kvstore.eviction cimport Evictor
+from kvstore.keyspecs import keys_of
 from kvstore.hashtable cimport seed_hash
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_LIST, as_arg
-from kvstore.resp cimport is_word, put_error, put_object, put_request
+from kvstore.resp cimport decode_buf, is_word, put_error, put_object, put_request
 from kvstore.resp import ReplyError, decode
+
+cdef extern from *:
+    int __builtin_clzll(unsigned long long) noexcept nogil
 
 cdef class Bound:
     cdef Handler run
@@ -38,8 +42,16 @@ FLAGS = {
     "noscript": NO_SCRIPT,
     "no_multi": NO_MULTI,
     "skip_monitor": SKIP_MONITOR,
+    "skip_slowlog": SKIP_SLOWLOG,
+    "readonly": READ_ONLY,
+    "allow_busy": ALLOW_BUSY,
+    "may_replicate": MAY_REPLICATE,
+    "loading": WHEN_LOADING,
+    "stale": WHEN_STALE,
 }
+OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'."
 CONTAINERS = {name.partition("|")[0] for name in ROWS if "|" in name}
+SCRIPT_NAMES = {"eval", "evalsha", "fcall"}
 UNQUEUED_NAMES = {"exec", "discard", "multi", "watch", "quit", "reset"}
 SUBSCRIBED_NAMES = {
     "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe",
@@ -84,7 +96,6 @@ cdef int run_container(Client c, Args a, Buf out) except -1:
     cdef Command command = subcommand(container, a)
     check_arity(command, a)
     c.command = command
-    command.calls += 1
     c.store.reserve_for(c, command, a)
     return command.run(c, a, out)
 
@@ -131,6 +142,10 @@ cdef class Command:
             assert self.call is not None, f"{row.name} has no handler"
             self.run = run_python
 
+    def took_octaves(self) -> list[int]:
+        """How many runs took 2^i up to 2^(i+1) ns, for each i."""
+        return list(self.took)
+
     @property
     def name(self) -> str:
         """The full name, `container|sub` for a subcommand."""
@@ -148,6 +163,7 @@ cdef class Client:
         self.name = b""
         store.next_id += 1
         self.id = store.next_id
+        self.gate = store.gate
         store.tick()
         self.since_ms = self.active_ms = store.keyspace.now_ms
 
@@ -171,6 +187,19 @@ cdef class Client:
     @authenticated.setter
     def authenticated(self, bint value):
         self.gate = self.gate & ~UNAUTHENTICATED if value else self.gate | UNAUTHENTICATED
+
+    @property
+    def tracking(self):
+        """How its reads are tracked (kvstore.tracking.Tracked), or None."""
+        return self.tracked
+
+    @tracking.setter
+    def tracking(self, value):
+        self.tracked = value
+        if value is not None and not value.bcast:
+            self.gate |= TRACKED
+        else:
+            self.gate &= ~TRACKED
 
     def become(self, user) -> None:
         """Be a user from now on."""
@@ -198,6 +227,21 @@ cdef class Client:
         """Channels and patterns listened to."""
         return len(self.channels or ()) + len(self.patterns or ())
 
+    @property
+    def memory(self) -> int:
+        """Bytes it takes: itself, its buffers, what it queued and listens to."""
+        cdef Args words
+        cdef int64_t n = CLIENT_BYTES
+        if self.link is not None:
+            n += self.link.memory
+        for _, words in self.queue or ():
+            n += size_of(words)
+        if self.watch is not None:
+            n += sum([len(key) + 160 for _, key in self.watch.keys])
+        for names in (self.channels, self.patterns, self.shard_channels):
+            n += sum([len(name) + 160 for name in names or ()])
+        return n
+
     def mark_subscribed(self) -> None:
         """Keep the gate in step with the subscriptions."""
         if self.subscriptions or self.shard_channels:
@@ -224,8 +268,16 @@ cdef class Client:
 
     def push(self, data: bytes) -> None:
         """Send something that is not the reply to a request."""
-        if self.link is not None:
+        if self.answering:
+            self.reply.write(data)
+        elif self.link is not None:
             self.link.write(data)
+
+
+cdef inline int octave(int64_t ns) noexcept nogil:
+    """The whole part of the binary logarithm, at most what `took` has room for."""
+    cdef int i = 63 - __builtin_clzll(<unsigned long long>ns | 1) if ns > 0 else 0
+    return i if i < 40 else 39
 
 
 cdef inline unsigned int name_hash(const char* p, Py_ssize_t n) noexcept:
@@ -245,10 +297,14 @@ cdef class Store:
     """
 
     def __init__(self, world, parameters):
+        from kvstore.eviction import Evictor
         from kvstore.handlers import import_all
+        from kvstore.latency import Latency
         from kvstore.pubsub import PubSub
         from kvstore.replication import Primary
         from kvstore.saving import Saver
+        from kvstore.slowlog import SlowLog
+        from kvstore.stopping import Stopping
         from kvstore.users import Users
 
         import_all()
@@ -257,14 +313,17 @@ cdef class Store:
         self.parameters = parameters
         seed_hash(world.rand)
         self.keyspace = Keyspace(parameters["databases"], world.rand)
-        self.keyspace.on_expired = self.record_expired
+        self.keyspace.on_vanished = self.record_vanished
         self.scratch = Args()
+        self.script_args = Args()
+        self.script_out = Buf()
         self.bounds = Bounds(0x7FFFFFFF, parameters["proto-max-bulk-len"])
         self.early_bounds = Bounds(10, 16384)
         self.clients = {}
         self.monitors = {}
         self.error_counts = {}
-        self.slowlog = deque()
+        self.slowlog = SlowLog()
+        self.latency = Latency()
         self.active_expire = True
         self.index_commands()
         self.tick()
@@ -272,7 +331,9 @@ cdef class Store:
         self.users = Users(self)
         self.pubsub = PubSub(self)
         self.saver = Saver(self)
+        self.stopping = Stopping(self)
         self.primary = Primary(self)
+        self.evictor = Evictor(self)
         parameters.listen(self.configure)
 
     def configure(self) -> None:
@@ -284,9 +345,25 @@ cdef class Store:
         self.zset_entries = p["zset-max-listpack-entries"]
         self.zset_value = p["zset-max-listpack-value"]
         self.intset_entries = p["set-max-intset-entries"]
+        self.evictor.configure(p)
+        self.keyspace.age_by(
+            p["maxmemory-policy"].endswith("lfu"), p["lfu-log-factor"], p["lfu-decay-time"])
+        self.limit_memory()
         slower_us = p["slowlog-log-slower-than"]
         self.slow_ns = slower_us * 1000 if slower_us >= 0 else -1
-        self.slowlog = deque(self.slowlog, maxlen=p["slowlog-max-len"])
+        self.latency_ns = p["latency-monitor-threshold"] * 1_000_000 or -1
+        watched = [ns for ns in (self.slow_ns, self.latency_ns) if ns >= 0]
+        self.watch_ns = min(watched) if watched else -1
+        self.slowlog.resize(p["slowlog-max-len"])
+
+    def limit_memory(self) -> None:
+        """Whether `maxmemory` is kept here: a replica leaves it to its primary."""
+        p = self.parameters
+        self.limited = p["maxmemory"] > 0 and not (
+            self.follower is not None and p["replica-ignore-maxmemory"])
+        self.out_of_memory = False
+        if self.limited:
+            self.evictor.go_on_later()
 
     def add_client(self, Client client not None) -> None:
         """A connection opened."""
@@ -299,6 +376,15 @@ cdef class Store:
         user = self.users.default
         client.become(user)
         client.authenticated = user.nopass and user.enabled
+
+    def clients_by_kind(self) -> dict:
+        """The connections: normal ones, listeners, replicas."""
+        from kvstore.connection import client_kind
+
+        groups = {"normal": [], "pubsub": [], "replica": []}
+        for client in self.clients.values():
+            groups[client_kind(client).decode()].append(client)
+        return groups
 
     def user_changed(self, user) -> None:
         """A user may do more or less than before."""
@@ -326,6 +412,10 @@ cdef class Store:
         self.pubsub.forget(client)
         self.primary.forget(client)
         client.leave_multi()
+        if self.tracking is not None:
+            self.tracking.stop(client)
+        if self.pause is not None:
+            self.pause.forget(client)
         if client.waiter is not None:
             client.waiter.cancel()
 
@@ -370,7 +460,7 @@ cdef class Store:
 
     cdef int tick(self) noexcept:
         """Take the time, once for all commands that run until the next tick."""
-        self.keyspace.now_ms = self.clock.wall_ms()
+        self.keyspace.tell_time(self.clock.wall_ms())
         self.last_ns = self.clock.now_ns()
         return 0
 
@@ -389,9 +479,91 @@ cdef class Store:
         if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
             return self.refuse(c, command, out, ReplyError(
                 f"ERR wrong number of arguments for '{command.row.name}' command"))
-        if c.gate:
+        if self.busy is not None:
+            if not self.runs_while_busy(command, a):
+                return self.refuse(c, command, out, ReplyError(self.busy))
+        if self.pause is not None and self.postpones(c, command, a):
+            self.pause.postpone(c)
+            return 1
+        if self.tracking is not None:
+            return self.run_tracked(c, command, a, out)
+        if c.gate or self.limited:
             return self.admit(c, command, a, out)
         return self.call(c, command, a, out)
+
+    cdef bint lacks_memory(self, Client c, Command command) except -1:
+        """Evict what is too much; True if that did not help and the command may take memory."""
+        cdef Command queued
+        cdef bint takes = command.flags & DENY_OOM or (
+            c.gate & IN_MULTI and not command.flags & UNQUEUED)
+        if c.queue is not None and command.row.name == "exec":
+            for queued, _ in c.queue:
+                takes = takes or queued.flags & DENY_OOM
+        self.out_of_memory = not (<Evictor>self.evictor).make_room()
+        return takes and self.out_of_memory
+
+    cdef int run_tracked(self, Client c, Command command, Args a, Buf out) except -1:
+        """Run a request while clients track keys: what changes may be due to this one."""
+        self.running = c
+        if c.gate or self.limited:
+            self.admit(c, command, a, out)
+        else:
+            self.call(c, command, a, out)
+        if c.tracked is not None and c.tracked.caching and not c.gate & IN_MULTI \
+                and command.row.name != "client":
+            c.tracked.caching = False
+        if self.tracking.pending:
+            c.reply, c.answering = out, True
+            self.tracking.after_reply(c)
+            c.answering = False
+        self.running = None
+        return 0
+
+    def breathe(self, why: str) -> None:
+        """Serve others from inside of a script, as far as may be; `why` is for the rest."""
+        cdef Args scratch = self.scratch
+        cdef int64_t last_ns = self.last_ns
+        if self.world.net is None:
+            return
+        self.scratch, self.busy = Args(), why
+        try:
+            self.world.net.breathe()
+        finally:
+            self.scratch, self.busy, self.last_ns = scratch, None, last_ns
+
+    cdef bint runs_while_busy(self, Command command, Args a) except -1:
+        """True for what may run while a script takes long."""
+        if command.subcommands is not None and a.n > 1:
+            command = command.subcommands.get(a.text(1).decode("latin-1").lower(), command)
+        if command.row.name == "shutdown":
+            return a.n == 2 and is_word(&a.v[1], "nosave")
+        return command.flags & ALLOW_BUSY != 0
+
+    cdef bint postpones(self, Client c, Command command, Args a) except -1:
+        """True if a request must wait until the pause ends."""
+        cdef Command queued
+        cdef Args words
+        if c.link is None or c in self.primary.replicas:
+            return False
+        if self.pause.everything:
+            return True
+        if command.row.name == "exec" and c.queue is not None:
+            for queued, words in c.queue:
+                if self.may_change(queued, words):
+                    return True
+        return not c.gate & IN_MULTI and self.may_change(command, a)
+
+    cdef bint may_change(self, Command command, Args a) except -1:
+        """True if a request may lead to a record, however it ends."""
+        if command.flags & MAY_REPLICATE and command.row.name in SCRIPT_NAMES:
+            from kvstore.scripting import only_reads
+
+            return not only_reads(self, a.list())
+        return command.flags & (WRITE | MAY_REPLICATE) != 0
+
+    def freeze(self, bint on) -> None:
+        """Let nothing expire for a while, or again."""
+        self.keyspace.passive = on or self.follower is not None
 
     cdef int admit(self, Client c, Command command, Args a, Buf out) except -1:
         """The way in for clients that are not in the plain state."""
@@ -403,10 +575,17 @@ cdef class Store:
                 self.check_access(c, command, a)
             except ReplyError as error:
                 return self.refuse(c, command, out, error)
+        if self.limited and not c.replaying and self.lacks_memory(c, command):
+            return self.refuse(c, command, out, ReplyError(OUT_OF_MEMORY))
         if c.gate & SUBSCRIBED and c.resp == 2 and not command.flags & WHEN_SUBSCRIBED:
             return self.refuse(c, command, out, ReplyError(
                 f"ERR Can't execute '{command.row.name}': only (P|S)SUBSCRIBE / "
                 "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"))
+        if c.gate & LOADING and not command.flags & WHEN_LOADING:
+            return self.refuse(c, command, out, ReplyError(
+                "LOADING Redis is loading the dataset in memory"))
+        if c.gate & FAULTY and self.suffer(c, command, a, out):
+            return 0
         if c.gate & IN_MULTI and not command.flags & UNQUEUED:
             if command.flags & NO_MULTI:
                 return self.refuse(c, command, out, ReplyError(
@@ -437,6 +616,49 @@ cdef class Store:
             check_arity(command, a)
         self.users.check(c, command.row.name, a.list())
         return 0
+
+    cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1:
+        """Let a command meet the faults there are; True if it has had its answer."""
+        try:
+            return self.faults.meet(c, command.row.name, a)
+        except ReplyError as error:
+            self.refuse(c, command, out, error)
+            return True
+
+    def watch_faults(self, bint on) -> None:
+        """Whether commands may meet faults, from now on."""
+        self.close_gate(FAULTY, on)
+
+    def begin_loading(self) -> None:
+        """The data is being replaced, a step a turn: nobody may look, and nothing expires."""
+        self.keyspace.loading = True
+        self.close_gate(LOADING, True)
+
+    def end_loading(self) -> None:
+        """The data is there."""
+        self.keyspace.loading = False
+        self.close_gate(LOADING, False)
+
+    cdef int close_gate(self, int gate, bint on) except -1:
+        """Let a gate stand in the way of every client, or of none."""
+        cdef Client client
+        self.gate = self.gate | gate if on else self.gate & ~gate
+        for client in self.clients.values():
+            client.gate = client.gate & ~gate | self.gate & gate
+        return 0
+
+    def run_faultless(self, Client c not None, Args a not None) -> bytes:
+        """A request that has met its fault."""
+        c.gate &= ~FAULTY
+        try:
+            return self.run(c, a)
+        finally:
+            c.gate |= self.gate & FAULTY
+
+    def set_clock(self, Clock clock not None) -> None:
+        """Live by another clock."""
+        self.clock = clock
+        self.tick()
 
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1:
         """Answer with an error instead of running; a transaction is spoiled by it."""
@@ -484,10 +706,9 @@ cdef class Store:
         cdef size_t mark = out.n
         cdef Keyspace keyspace = self.keyspace
         cdef uint64_t dirty = keyspace.dirty
-        cdef int64_t now_ns
+        cdef int64_t began_ns = self.last_ns, now_ns, spent_ns
         cdef Buf record
         self.processed += 1
-        command.calls += 1
         c.command = command
         self.recorded = False
         if self.monitors and not command.flags & SKIP_MONITOR:
@@ -497,10 +718,16 @@ cdef class Store:
             command.run(c, a, out)
         except ReplyError as error:
             out.n = mark
-            command.failed += 1
+            c.command.failed += 1
             self.put_failure(out, error)
         if command.subcommands is not None:
             command = c.command            # the subcommand that was run
+        # A script's own request counts for nothing, though EVAL_RO is marked as reading.
+        if c.gate & TRACKED and command.flags & (READ_ONLY | NO_SCRIPT) == READ_ONLY:
+            if c.scripted:
+                c.has_read = True
+            else:
+                self.tracking.remember(c, [key for key, _ in keys_of(command.row.name, a.list())])
         if keyspace.dirty != dirty and self.journal is not None and not self.recorded \
                 and command.flags & WRITE and not c.replaying:
             record = self.journal.begin(c.db.index)
@@ -508,23 +735,42 @@ cdef class Store:
         if keyspace.ready and not c.executing:
             self.serve_blocked()
         now_ns = self.clock.now_ns()
-        command.nsec += now_ns - self.last_ns
-        if now_ns - self.last_ns > self.slow_ns and self.slow_ns >= 0 and not c.executing:
-            self.note_slow(c, command, a, now_ns - self.last_ns)
+        if c.waiter is not None:           # counted when it is answered
+            c.waiter.remember(command, a.list())
+            self.last_ns = now_ns
+            return 0
+        spent_ns = now_ns - began_ns
+        command.calls += 1
+        command.nsec += spent_ns
+        command.took[octave(spent_ns)] += 1
+        if spent_ns >= self.watch_ns >= 0:
+            self.note_time(c, command, a.list(), spent_ns)
         self.last_ns = now_ns
         return 0
 
-    def note_slow(self, Client c, Command command, Args a, int64_t spent_ns):
-        """Keep a command that took long in the slow log."""
-        words = [word if len(word) <= 128 else b"%s... (%d more bytes)" % (
-            word[:128], len(word) - 128) for word in a.list()]
-        if len(words) > 32:
-            words[31:] = [b"... (%d more arguments)" % (len(words) - 31)]
-        peer = getattr(c.link, "peer", None)
-        self.slowlog.append([
-            self.slow_count, self.keyspace.now_ms // 1000, spent_ns // 1000, words,
-            ("%s:%d" % peer if isinstance(peer, tuple) else "").encode(), c.name])
-        self.slow_count += 1
+    cdef int note_time(self, Client c, Command command, list words, int64_t spent_ns) except -1:
+        """A command took long enough for the slow log or for LATENCY."""
+        cdef int64_t now_s = self.now() // 1000
+        if spent_ns >= self.latency_ns >= 0:
+            event = "fast-command" if "fast" in command.row.flags.split() else "command"
+            self.latency.add(event, now_s, spent_ns // 1_000_000)
+        if spent_ns >= self.slow_ns >= 0 and not command.flags & SKIP_SLOWLOG:
+            peer = getattr(c.link, "peer", None)
+            address = "%s:%d" % peer if isinstance(peer, tuple) else peer or ""
+            self.slowlog.add(now_s, spent_ns // 1000, words, address, c.name)
+        return 0
+
+    cdef int unblocked(self, Client c, Command command, list words, bint failed) except -1:
+        """A request that had been blocked is answered: it counts as run only now."""
+        cdef int64_t now_ns = self.clock.now_ns()
+        cdef int64_t spent_ns = now_ns - self.last_ns
+        command.calls += 1
+        command.failed += failed
+        command.nsec += spent_ns
+        command.took[octave(spent_ns)] += 1
+        if spent_ns >= self.watch_ns >= 0:
+            self.note_time(c, command, words, spent_ns)
+        return 0
 
     def keep(self, Journal journal) -> None:
         """Record every change from now on in a journal; None = in none."""
@@ -534,7 +780,8 @@ cdef class Store:
     def follow(self, follower) -> None:
         """Be a replica from now on, or (None) one no more."""
         self.follower = follower
-        self.keyspace.passive = follower is not None
+        self.freeze(self.pause is not None)
+        self.limit_memory()
         if self.journal is not None:
             self.journal.follow(None)
 
@@ -544,10 +791,19 @@ cdef class Store:
 
     def cycle(self) -> None:
         """What is done from time to time: active expiry."""
+        if self.cron_paused:
+            return
         self.tick()
-        if self.active_expire and self.follower is None:
+        if self.active_expire and not self.keyspace.passive:
+            began_ns = self.clock.now_ns()
             self.keyspace.expire_some()
+            spent_ns = self.clock.now_ns() - began_ns
+            if spent_ns >= self.latency_ns >= 0:
+                self.latency.add("expire-cycle", self.now() // 1000, spent_ns // 1_000_000)
+        if self.tracking is not None:
+            self.tracking.limit()
         self.primary.cycle(self.keyspace.now_ms)
+        self.saver.cycle(self.keyspace.now_ms)
 
     def reload(self) -> None:
         """Forget everything and read the journal's files again."""
@@ -572,10 +828,12 @@ cdef class Store:
         cdef Command command
         self.processed = self.connected = self.rejected_calls = self.errors = 0
         self.keyspace.hits = self.keyspace.misses = self.keyspace.expired = 0
+        self.keyspace.evicted = self.evicted_clients = 0
         self.error_counts.clear()
         for command in self.commands.values():
             command.calls = command.failed = command.rejected = 0
             command.nsec = 0
+            memset(command.took, 0, sizeof(command.took))
 
     cdef Buf instead(self, Client c):
         """Where a handler writes its own record, in place of the request."""
@@ -590,8 +848,8 @@ cdef class Store:
         if buf is not None:
             put_request(buf, Args.of(*words))
 
-    def record_expired(self, Database db, bytes key) -> None:
-        """A key passed its time: the log must not need a clock to know."""
+    def record_vanished(self, Database db, bytes key) -> None:
+        """A key expired or was evicted: the log needs no clock and no limit to know."""
         cdef Buf buf
         if self.journal is not None:
             buf = self.journal.begin(db.index)
@@ -617,6 +875,7 @@ cdef class Store:
         """A client in this process, for `run`."""
         client = Client(self)
         client.resp = 3
+        client.user = self.users.default   # who it is in name: it may do everything
         return client
 
     def run(self, Client c not None, Args a not None) -> bytes:
@@ -639,6 +898,8 @@ cdef class Store:
         own.db, own.resp, own.executing = caller.db, 2, True
         own.replaying = caller.replaying
         own.become(caller.user)
+        own.has_read = False
+        own.gate = own.gate & ~TRACKED | caller.gate & TRACKED
         if self.journal is not None and not caller.executing:
             self.journal.start_transaction()
 
@@ -648,29 +909,27 @@ cdef class Store:
         if self.journal is not None and not caller.executing:
             self.journal.end_transaction()
 
-    def run_in_script(self, Client own not None, words: list[bytes], read_only: bool):
+    def run_in_script(self, Client own not None, tuple words not None, bint read_only):
         """A command called by a script: its reply as a Python value, an error as ReplyError."""
-        cdef Args a = Args.of(*words)
-        cdef Command command = self.lookup(a.v[0].p, a.v[0].n)
-        cdef Command part = None
-        cdef Buf out = Buf()
+        cdef Args a = self.script_args
+        cdef Buf out = self.script_out
+        cdef Command command, part = None
+        a.borrow(words)
+        out.clear()
+        command = self.lookup(a.v[0].p, a.v[0].n)
         if command is None:
             raise ReplyError("ERR Unknown Redis command called from script")
         if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
             raise ReplyError("ERR Wrong number of args calling Redis command from script")
         if command.subcommands is not None and a.n > 1:
             part = command.subcommands.get(a.text(1).decode("latin-1").lower())
-        for each in (command, part):
-            if each is None:
-                continue
-            if (<Command>each).flags & NO_SCRIPT:
-                raise ReplyError("ERR This Redis command is not allowed from script")
-            if read_only and (<Command>each).flags & WRITE:
-                raise ReplyError("ERR Write commands are not allowed from read-only scripts.")
+            if part is not None:
+                check_from_script(part, read_only)
+        check_from_script(command, read_only)
         if own.gate & RESTRICTED:
             self.check_access(own, command, a)
         self.call(own, command, a, out)
-        return decode(bytes(out))[0]
+        return decode_buf(out)
 
     def count_change(self) -> None:
         """Something changed that is no key: libraries of functions."""
@@ -687,6 +946,15 @@ cdef class Store:
         if isinstance(value, ReplyError):
             raise value
         return value
+
+
+cdef inline int check_from_script(Command command, bint read_only) except -1:
+    """Refuse what a script may not call."""
+    if command.flags & NO_SCRIPT:
+        raise ReplyError("ERR This Redis command is not allowed from script")
+    if read_only and command.flags & (WRITE | MAY_REPLICATE):
+        raise ReplyError("ERR Write commands are not allowed from read-only scripts.")
+    return 0
 
 
 cdef size_t size_of(Args a) noexcept:

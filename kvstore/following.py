@@ -1,4 +1,11 @@
-"""REPLICAOF: following another server, and ceasing to."""
+"""REPLICAOF: following another server, and ceasing to.
+
+    connect ─► handshake ─► snapshot ─► stream ─► (line lost, or silent for repl-timeout) ─► connect
+
+The connection itself is `upstream.Upstream`; this is who opens it, watches it and opens another.
+A server that was a primary offers its own stream's name and place: the new primary may have
+followed it, and then only what it missed has to come.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +20,7 @@ from kvstore.upstream import Upstream
 log = logger("kvstore")
 
 RETRY_S = 1.0
+Step = tuple[str, list[bytes]]
 
 
 class Follower:
@@ -22,6 +30,7 @@ class Follower:
         self.store = store
         self.host, self.port = host, port
         self.upstream: Any = None
+        self.down_ns = store.clock.now_ns()  # since when the stream does not flow
         self.task = store.world.spawn(self._run(), "replica")
 
     @property
@@ -29,36 +38,57 @@ class Follower:
         """True while the stream flows."""
         return self.upstream is not None and bool(self.upstream.up)
 
-    def handshake(self) -> list[list[bytes]]:
+    @property
+    def state(self) -> str:
+        """How far the connection is, as ROLE says it."""
+        return "connect" if self.upstream is None else self.upstream.state
+
+    def handshake(self) -> list[Step]:
         """What is said, each after the answer to the one before."""
         store, primary = self.store, self.store.primary
-        password = store.parameters["masterauth"]
-        listening = store.server.ports.get("port", 0)
-        wanted = (
-            [primary.id, b"%d" % (primary.offset + 1)] if primary.synced else [b"?", b"-1"]
-        )
-        return [
-            [b"PING"],
-            *([[b"AUTH", password.encode()]] if password else []),
-            [b"REPLCONF", b"listening-port", b"%d" % listening],
-            [b"REPLCONF", b"capa", b"psync2"],
-            [b"PSYNC", *wanted],
-        ]
+        user, password = store.parameters["masteruser"], store.parameters["masterauth"]
+        listening = store.parameters["replica-announce-port"] or store.server.ports.get("port", 0)
+        address = store.parameters["replica-announce-ip"]
+        # Without a stream of one's own, a name that nobody has heard is like none.
+        wanted = [primary.id, b"%d" % (primary.offset + 1)] if primary.begun else [b"?", b"-1"]
+        secret = [user.encode(), password.encode()] if user else [password.encode()]
+        steps: list[Step] = [("PING", [b"PING"])]
+        if password:
+            steps.append(("AUTH", [b"AUTH", *secret]))
+        steps.append(("REPLCONF", [b"REPLCONF", b"listening-port", b"%d" % listening]))
+        if address:
+            steps.append(("REPLCONF", [b"REPLCONF", b"ip-address", address.encode()]))
+        steps.append(("REPLCONF", [b"REPLCONF", b"capa", b"psync2"]))
+        steps.append(("PSYNC", [b"PSYNC", *wanted]))
+        return steps
 
     async def _run(self) -> None:
         world = self.store.world
+        log.info(f"Connecting to MASTER {self.host}:{self.port}")
         while True:
             try:
                 self.upstream = await world.net.connect(
                     lambda: Upstream(self, self.handshake()), (self.host, self.port)
                 )
-                while not self.upstream.ended:
-                    await world.clock.sleep(RETRY_S)
-                    if self.upstream.up:
-                        self.upstream.acknowledge()
+                log.info("MASTER <-> REPLICA sync started")
+                await self._watch(self.upstream)
             except OSError as error:
                 log.warning("no connection to the primary", why=str(error))
             await world.clock.sleep(RETRY_S)
+
+    async def _watch(self, upstream: Any) -> None:
+        """Until the connection has ended."""
+        clock = self.store.world.clock
+        was_up = False
+        while not upstream.ended:
+            await clock.sleep(RETRY_S)
+            was_up = was_up or upstream.up
+            upstream.acknowledge()
+            if upstream.silent_ns() > self.store.parameters["repl-timeout"] * 1_000_000_000:
+                log.warning("MASTER timeout: no data nor PING received...")
+                upstream.link.abort("repl-timeout")
+        if was_up:
+            self.down_ns = clock.now_ns()
 
     def stop(self) -> None:
         """Follow no more."""
@@ -68,15 +98,28 @@ class Follower:
 
     def facts(self) -> dict[str, Any]:
         """For INFO."""
-        return {
+        parameters, upstream = self.store.parameters, self.upstream
+        flowing = upstream is not None and not upstream.ended
+        syncing = flowing and self.state == "sync"
+        facts = {
             "role": "slave",
             "master_host": self.host,
             "master_port": self.port,
             "master_link_status": "up" if self.up else "down",
-            "master_sync_in_progress": 0,
+            "master_last_io_seconds_ago": upstream.silent_ns() // 10**9 if self.up else -1,
+            "master_sync_in_progress": int(syncing),
             "slave_read_repl_offset": self.store.primary.offset,
             "slave_repl_offset": self.store.primary.offset,
-            "slave_read_only": 1,
+        }
+        if syncing:
+            facts |= upstream.progress()
+        if not self.up:
+            down_ns = self.store.clock.now_ns() - self.down_ns
+            facts["master_link_down_since_seconds"] = down_ns // 10**9
+        return facts | {
+            "slave_priority": parameters["replica-priority"],
+            "slave_read_only": int(parameters["replica-read-only"]),
+            "replica_announced": int(parameters["replica-announced"]),
         }
 
 
@@ -84,6 +127,8 @@ def follow(store: Any, host: str, port: int) -> None:
     """Become the replica of a server."""
     cease(store, keep_place=True)
     store.follow(Follower(store, host, port))
+    # Who follows this server must learn whose data it is going to have.
+    store.primary.cut_off()
 
 
 def cease(store: Any, keep_place: bool = False) -> None:
@@ -101,7 +146,11 @@ def replicaof(client, words):
     store = client.store
     if store.server is None:
         raise ReplyError("ERR an embedded store follows nobody")
+    if client in store.primary.replicas:
+        raise ReplyError("ERR Command is not valid when client is a replica.")
     if [word.lower() for word in words[1:]] == [b"no", b"one"]:
+        if store.follower is not None:
+            log.info("MASTER MODE enabled (user request)")
         cease(store)
         return "OK"
     host, port = words[1].decode("latin-1"), number(words[2])
@@ -109,6 +158,7 @@ def replicaof(client, words):
         raise ReplyError("ERR Invalid master port")
     if store.follower is not None and (store.follower.host, store.follower.port) == (host, port):
         return Simple("OK Already connected to specified master")
+    log.info(f"REPLICAOF {host}:{port} enabled (user request)")
     follow(store, host, port)
     return "OK"
 

@@ -8,8 +8,10 @@ from importlib import import_module
 MODULES = (
     "strings", "bits", "bitfield", "hyperloglog", "lcs", "lists", "hashes", "sets",
     "zsets", "zset_ranges", "zset_algebra", "geo", "stream_commands", "stream_groups",
-    "keys", "sorting", "multi", "connection", "pubsub", "info", "introspection", "admin", "dump",
-    "acl_commands", "saving", "replication", "following", "scripting",
+    "keys", "sorting", "multi", "pubsub", "dump", "scripting",
+    "connection", "tracking", "pausing", "acl_commands", "latency", "debugging", "memory_report",
+    "info", "introspection", "admin", "saving", "stopping", "replication", "following",
+    "rehearsal", "slowlog",
 )
 
 

@@ -4,8 +4,12 @@ from libc.stdint cimport uint64_t
 from bedrock.world.rand cimport Rand
 
 
+cdef enum:
+    NOTE = 0xFFFFFF                # bits of a slot's hash that are not the hash but the owner's
+
+
 cdef struct Slot:
-    uint64_t hash                  # order in the table; never 0
+    uint64_t hash                  # order in the table, and a note
     PyObject* key                  # bytes, owned; NULL = free
     void* value                    # owned object, or 8 bytes of anything (`raw`)
 
@@ -15,7 +19,7 @@ cdef class HashTable:
     cdef size_t cap                # nominal slots, which hashes map to
     cdef size_t end                # allocated slots: cap and a margin for the last run
     cdef size_t used
-    cdef bint raw
+    cdef bint raw, borrows
 
     cdef Slot* find(self, const char* p, Py_ssize_t n) noexcept
     cdef Slot* find_hash(self, uint64_t h, const char* p, Py_ssize_t n) noexcept
@@ -25,13 +29,19 @@ cdef class HashTable:
     cdef Slot* add_bytes(self, bytes key) except NULL
     # Set the value (an object) of a key, present or not; True if it is new.
     cdef bint put(self, bytes key, object value) except -1
+    cdef int put_value(self, Slot* slot, object value) except -1
     cdef int remove(self, Slot* slot) except -1
     cdef bint discard(self, const char* p, Py_ssize_t n) except -1
     cdef int clear(self) except -1
+    cdef int drop_all(self, Slot* slots, size_t end) except -1
     cdef Slot* any(self, Rand rand) noexcept
     cdef int resize(self, size_t cap) except -1
     # Append at least `count` keys from `cursor` on to `keys`; the next cursor, 0 at the end.
     cdef uint64_t scan(self, uint64_t cursor, size_t count, list keys) except? 0
+
+
+cdef inline uint64_t order_of(const Slot* slot) noexcept:
+    return slot.hash & ~<uint64_t>NOTE
 
 cdef uint64_t hash_of(const char* p, Py_ssize_t n) noexcept
 cdef int seed_hash(Rand rand) except -1

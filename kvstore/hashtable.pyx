@@ -18,8 +18,11 @@ Since the home slot grows with the hash, the whole table is sorted by it.  So
 Ordered probing is Amble and Knuth, "Ordered hash tables" (1974); the hash is a keyed multiply-fold
 in the manner of wyhash, so that a client cannot choose colliding keys.
 
+The order needs no more than 40 bits of the hash.  The lower 24 of the word are the owner's: the
+keyspace keeps there when a key was last used, which so takes no memory at all.
+
 Invariants:
-1. Occupied slots are strictly ordered by position and non-decreasing in hash.
+1. Occupied slots are strictly ordered by position and non-decreasing in hash, the note left out.
 2. No free slot lies between a key's home slot and the key.
 3. used <= 7/8 of cap; the margin is never full.
 """
@@ -28,6 +31,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memmove
+
+from bedrock.world.rand cimport OsRand
+from kvstore.memory cimport gave, malloc_size, object_size, took, weight
 
 cdef extern from *:
     """
@@ -67,7 +73,7 @@ cdef extern from *:
             a = b = 0;
         }
         h = fold(fold(a ^ table_seed[1], b ^ h), table_seed[0] ^ 0x2D358DCCAA6C78A5ull);
-        return h | 1;
+        return h & ~(uint64_t)0xFFFFFF;
     }
     static inline size_t home_of(uint64_t h, size_t cap) {
         return (size_t)(((__uint128_t)h * cap) >> 64);
@@ -78,34 +84,58 @@ cdef extern from *:
     size_t home_of(uint64_t h, size_t cap) nogil
 
 cdef enum:
-    SMALLEST = 8
+    SMALLEST = 4
     MARGIN = 24
-    CURSOR_BITS = 48               # some clients keep cursors in doubles
+    CURSOR_BITS = 40               # all that is ordered; some clients keep cursors in doubles
 
 
 cdef uint64_t hash_of(const char* p, Py_ssize_t n) noexcept:
     return hash_bytes(p, n)
 
 
+cdef bint decided = False          # the first store of a process decides for all
+
+
 cdef int seed_hash(Rand rand) except -1:
-    """Key the hash; only before the first table is filled."""
-    table_seed[0] = rand.next() | 1
-    table_seed[1] = rand.next() | 1
+    """Key the hash, once in a process: another key would make every table there is unreadable.
+
+    A simulation, whose numbers can be drawn again, leaves it as it is.
+    """
+    global decided
+    if not decided and isinstance(rand, OsRand):
+        table_seed[0] = rand.next() | 1
+        table_seed[1] = rand.next() | 1
+    decided = True
     return 0
 
 
 cdef class HashTable:
-    def __cinit__(self, bint raw=False):
+    """raw: values are 8 bytes of anything; borrows: another table has the same keys."""
+
+    def __cinit__(self, bint raw=False, bint borrows=False):
         self.raw = raw
+        self.borrows = borrows
+        took(object_size(self))
 
     def __dealloc__(self):
+        self.drop_all(self.slots, self.end)
+        gave(object_size(self))
+
+    cdef int drop_all(self, Slot* slots, size_t end) except -1:
+        """Give back the slots and what is in them."""
         cdef size_t i
-        for i in range(self.end):
-            if self.slots[i].key is not NULL:
-                Py_XDECREF(self.slots[i].key)
+        for i in range(end):
+            if slots[i].key is not NULL:
+                if not self.borrows:
+                    gave(weight(<object>slots[i].key))
+                Py_XDECREF(slots[i].key)
                 if not self.raw:
-                    Py_XDECREF(<PyObject*>self.slots[i].value)
-        free(self.slots)
+                    gave(weight(<object><PyObject*>slots[i].value))
+                    Py_XDECREF(<PyObject*>slots[i].value)
+        if slots is not NULL:
+            gave(malloc_size(end * sizeof(Slot)))
+            free(slots)
+        return 0
 
     def __len__(self) -> int:
         return self.used
@@ -115,6 +145,11 @@ cdef class HashTable:
         """Bytes of the table itself, keys and values not counted."""
         return self.end * sizeof(Slot)
 
+    @property
+    def slots_allocated(self) -> int:
+        """Slots, in use or not."""
+        return self.end
+
     cdef Slot* find_hash(self, uint64_t h, const char* p, Py_ssize_t n) noexcept:
         cdef Slot* slot
         if self.used == 0:
@@ -122,7 +157,7 @@ cdef class HashTable:
         slot = &self.slots[home_of(h, self.cap)]
         while slot.key is not NULL and slot.hash < h:
             slot += 1
-        while slot.key is not NULL and slot.hash == h:
+        while slot.key is not NULL and slot.hash - h <= NOTE:
             if PyBytes_GET_SIZE(<object>slot.key) == n \
                     and memcmp(PyBytes_AS_STRING(<object>slot.key), p, n) == 0:
                 return slot
@@ -142,7 +177,7 @@ cdef class HashTable:
             self.resize(self.cap + (self.cap >> 1) if self.cap else SMALLEST)
         while True:
             slot = &self.slots[home_of(h, self.cap)]
-            while slot.key is not NULL and slot.hash <= h:
+            while slot.key is not NULL and slot.hash <= h | NOTE:
                 slot += 1
             free_slot = slot
             while free_slot.key is not NULL:
@@ -154,6 +189,8 @@ cdef class HashTable:
         if free_slot != slot:
             memmove(slot + 1, slot, (free_slot - slot) * sizeof(Slot))
         Py_INCREF(key)
+        if not self.borrows:
+            took(weight(key))
         slot.hash = h
         slot.key = <PyObject*>key
         slot.value = NULL
@@ -166,15 +203,21 @@ cdef class HashTable:
     cdef bint put(self, bytes key, object value) except -1:
         cdef uint64_t h = hash_bytes(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
         cdef Slot* slot = self.find_hash(h, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
-        cdef PyObject* old
         cdef bint new = slot is NULL
         if new:
             slot = self.add(h, key)
-        old = <PyObject*>slot.value
+        self.put_value(slot, value)
+        return new
+
+    cdef int put_value(self, Slot* slot, object value) except -1:
+        cdef PyObject* old = <PyObject*>slot.value
+        took(weight(value))
         Py_INCREF(value)
         slot.value = <void*>value
-        Py_XDECREF(old)
-        return new
+        if old is not NULL:
+            gave(weight(<object>old))
+            Py_XDECREF(old)
+        return 0
 
     cdef int remove(self, Slot* slot) except -1:
         cdef PyObject* key = slot.key
@@ -182,14 +225,18 @@ cdef class HashTable:
         cdef Slot* last = slot
         # Close the gap with those behind that are not in their home slot.
         while last[1].key is not NULL and \
-                self.slots + home_of(last[1].hash, self.cap) < last + 1:
+                self.slots + home_of(order_of(&last[1]), self.cap) < last + 1:
             last += 1
         memmove(slot, slot + 1, (last - slot) * sizeof(Slot))
         last.key = NULL
         self.used -= 1
-        if self.cap > 4 * SMALLEST and self.used * 8 < self.cap:
+        if self.cap > 8 * SMALLEST and self.used * 8 < self.cap:
             self.resize(self.cap // 4)
-        Py_XDECREF(value)
+        if value is not NULL:
+            gave(weight(<object>value))
+            Py_XDECREF(value)
+        if not self.borrows:
+            gave(weight(<object>key))
         Py_XDECREF(key)
         return 0
 
@@ -203,23 +250,17 @@ cdef class HashTable:
     cdef int clear(self) except -1:
         cdef Slot* slots = self.slots
         cdef size_t end = self.end
-        cdef size_t i
         self.slots = NULL
         self.cap = self.end = self.used = 0
-        for i in range(end):
-            if slots[i].key is not NULL:
-                Py_XDECREF(slots[i].key)
-                if not self.raw:
-                    Py_XDECREF(<PyObject*>slots[i].value)
-        free(slots)
-        return 0
+        return self.drop_all(slots, end)
 
     cdef int resize(self, size_t cap) except -1:
         """Copy to a table of another capacity: in order, so each goes behind the one before."""
         cdef size_t end, i, at, next_free
         cdef Slot* slots
         while True:
-            end = cap + MARGIN
+            # No run is longer than what is there.
+            end = cap + (MARGIN if cap > MARGIN else cap)
             slots = <Slot*>calloc(end, sizeof(Slot))
             if slots is NULL:
                 raise MemoryError(end * sizeof(Slot))
@@ -227,7 +268,7 @@ cdef class HashTable:
             for i in range(self.end):
                 if self.slots[i].key is NULL:
                     continue
-                at = home_of(self.slots[i].hash, cap)
+                at = home_of(order_of(&self.slots[i]), cap)
                 if at < next_free:
                     at = next_free
                 if at >= end - 1:
@@ -239,7 +280,10 @@ cdef class HashTable:
             # A run longer than the margin at the very end: rarer than a lottery win, but possible.
             free(slots)
             cap += (cap >> 1)
-        free(self.slots)
+        if self.slots is not NULL:
+            gave(malloc_size(self.end * sizeof(Slot)))
+            free(self.slots)
+        took(malloc_size(end * sizeof(Slot)))
         self.slots = slots
         self.cap = cap
         self.end = end

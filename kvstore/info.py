@@ -55,7 +55,8 @@ def clients(store: Any) -> dict[str, Any]:
     return {
         "connected_clients": len(everyone),
         "maxclients": store.parameters["maxclients"],
-        "blocked_clients": sum(1 for c in everyone if c.waiter is not None),
+        "blocked_clients": sum(1 for c in everyone if c.waiter is not None or c.postponed),
+        "tracking_clients": store.tracking.clients if store.tracking is not None else 0,
         "pubsub_clients": sum(1 for c in everyone if c.subscriptions),
     }
 
@@ -71,46 +72,58 @@ def human(n: int) -> str:
 
 
 def memory(store: Any) -> dict[str, Any]:
-    """What the process takes; there is one allocator, so used is resident."""
-    used = rss_bytes()
-    peak = max(used, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    """What data and buffers take, and what the process has; the difference is the interpreter."""
+    from kvstore.memory_report import facts
+
+    found = facts(store)
+    parameters = store.parameters
+    total = os.sysconf("SC_PHYS_PAGES") * PAGE
+    rss = found["rss"]
     return {
-        "used_memory": used,
-        "used_memory_human": human(used),
-        "used_memory_rss": used,
-        "used_memory_rss_human": human(used),
-        "used_memory_peak": peak,
-        "used_memory_peak_human": human(peak),
-        "maxmemory": store.parameters["maxmemory"],
-        "maxmemory_human": human(store.parameters["maxmemory"]),
-        "maxmemory_policy": "noeviction",
+        **sized("used_memory", found["used"]),
+        **sized("used_memory_rss", rss),
+        **sized("used_memory_peak", found["peak"]),
+        "used_memory_peak_perc": f"{100 * found['used'] / max(found['peak'], 1):.2f}%",
+        "used_memory_overhead": found["overhead"],
+        "used_memory_startup": 0,
+        "used_memory_dataset": found["data"],
+        "used_memory_dataset_perc": f"{100 * found['data'] / max(found['used'], 1):.2f}%",
+        **sized("total_system_memory", total),
+        **sized("maxmemory", parameters["maxmemory"]),
+        "maxmemory_policy": parameters["maxmemory-policy"],
+        "mem_fragmentation_ratio": f"{rss / max(found['used'], 1):.2f}",
+        "mem_fragmentation_bytes": rss - found["used"],
+        "mem_not_counted_for_evict": found["not_counted"],
+        "mem_replication_backlog": found["backlog"],
+        "mem_clients_slaves": found["replicas"],
+        "mem_clients_normal": found["normal"],
+        "mem_cluster_links": 0,
+        "mem_aof_buffer": found["aof"],
         "mem_allocator": "libc",
+        "active_defrag_running": 0,
+        "lazyfree_pending_objects": 0,
+        "lazyfreed_objects": 0,
     }
+
+
+def sized(name: str, n: int) -> dict[str, Any]:
+    """A number of bytes, also as people read it."""
+    return {name: n, f"{name}_human": human(n)}
 
 
 def persistence(store: Any) -> dict[str, Any]:
     """The snapshot and the append-only file."""
-    aof = store.aof
-    facts: dict[str, Any] = {
+    return {
         "loading": int(store.keyspace.loading),
+        "async_loading": 0,
         **store.saver.facts(),
-        "aof_enabled": int(aof is not None),
-        "aof_rewrite_in_progress": int(aof is not None and aof.rewriting),
-        "aof_rewrite_scheduled": 0,
+        **store.saver.rewrite_facts(),
     }
-    if aof is not None:
-        facts |= {
-            "aof_last_write_status": "err" if aof.full else "ok",
-            "aof_current_size": aof.size + aof.base_size,
-            "aof_base_size": aof.base_size,
-            "aof_pending_bytes": aof.size - aof.synced,
-        }
-    return facts
 
 
 def stats(store: Any) -> dict[str, Any]:
     """Counters since the start or CONFIG RESETSTAT."""
-    keyspace, pubsub = store.keyspace, store.pubsub
+    keyspace, pubsub, tracking = store.keyspace, store.pubsub, store.tracking
     net = store.world.net.counters if store.world.net is not None else {}
     return {
         "total_connections_received": store.connected,
@@ -121,10 +134,15 @@ def stats(store: Any) -> dict[str, Any]:
         "sync_full": store.primary.full,
         "sync_partial_ok": store.primary.partial,
         "expired_keys": keyspace.expired,
+        "evicted_keys": keyspace.evicted,
+        "evicted_clients": store.evicted_clients,
         "keyspace_hits": keyspace.hits,
         "keyspace_misses": keyspace.misses,
         "pubsub_channels": len(pubsub.channels),
         "pubsub_patterns": len(pubsub.patterns),
+        "tracking_total_keys": len(tracking.keys) if tracking is not None else 0,
+        "tracking_total_items": tracking.items if tracking is not None else 0,
+        "tracking_total_prefixes": len(tracking.prefixes) if tracking is not None else 0,
         "client_output_buffer_limit_disconnections": net.get("overflows", 0) + pubsub.dropped,
         "total_error_replies": store.errors,
     }
@@ -153,6 +171,19 @@ def commandstats(store: Any) -> dict[str, Any]:
         f"rejected_calls={c.rejected},failed_calls={c.failed}"
         for name, c in store.commands.items()
         if c.calls or c.rejected
+    }
+
+
+def latencystats(store: Any) -> dict[str, Any]:
+    """How long each command takes, by percentiles."""
+    from kvstore.latency import percentile
+
+    wanted = store.parameters["latency-tracking-info-percentiles"]
+    return {
+        f"latency_percentiles_usec_{name}": ",".join(
+            f"p{each:g}={percentile(command.took_octaves(), each):.3f}" for each in wanted)
+        for name, command in store.commands.items()
+        if command.calls and store.parameters["latency-tracking"]
     }
 
 
@@ -187,10 +218,11 @@ SECTIONS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "CPU": cpu,
     "Commandstats": commandstats,
     "Errorstats": errorstats,
+    "Latencystats": latencystats,
     "Cluster": cluster,
     "Keyspace": keyspace,
 }
-NOT_BY_DEFAULT = {"Commandstats"}
+NOT_BY_DEFAULT = {"Commandstats", "Latencystats"}
 
 
 @command("info")

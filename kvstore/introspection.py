@@ -12,6 +12,7 @@ from kvstore.keyspecs import KeySpec, key_specs, keys_of, legacy_range
 from kvstore.resp import Members, ReplyError, Simple
 from kvstore.syntax import arguments
 
+UNSAID = {"may_replicate"}  # known to the server, not told by COMMAND
 DOC_GROUPS = {"sorted_set": "sorted-set"}
 
 
@@ -47,7 +48,7 @@ def show_info(name: str) -> list[Any]:
     """The ten elements COMMAND INFO has for a command."""
     row = ROWS[name]
     specs = key_specs(row)
-    flags = row.flags.split()
+    flags = [flag for flag in row.flags.split() if flag not in UNSAID]
     if any(spec.count_at >= 0 or spec.keyword for spec in specs):
         flags.append("movablekeys")
     return [
@@ -145,7 +146,7 @@ def request_keys(client: Any, words: list[bytes]) -> list[tuple[bytes, tuple[str
     row = ROWS[name]
     if len(words) != row.arity if row.arity > 0 else len(words) < -row.arity:
         raise ReplyError("ERR Invalid number of arguments specified for command")
-    if not row.keys:
+    if not row.keys or "NOT_KEY" in row.keys:
         raise ReplyError("ERR The command has no key arguments")
     found = list(keys_of(name, words))
     if not found:

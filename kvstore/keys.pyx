@@ -31,12 +31,20 @@ cdef int exists(Client c, Args a, Buf out) except -1:
     cdef Py_ssize_t i
     cdef int found = 0
     for i in range(1, a.n):
-        found += c.db.read(&a.v[i]) is not None
+        found += c.db.read_quietly(&a.v[i]) is not None
+    return put_int(out, found)
+
+
+cdef int touch(Client c, Args a, Buf out) except -1:
+    cdef Py_ssize_t i
+    cdef int found = 0
+    for i in range(1, a.n):
+        found += c.db.find(&a.v[i]) is not None
     return put_int(out, found)
 
 
 cdef int type_(Client c, Args a, Buf out) except -1:
-    name = type_name(c.db.find(&a.v[1])).encode()
+    name = type_name(c.db.peek(&a.v[1])).encode()
     out.write(b"+" + name + b"\r\n")
     return 0
 
@@ -130,7 +138,7 @@ cdef int persist(Client c, Args a, Buf out) except -1:
 cdef int64_t left_ms(Client c, Args a, bint absolute) except? -3:
     """Time to live, -1 without one, -2 without a key."""
     cdef int64_t at_ms
-    if c.db.find(&a.v[1]) is None:
+    if c.db.peek(&a.v[1]) is None:
         return -2
     at_ms = c.db.expires_at(&a.v[1])
     if at_ms < 0 or absolute:
@@ -284,7 +292,7 @@ cdef int scan(Client c, Args a, Buf out) except -1:
     cursor = c.db.keys.scan(options.cursor, options.count, found)
     for key in found:
         if wanted(&options, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)):
-            value = c.db.find_bytes(key)
+            value = c.db.get(key)
             if value is not None and (kind is None or type_name(value) == kind):
                 kept.append(key)
     return put_scan(out, cursor, kept)
@@ -313,11 +321,19 @@ def check_flush(words: list[bytes]) -> None:
         raise ReplyError("ERR syntax error")
 
 
+cdef int note_flush(Client c) except -1:
+    """It counts as a change even of nothing."""
+    c.store.keyspace.dirty += 1
+    if c.store.tracking is not None:
+        c.store.tracking.invalidate_all()
+    return 0
+
+
 @command("flushdb")
 def flushdb(Client c, words):
     check_flush(words)
     c.db.clear()
-    c.store.keyspace.dirty += 1
+    note_flush(c)
     return "OK"
 
 
@@ -327,7 +343,7 @@ def flushall(Client c, words):
     check_flush(words)
     for db in c.store.keyspace.databases:
         db.clear()
-    c.store.keyspace.dirty += 1
+    note_flush(c)
     return "OK"
 
 
@@ -354,7 +370,7 @@ def swapdb(Client c, words):
 def object_encoding(Client c, words):
     from kvstore.strings import encoding_of
 
-    value = c.db.find_bytes(words[2])
+    value = c.db.get(words[2])
     if value is None:
         return None
     return (value.encoding if isinstance(value, Value) else encoding_of(value)).encode()
@@ -363,13 +379,32 @@ def object_encoding(Client c, words):
 @command("object|refcount")
 def object_refcount(Client c, words):
     # Values are never shared between keys here.
-    return None if c.db.find_bytes(words[2]) is None else 1
+    return None if c.db.get(words[2]) is None else 1
+
+
+@command("object|idletime")
+def object_idletime(Client c, words):
+    if c.store.keyspace.counting:
+        raise ReplyError(
+            "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when "
+            "switching between policies at runtime LRU and LFU data will take some time to adjust.")
+    return c.db.idle_s(words[2])
+
+
+@command("object|freq")
+def object_freq(Client c, words):
+    if not c.store.keyspace.counting:
+        raise ReplyError(
+            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note "
+            "that when switching between policies at runtime LRU and LFU data will take some time "
+            "to adjust.")
+    return c.db.frequency(words[2])
 
 
 define("del", delete)
 define("unlink", delete)
 define("exists", exists)
-define("touch", exists)
+define("touch", touch)
 define("type", type_)
 define("expire", expire)
 define("pexpire", pexpire)

@@ -35,8 +35,9 @@ cdef class Value:
     cdef Py_ssize_t length(self) noexcept
 
 
-# Someone who writes down a database as it is now, bit by bit (kvstore.snapshot).
+# Someone who must know a database as it was at one moment (kvstore.snapshot, kvstore.checkpoint).
 cdef class Walk:
+    cdef Walk next                 # another one, or None
     cdef int before(self, Slot* slot) except -1            # a key may be about to change
     cdef int born(self, uint64_t h, bytes key) except -1   # a key that was not there
 
@@ -50,16 +51,25 @@ cdef class Keyspace:
     cdef readonly list databases
     cdef readonly Rand rand
     cdef public int64_t now_ms     # wall time of the current turn
+    cdef uint64_t clock            # what a key used now is noted with (kvstore.aging)
+    cdef bint counting             # the note is how often a key is used, not only when
+    cdef int lfu_log_factor, lfu_decay_minutes
     cdef public uint64_t dirty     # changes since the start
     cdef public int events         # classes of notifications someone wants
     cdef public object on_event    # (class, name, key, database) of a notification
-    cdef public object on_expired  # (database, key) of a key that passed its time
+    cdef public object on_vanished # (database, key) of a key that expired or was evicted
+    cdef public object on_touched  # (key) of a key that changed or went, while someone tracks
     cdef readonly list ready       # (database, key) that changed and that clients wait for
     cdef public bint passive       # a replica: the primary removes keys, here they are only hidden
     cdef public bint loading       # replaying the log: nothing expires by itself
-    cdef public uint64_t hits, misses, expired
+    cdef public uint64_t hits, misses, expired, evicted
 
     cdef int notify(self, int kind, str name, bytes key, Database db) except -1
+    cdef int tell_time(self, int64_t now_ms) noexcept
+    cdef int use(self, Slot* slot) noexcept
+    cdef int age_anew(self, Slot* slot) noexcept
+    cdef int frequency(self, const Slot* slot) noexcept
+    cdef int64_t idle_s(self, const Slot* slot) noexcept
 
 
 cdef class Database:
@@ -68,12 +78,21 @@ cdef class Database:
     cdef readonly HashTable keys       # bytes -> bytes | bytearray | Value
     cdef readonly HashTable expires    # bytes -> ms since 1970, raw
     cdef readonly dict watched         # bytes -> list of Watch
-    cdef Walk walk                     # or None
+    cdef Walk walk                     # the first of those there are, or None
     cdef readonly dict blocked         # bytes -> dict of what waits for it, in order
+
+    cdef int attend(self, Walk walk) except -1
+    cdef int dismiss(self, Walk walk) except -1
+    cdef int touched(self, Slot* slot) except -1        # a key may be about to change
+    cdef int added(self, Slot* slot) except -1
 
     # Look a key up; None when it is not there (any more).
     cdef object find(self, const Arg* key)
+    cdef object peek(self, const Arg* key)              # the same, not counted as a use of it
+    cdef Slot* slot_of(self, const Arg* key) except? NULL
     cdef object read(self, const Arg* key)              # the same, counted as a hit or a miss
+    cdef object read_quietly(self, const Arg* key)      # counted, but not as a use of it
+    cdef object counted(self, const Arg* key, object value)
     cdef Value find_kind(self, const Arg* key, Kind kind)
     cdef Value read_kind(self, const Arg* key, Kind kind)
     cdef object find_bytes(self, bytes key)
@@ -90,7 +109,7 @@ cdef class Database:
     cdef int64_t expires_at(self, const Arg* key) noexcept
     cdef int set_expiry(self, const Arg* key, int64_t at_ms) except -1
     cdef bint clear_expiry(self, const Arg* key) except -1
-    cdef int expire_slot(self, Slot* slot) except -1
+    cdef int vanish(self, Slot* slot, int kind, str name) except -1
     cdef bint is_dead(self, Slot* slot) noexcept
     cdef int tell(self, bytes key, int kind, str name) except -1
     cdef int break_watches(self, bytes key) except -1

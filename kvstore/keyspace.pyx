@@ -10,6 +10,11 @@ A key dies when it is next touched (lazy) or when the sampling of `expire_some` 
 both ways the same code runs.  Whoever changes a value calls `changed`, which is where transactions
 (WATCH), blocked clients, notifications and the log hear of it.
 
+Every lookup notes in the key's slot when that was, for those who choose what to evict:
+
+    by time (LRU)        | second of last use : 24 |                 wraps after 194 days
+    by frequency (LFU)   | minute : 16 | counter : 8 |               logarithmic, and decays
+
 Invariants:
 1. An empty list, set, sorted set or hash is never stored.
 2. A key in `expires` is in `keys`.
@@ -19,15 +24,16 @@ Invariants:
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, \
     PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF, Py_XDECREF
 
-from kvstore.hashtable cimport hash_of
+from kvstore.hashtable cimport NOTE, hash_of, order_of
+from kvstore.memory cimport gave, object_size, took
 from kvstore.resp import ReplyError
 
 KIND_NAMES = ("string", "list", "set", "zset", "hash", "stream")
 
 cdef enum:
     SAMPLE = 20                    # keys looked at in one round of active expiry
+    NEW_COUNTER = 5                # so that a new key is not the first to go
 
 
 class WrongType(ReplyError):
@@ -39,6 +45,12 @@ class WrongType(ReplyError):
 
 cdef class Value:
     """Base of the collection types."""
+
+    def __cinit__(self, *_, **__):
+        took(object_size(self))
+
+    def __dealloc__(self):
+        gave(object_size(self))
 
     cdef Value duplicate(self):
         """A deep copy (COPY)."""
@@ -62,7 +74,7 @@ cdef class Value:
 
 
 cdef class Walk:
-    """What a database tells a snapshot in progress."""
+    """What a database tells someone who must know it as it was."""
 
     cdef int before(self, Slot* slot) except -1:
         raise NotImplementedError
@@ -140,6 +152,57 @@ cdef class Keyspace:
             self.on_event(kind, name, key, db)
         return 0
 
+    # ------------------------------------------------------------------ use of keys
+
+    def age_by(self, counting: bool, lfu_log_factor: int, lfu_decay_minutes: int) -> None:
+        """What is noted of keys from now on."""
+        self.counting = counting
+        self.lfu_log_factor = lfu_log_factor
+        self.lfu_decay_minutes = lfu_decay_minutes
+        self.tell_time(self.now_ms)
+
+    cdef int tell_time(self, int64_t now_ms) noexcept:
+        self.now_ms = now_ms
+        if self.counting:
+            self.clock = <uint64_t>(now_ms // 60_000 & 0xFFFF) << 8
+        else:
+            self.clock = <uint64_t>(now_ms // 1000) & NOTE
+        return 0
+
+    cdef int use(self, Slot* slot) noexcept:
+        """A key is used."""
+        cdef int counter
+        cdef uint64_t above
+        if not self.counting:
+            slot.hash = order_of(slot) | self.clock
+            return 0
+        counter = self.frequency(slot)
+        if counter < 255:
+            above = <uint64_t>max(counter - NEW_COUNTER, 0) * self.lfu_log_factor + 1
+            counter += self.rand.next() % above == 0
+        slot.hash = order_of(slot) | self.clock | <uint64_t>counter
+        return 0
+
+    cdef int age_anew(self, Slot* slot) noexcept:
+        """A key is there for the first time."""
+        slot.hash = order_of(slot) | self.clock | (NEW_COUNTER if self.counting else 0)
+        return 0
+
+    cdef int frequency(self, const Slot* slot) noexcept:
+        """The counter of a key as it is now, decayed by the time since its last use."""
+        cdef uint64_t note = slot.hash & NOTE
+        cdef int minutes = <int>((self.clock >> 8) - (note >> 8)) & 0xFFFF
+        cdef int lost = minutes // self.lfu_decay_minutes if self.lfu_decay_minutes else 0
+        return max(<int>(note & 0xFF) - lost, 0)
+
+    cdef int64_t idle_s(self, const Slot* slot) noexcept:
+        """Seconds since the last use of a key."""
+        if self.counting:
+            return <int64_t>(((self.clock >> 8) - (slot.hash >> 8)) & 0xFFFF) * 60
+        return <int64_t>((self.clock - slot.hash) & NOTE)
+
+    # ------------------------------------------------------------------ active expiry
+
     def expire_some(self, budget: int = 16) -> int:
         """Active expiry: sample every database, again while a quarter of the sample was dead.
 
@@ -162,7 +225,7 @@ cdef class Keyspace:
                     at = <int64_t>slot.value
                     if at <= self.now_ms:
                         dead = db.keys.find_bytes(<bytes>slot.key)
-                        db.expire_slot(dead)
+                        db.vanish(dead, EVENT_EXPIRED, "expired")
                         gone += 1
                 total += gone
                 if gone * 4 <= SAMPLE:
@@ -177,26 +240,43 @@ cdef class Database:
         self.keyspace = keyspace
         self.index = index
         self.keys = HashTable()
-        self.expires = HashTable(raw=True)
+        self.expires = HashTable(raw=True, borrows=True)
         self.watched = {}
         self.blocked = {}
 
     # ------------------------------------------------------------------ lookups
 
-    cdef object find(self, const Arg* key):
+    cdef Slot* slot_of(self, const Arg* key) except? NULL:
+        """Where a key is that is alive, NULL without one."""
         cdef Slot* slot = self.keys.find(key.p, key.n)
         if slot is NULL:
-            return None
+            return NULL
         if self.expires.used and self.is_dead(slot):
             if not self.keyspace.passive:
-                self.expire_slot(slot)
-            return None
+                self.vanish(slot, EVENT_EXPIRED, "expired")
+            return NULL
         if self.walk is not None:
-            self.walk.before(slot)
+            self.touched(slot)
+        return slot
+
+    cdef object find(self, const Arg* key):
+        cdef Slot* slot = self.slot_of(key)
+        if slot is NULL:
+            return None
+        self.keyspace.use(slot)
         return <object><PyObject*>slot.value
 
+    cdef object peek(self, const Arg* key):
+        cdef Slot* slot = self.slot_of(key)
+        return None if slot is NULL else <object><PyObject*>slot.value
+
     cdef object read(self, const Arg* key):
-        value = self.find(key)
+        return self.counted(key, self.find(key))
+
+    cdef object read_quietly(self, const Arg* key):
+        return self.counted(key, self.peek(key))
+
+    cdef object counted(self, const Arg* key, object value):
         if value is None:
             self.keyspace.misses += 1
             if self.keyspace.events & EVENT_MISS:
@@ -227,8 +307,40 @@ cdef class Database:
         return self.find(&arg)
 
     def get(self, key: bytes):
-        """The value of a key, None when it is not there."""
-        return self.find_bytes(key)
+        """The value of a key, None when it is not there; not a use of it."""
+        cdef Arg arg = as_arg(key)
+        return self.peek(&arg)
+
+    def add_missing(self, key: bytes, value: bytes) -> None:
+        """Give a key a value if it has none."""
+        cdef Arg arg = as_arg(key)
+        if self.peek(&arg) is None:
+            self.set(&arg, value, False)
+            self.changed(&arg, EVENT_STRING, "set")
+
+    def idle_s(self, key: bytes) -> int | None:
+        """Seconds since a key was used, None without it."""
+        cdef Arg arg = as_arg(key)
+        cdef Slot* slot = self.slot_of(&arg)
+        return None if slot is NULL else self.keyspace.idle_s(slot)
+
+    def frequency(self, key: bytes) -> int | None:
+        """How often a key is used, on a logarithmic scale; None without it."""
+        cdef Arg arg = as_arg(key)
+        cdef Slot* slot = self.slot_of(&arg)
+        return None if slot is NULL else self.keyspace.frequency(slot)
+
+    def note_use(self, key: bytes, idle_s: int = -1, frequency: int = -1) -> None:
+        """State of a key that it was not used for a while, or how often it is (RESTORE)."""
+        cdef Arg arg = as_arg(key)
+        cdef Slot* slot = self.slot_of(&arg)
+        cdef Keyspace keyspace = self.keyspace
+        if slot is NULL:
+            return
+        if frequency >= 0 and keyspace.counting:
+            slot.hash = order_of(slot) | keyspace.clock | <uint64_t>min(frequency, 255)
+        elif idle_s >= 0 and not keyspace.counting:
+            slot.hash = order_of(slot) | (keyspace.clock - <uint64_t>idle_s) & NOTE
 
     def ttl_at(self, key: bytes) -> int:
         """When a key expires (ms since 1970), -1 when it does not."""
@@ -240,49 +352,84 @@ cdef class Database:
 
     cdef bint is_dead(self, Slot* slot) noexcept:
         cdef Slot* deadline = self.expires.find_hash(
-            slot.hash, PyBytes_AS_STRING(<object>slot.key), PyBytes_GET_SIZE(<object>slot.key))
+            order_of(slot), PyBytes_AS_STRING(<object>slot.key), PyBytes_GET_SIZE(<object>slot.key))
         return deadline is not NULL and <int64_t>deadline.value <= self.keyspace.now_ms \
             and not self.keyspace.loading
 
-    cdef int expire_slot(self, Slot* slot) except -1:
-        """The key's time has passed: it is gone, for everyone."""
+    cdef int vanish(self, Slot* slot, int kind, str name) except -1:
+        """A key goes without a command to remove it (expired, evicted), for everyone."""
         cdef bytes key = <bytes>slot.key
         cdef Arg arg = as_arg(key)
-        self.keyspace.expired += 1
-        if self.keyspace.on_expired is not None:
-            self.keyspace.on_expired(self, key)
+        if kind == EVENT_EXPIRED:
+            self.keyspace.expired += 1
+        else:
+            self.keyspace.evicted += 1
+        if self.keyspace.on_vanished is not None:
+            self.keyspace.on_vanished(self, key)
         self.delete(&arg)
         if self.watched:
             self.break_watches(key)
-        self.keyspace.notify(EVENT_EXPIRED, "expired", key, self)
+        if self.keyspace.on_touched is not None:
+            self.keyspace.on_touched(key)
+        self.keyspace.notify(kind, name, key, self)
+        return 0
+
+    # ------------------------------------------------------------------ walks
+
+    cdef int attend(self, Walk walk) except -1:
+        """Tell a walk of every key that may change."""
+        walk.next = self.walk
+        self.walk = walk
+        return 0
+
+    cdef int dismiss(self, Walk walk) except -1:
+        """Tell it no more; a walk that is not told is left alone."""
+        cdef Walk each = self.walk
+        if each is walk:
+            self.walk = walk.next
+            return 0
+        while each is not None and each.next is not walk:
+            each = each.next
+        if each is not None:
+            each.next = walk.next
+        return 0
+
+    cdef int touched(self, Slot* slot) except -1:
+        cdef Walk walk = self.walk
+        while walk is not None:
+            walk.before(slot)
+            walk = walk.next
+        return 0
+
+    cdef int added(self, Slot* slot) except -1:
+        cdef Walk walk = self.walk
+        while walk is not None:
+            walk.born(slot.hash, <bytes>slot.key)
+            walk = walk.next
         return 0
 
     # ------------------------------------------------------------------ changes
 
     cdef int set(self, const Arg* key, object value, bint keep_ttl) except -1:
         """Give a key a value, whether it was there or not; its time to live ends unless kept."""
-        cdef object old
         cdef Slot* slot
         cdef uint64_t h = hash_of(key.p, key.n)
         slot = self.keys.find_hash(h, key.p, key.n)
         if slot is NULL:
             slot = self.keys.add(h, PyBytes_FromStringAndSize(key.p, key.n))
             if self.walk is not None:
-                self.walk.born(h, <bytes>slot.key)
-            Py_INCREF(value)
-            slot.value = <void*>value
+                self.added(slot)
+            self.keys.put_value(slot, value)
+            self.keyspace.age_anew(slot)
             if self.keyspace.events & EVENT_NEW:
                 self.keyspace.notify(EVENT_NEW, "new", <bytes>slot.key, self)
             return 0
         if self.walk is not None:
-            self.walk.before(slot)
+            self.touched(slot)
         if self.expires.used and not keep_ttl:
             self.forget_expiry(h, key)
-        old = <object><PyObject*>slot.value
-        Py_INCREF(value)
-        slot.value = <void*>value
-        Py_XDECREF(<PyObject*>old)
-        return 0
+        self.keyspace.use(slot)
+        return self.keys.put_value(slot, value)
 
     cdef int set_bytes(self, bytes key, object value, bint keep_ttl) except -1:
         cdef Arg arg = as_arg(key)
@@ -299,7 +446,7 @@ cdef class Database:
         if slot is NULL:
             return False
         if self.walk is not None:
-            self.walk.before(slot)
+            self.touched(slot)
         if self.expires.used:
             self.forget_expiry(h, key)
         self.keys.remove(slot)
@@ -312,13 +459,16 @@ cdef class Database:
         """
         cdef Keyspace keyspace = self.keyspace
         keyspace.dirty += 1
-        if self.watched or self.blocked or keyspace.events & kind:
+        if self.watched or self.blocked or keyspace.events & kind \
+                or keyspace.on_touched is not None:
             self.tell(PyBytes_FromStringAndSize(key.p, key.n), kind, name)
         return 0
 
     cdef int tell(self, bytes key, int kind, str name) except -1:
         if self.watched:
             self.break_watches(key)
+        if self.keyspace.on_touched is not None:
+            self.keyspace.on_touched(key)
         if key in self.blocked:
             self.keyspace.ready.append((self, key))
         return self.keyspace.notify(kind, name, key, self)
@@ -348,7 +498,7 @@ cdef class Database:
         else:
             # A snapshot goes on with what was there.
             self.keys = HashTable()
-            self.expires = HashTable(raw=True)
+            self.expires = HashTable(raw=True, borrows=True)
             self.walk = None
         self.keyspace.ready.extend([(self, key) for key in self.blocked])
         return 0

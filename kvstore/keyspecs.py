@@ -6,7 +6,7 @@ docstring says what the parts mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -30,6 +30,9 @@ class KeySpec(NamedTuple):
     count_at: int
     first: int
     flags: tuple[str, ...]
+
+
+Keys = Iterator[tuple[bytes, tuple[str, ...]]]
 
 
 @cache
@@ -56,27 +59,75 @@ def _parse(words: list[str]) -> KeySpec:
     )  # fmt: skip
 
 
-def keys_of(name: str, words: list[bytes]) -> Iterator[tuple[bytes, tuple[str, ...]]]:
+def set_flags(words: list[bytes]) -> tuple[str, ...]:
+    """SET reads the old value only if it is to give it."""
+    if b"GET" in [word.upper() for word in words[3:]]:
+        return "RW", "ACCESS", "UPDATE"
+    return "OW", "UPDATE"
+
+
+def bitfield_flags(words: list[bytes]) -> tuple[str, ...]:
+    """BITFIELD that only gets changes nothing."""
+    if {word.upper() for word in words[2:]} & {b"SET", b"INCRBY"}:
+        return "RW", "ACCESS", "UPDATE"
+    return "RO", "ACCESS"
+
+
+def sort_keys(words: list[bytes]) -> Keys:
+    """The key that is sorted, and where the result is kept: the last STORE counts."""
+    yield words[1], ("RO", "ACCESS")
+    upper = [word.upper() for word in words]
+    skipped = {b"LIMIT": 3, b"BY": 2, b"GET": 2}
+    i, store = 2, -1
+    while i < len(words):
+        if upper[i] == b"STORE" and i + 1 < len(words):
+            store = i + 1
+            i += 1
+        i += skipped.get(upper[i], 1)
+    if store > 0:
+        yield words[store], ("OW", "UPDATE")
+
+
+# Commands whose keys, or what is done with them, depend on other words than their places.
+FLAGS_OF: dict[str, Callable[[list[bytes]], tuple[str, ...]]] = {
+    "set": set_flags, "bitfield": bitfield_flags,
+}  # fmt: skip
+KEYS_OF: dict[str, Callable[[list[bytes]], Keys]] = {"sort": sort_keys, "sort_ro": sort_keys}
+
+
+def keys_of(name: str, words: list[bytes]) -> Keys:
     """(key, flags) of each key in a request, its name included in words."""
+    if name in KEYS_OF:
+        yield from KEYS_OF[name](words)
+        return
+    found = []
     for spec in key_specs(ROWS[name]):
-        begin = spec.begin
-        if spec.keyword:
-            upper = [word.upper() for word in words]
-            if spec.keyword.encode() not in upper[spec.start :]:
-                continue
-            begin = upper.index(spec.keyword.encode(), spec.start) + 1
-        if spec.count_at >= 0:
-            at = begin + spec.count_at
-            if at >= len(words) or not words[at].isdigit():
-                continue
-            first, n = begin + spec.first, int(words[at])
-            places = range(first, first + n * spec.step, spec.step)
-        else:
-            last = len(words) + spec.last if spec.last < 0 else begin + spec.last
-            places = range(begin, last + 1, spec.step)
-        for i in places:
-            if i < len(words):
-                yield words[i], spec.flags
+        if "NOT_KEY" in spec.flags:
+            continue
+        flags = FLAGS_OF[name](words) if name in FLAGS_OF else spec.flags
+        try:
+            found += [(words[place], flags) for place in places_of(spec, words)]
+        except (ValueError, IndexError):
+            return  # a number of keys that is none, or of more than there are: nothing is certain
+    yield from found
+
+
+def places_of(spec: KeySpec, words: list[bytes]) -> range:
+    """Which words a specification means; ValueError if their number is given and wrong."""
+    begin = spec.begin
+    if spec.keyword:
+        upper = [word.upper() for word in words]
+        if spec.keyword.encode() not in upper[spec.start :]:
+            return range(0)
+        begin = upper.index(spec.keyword.encode(), spec.start) + 1
+    if spec.count_at >= 0:
+        n = int(words[begin + spec.count_at])
+        first = begin + spec.first
+        if n < 0 or first + (n - 1) * spec.step >= len(words):
+            raise ValueError(n)
+        return range(first, first + n * spec.step, spec.step)
+    last = len(words) + spec.last if spec.last < 0 else begin + spec.last
+    return range(begin, min(last + 1, len(words)), spec.step)
 
 
 def legacy_range(row: Row) -> tuple[int, int, int]:

@@ -65,6 +65,16 @@ class Manifest:
             raise Damaged(self.name, offset, f"not a manifest line: {line.strip()!r}")
         return Entry(name, seq, kind)
 
+    def upgrade(self, parent: Any, directory: str) -> None:
+        """Take over the one file that servers before 7.0 kept, beside the folder, as the base."""
+        if not self.entries and parent.exists(self.stem):
+            self.save([Entry(self.stem, 1, "b")])
+        only = [entry.name for entry in self.entries] == [self.stem]
+        if only and not self.disk.exists(self.stem) and parent.exists(self.stem):
+            parent.rename(self.stem, f"{directory}/{self.stem}")
+            self.disk.sync_dir()
+            parent.sync_dir()
+
     @property
     def base(self) -> Entry | None:
         """The base file, if there is one."""

@@ -9,6 +9,8 @@ used for stays in cache.  The role is that of Redis's listpack, the layout our o
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memmove
 
+from kvstore.memory cimport gave, malloc_size, object_size, took
+
 
 cdef inline Py_ssize_t length_size(Py_ssize_t n) noexcept:
     cdef Py_ssize_t size = 1
@@ -30,8 +32,14 @@ cdef inline Py_ssize_t put_entry(char* into, const Arg* entry) noexcept:
 
 
 cdef class Packed:
+    def __cinit__(self):
+        took(object_size(self))
+
     def __dealloc__(self):
-        free(self.p)
+        if self.p is not NULL:
+            gave(malloc_size(self.cap))
+            free(self.p)
+        gave(object_size(self))
 
     cdef Py_ssize_t read(self, Py_ssize_t at, Arg* entry) noexcept:
         cdef Py_ssize_t n = 0
@@ -56,6 +64,7 @@ cdef class Packed:
             grown = <char*>realloc(self.p, size + size // 4 + 16)
             if grown is NULL:
                 raise MemoryError(size)
+            took(malloc_size(size + size // 4 + 16) - (malloc_size(self.cap) if self.p is not NULL else 0))
             self.p = grown
             self.cap = size + size // 4 + 16
         memmove(self.p + at + new, self.p + at + old, self.n - at - old)

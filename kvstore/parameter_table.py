@@ -46,23 +46,24 @@ active-expire-effort              int         1            1..10  inert
 activedefrag                      bool        no           inert
 activerehashing                   bool        yes          inert
 always-show-logo                  bool        no           fixed inert
+aof-checksums                     bool        yes
 aof-disable-auto-gc               bool        no           inert
 aof-load-truncated                bool        yes
 aof-rewrite-incremental-fsync     bool        yes          inert
-aof-timestamp-enabled             bool        no           inert
+aof-timestamp-enabled             bool        no
 aof-use-rdb-preamble              bool        yes
 aof_rewrite_cpulist               text        -            fixed inert
 appenddirname                     text        appendonlydir  fixed
 appendfilename                    text        appendonly.aof  fixed
 appendfsync                       fsync       everysec
-appendonly                        bool        no           fixed
-auto-aof-rewrite-min-size         memory      64mb         inert
-auto-aof-rewrite-percentage       int         100          0..2147483647  inert
+appendonly                        bool        no
+auto-aof-rewrite-min-size         memory      64mb
+auto-aof-rewrite-percentage       int         100          0..2147483647
 bgsave_cpulist                    text        -            fixed inert
 bind                              text        127.0.0.1    fixed
 bind-source-addr                  text        -            inert
 bio_cpulist                       text        -            fixed inert
-busy-reply-threshold              int         5000         0..    =lua-time-limit inert
+busy-reply-threshold              int         5000         0..    =lua-time-limit
 client-output-buffer-limit        buffers     -
 client-query-buffer-limit         memory      1gb          1mb..  inert
 cluster-allow-pubsubshard-when-down  bool     yes          inert
@@ -102,7 +103,8 @@ ignore-warnings                   text        -            inert
 io-threads                        int         1            1..128  fixed inert
 io-threads-do-reads               bool        no           fixed inert
 jemalloc-bg-thread                bool        yes          inert
-latency-monitor-threshold         int         0            0..    inert
+key-load-delay                    int         0            -9223372036854775808..
+latency-monitor-threshold         int         0            0..
 latency-tracking                  bool        yes          inert
 latency-tracking-info-percentiles  percentiles  50_99_99.9  inert
 lazyfree-lazy-eviction            bool        no           inert
@@ -110,8 +112,8 @@ lazyfree-lazy-expire              bool        no           inert
 lazyfree-lazy-server-del          bool        no           inert
 lazyfree-lazy-user-del            bool        no           inert
 lazyfree-lazy-user-flush          bool        no           inert
-lfu-decay-time                    int         1            0..2147483647  inert
-lfu-log-factor                    int         10           0..2147483647  inert
+lfu-decay-time                    int         1            0..2147483647
+lfu-log-factor                    int         10           0..2147483647
 list-compress-depth               int         0            0..2147483647  inert
 list-max-listpack-size            int         -2           -99999999..  =list-max-ziplist-size inert
 logfile                           text        -            fixed inert
@@ -119,11 +121,11 @@ loglevel                          level       notice       inert
 masterauth                        text        -
 masteruser                        text        -            inert
 maxclients                        int         10000        1..4294967295  fixed
-maxmemory                         memory      0            fixed
+maxmemory                         memory      0
 maxmemory-clients                 percent-memory  0        inert
-maxmemory-eviction-tenacity       int         10           0..100  inert
-maxmemory-policy                  policy      noeviction   inert
-maxmemory-samples                 int         5            1..2147483647  inert
+maxmemory-eviction-tenacity       int         10           0..100
+maxmemory-policy                  policy      noeviction
+maxmemory-samples                 int         5            1..2147483647
 min-replicas-max-lag              int         10           0..2147483647  =min-slaves-max-lag inert
 min-replicas-to-write             int         0            0..2147483647  =min-slaves-to-write inert
 no-appendfsync-on-rewrite         bool        no           inert
@@ -137,23 +139,24 @@ propagation-error-behavior        propagation  ignore      inert
 protected-mode                    bool        yes          inert
 proto-max-bulk-len                memory      512mb        1mb..
 rdb-del-sync-files                bool        no           inert
+rdb-key-save-delay                int         0            -9223372036854775808..
 rdb-save-incremental-fsync        bool        yes          inert
 rdbchecksum                       bool        yes          fixed inert
 rdbcompression                    bool        yes          inert
 repl-backlog-size                 memory      1mb          1..
-repl-backlog-ttl                  int         3600         0..    inert
+repl-backlog-ttl                  int         3600         0..
 repl-disable-tcp-nodelay          bool        no           inert
 repl-diskless-load                diskless    disabled     inert
 repl-diskless-sync                bool        yes          inert
 repl-diskless-sync-delay          int         5            0..2147483647  inert
 repl-diskless-sync-max-replicas   int         0            0..2147483647  inert
-repl-ping-replica-period          int         10           1..  =repl-ping-slave-period inert
-repl-timeout                      int         60           1..2147483647  inert
-replica-announce-ip               text        -            =slave-announce-ip inert
-replica-announce-port             int         0            0..65535  =slave-announce-port inert
-replica-announced                 bool        yes          inert
+repl-ping-replica-period          int         10           1..  =repl-ping-slave-period
+repl-timeout                      int         60           1..2147483647
+replica-announce-ip               text        -            =slave-announce-ip
+replica-announce-port             int         0            0..65535  =slave-announce-port
+replica-announced                 bool        yes
 replica-ignore-disk-write-errors  bool        no           inert
-replica-ignore-maxmemory          bool        yes          =slave-ignore-maxmemory inert
+replica-ignore-maxmemory          bool        yes          =slave-ignore-maxmemory
 replica-lazy-flush                bool        no           =slave-lazy-flush inert
 replica-priority                  int         100          0..2147483647  =slave-priority inert
 replica-read-only                 bool        yes          =slave-read-only inert
@@ -166,8 +169,8 @@ server_cpulist                    text        -            fixed inert
 set-max-intset-entries            int         512          0..
 set-proc-title                    bool        yes          fixed inert
 shutdown-on-sigint                shutdown    default      inert
-shutdown-on-sigterm               shutdown    default      inert
-shutdown-timeout                  int         10           0..2147483647  inert
+shutdown-on-sigterm               shutdown    default
+shutdown-timeout                  int         10           0..2147483647
 slowlog-log-slower-than           int         10000        -1..
 slowlog-max-len                   int         128          0..
 socket-mark-id                    int         0            0..    fixed inert

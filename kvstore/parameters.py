@@ -84,6 +84,14 @@ class Parameters:
             if matches(wanted, name.encode(), True):
                 yield name, row.kind.show(self._values[row.name])
 
+    def changed(self) -> dict[str, str]:
+        """name -> text of every parameter that is not at its default."""
+        values = self._values
+        return {
+            row.name: row.kind.show(values[row.name])
+            for row in ROWS if values[row.name] != row.default
+        }
+
     def note(self, name: str, value: Any) -> None:
         """State a fact: what a parameter turned out to be (the port taken, the folder)."""
         self._values[name] = value

@@ -16,32 +16,40 @@ local redis = {
   REDIS_VERSION = lend.version, REDIS_VERSION_NUM = lend.version_number,
 }
 
-local function words(...)
-  local n = select('#', ...)
-  if n == 0 then
-    return nil, 'ERR Please specify at least one argument for this redis.call() call'
-  end
-  local made = {}
+local invoke_engine = lend.call
+
+-- The words of a command, numbers written out.
+local function words(n, ...)
+  local made = {...}
   for i = 1, n do
-    local word = select(i, ...)
+    local word = made[i]
     if type(word) == 'number' then
-      word = format('%.17g', word)
+      made[i] = format('%.17g', word)
     elseif type(word) ~= 'string' then
       return nil, 'ERR Lua redis lib command arguments must be strings or integers'
     end
-    made[i] = word
   end
   return made
 end
 
 function redis.pcall(...)
-  local made, why = words(...)
+  local n = select('#', ...)
+  local a, b, c = ...
+  if n <= 3 and type(a) == 'string' and (n < 2 or type(b) == 'string')
+      and (n < 3 or type(c) == 'string') then
+    return invoke_engine(...)
+  end
+  if n == 0 then
+    return {err = 'ERR Please specify at least one argument for this redis.call() call'}
+  end
+  local made, why = words(n, ...)
   if not made then return {err = why} end
-  return lend.call(made)
+  return invoke_engine(unpack(made, 1, n))
 end
 
+local pcall_engine = redis.pcall
 function redis.call(...)
-  local reply = redis.pcall(...)
+  local reply = pcall_engine(...)
   if type(reply) == 'table' and reply.err then error(reply, 0) end
   return reply
 end
@@ -75,6 +83,22 @@ function redis.set_repl() end
 function redis.replicate_commands() return true end
 function redis.breakpoint() return false end
 function redis.debug() end
+
+-- A script that takes long is looked at from time to time; one that was killed stops at its next
+-- line, and at every line of what would catch that.
+local sethook, getinfo, TICK = debug.sethook, debug.getinfo, 100000
+local killed, guard = false
+
+local function look(event)
+  local why = lend.tick()
+  if why then
+    sethook(look, 'l')
+    killed = true
+    if getinfo(2, 'f').func ~= guard then error({err = why}, 0) end
+  end
+end
+
+sethook(look, '', TICK)
 
 local registered
 function redis.register_function(name, callback)
@@ -157,9 +181,25 @@ globals.cjson.null = lend.null
 for _, name in ipairs({'cjson', 'cmsgpack', 'struct', 'bit', 'os'}) do
   globals[name] = freeze(globals[name])
 end
-for _, name in ipairs({'coroutine', 'math', 'string', 'table'}) do
+for _, name in ipairs({'math', 'string', 'table'}) do
   globals[name] = freeze(_G[name])
 end
+local coroutines = {}
+for name, function_ in pairs(coroutine) do coroutines[name] = function_ end
+function coroutines.create(body)
+  local made = coroutine.create(body)
+  sethook(made, look, '', TICK)
+  return made
+end
+function coroutines.wrap(body)
+  local made = coroutines.create(body)
+  return function(...)
+    local results = {coroutine.resume(made, ...)}
+    if not results[1] then error(results[2], 0) end
+    return unpack(results, 2)
+  end
+end
+globals.coroutine = freeze(coroutines)
 globals.redis = freeze(redis)
 
 local env = freeze(globals, function(_, name)
@@ -178,8 +218,12 @@ function globals.loadstring(code, name)
 end
 
 -- An error is a table with `err`, or a text with its place in front.
-local function guard(run, ...)
+function guard(run, ...)
   local ok, value = pcall(run, ...)
+  if killed then
+    killed = false
+    sethook(look, '', TICK)
+  end
   if ok then return true, value end
   return false, type(value) == 'table' and value.err or tostring(value)
 end
@@ -188,13 +232,22 @@ local function compile(code, name)
   return globals.loadstring(code, name)
 end
 
-local function run(code, keys, argv)
-  globals.KEYS, globals.ARGV = keys, argv
+-- KEYS and ARGV: two tables, or how many keys there are and then all words.
+local function split(n, ...)
+  if type(n) == 'table' then return n, ... end
+  local words, keys, argv = {...}, {}, {}
+  for i = 1, n do keys[i] = words[i] end
+  for i = n + 1, #words do argv[i - n] = words[i] end
+  return keys, argv
+end
+
+local function run(code, ...)
+  globals.KEYS, globals.ARGV = split(...)
   return guard(code)
 end
 
-local function invoke(callback, keys, argv)
-  return guard(callback, keys, argv)
+local function invoke(callback, ...)
+  return guard(callback, split(...))
 end
 
 -- Run a library's code; what it registers, by name.

@@ -20,7 +20,7 @@ cdef class Reader:
     cdef Py_ssize_t at             # next byte in it
     cdef int64_t base              # where the window begins in the file
     cdef int64_t end               # of the file
-    cdef int stream_db             # the database that a stream behind it speaks of
+    cdef readonly int stream_db    # the database that a stream behind it speaks of
     cdef uint64_t crc              # of what lies before the window
 
     cdef const char* need(self, Py_ssize_t n) except NULL

@@ -31,6 +31,7 @@ from kvstore.zsets cimport ZSet, new_zset
 
 cdef enum:
     WINDOW = 1 << 20
+    STEP_KEYS = 1000               # between two places where something else may happen
     DELETED = 1                    # flags of a stream's entry
     SAME_FIELDS = 2
 
@@ -344,19 +345,26 @@ cdef class Reader:
         keep_dead: keys whose time has passed are loaded too, because a log that follows says when
         they died.
         """
+        for _ in self.steps(keep_dead):
+            pass
+        return self.base + self.at
+
+    def steps(self, bint keep_dead):
+        """The same a step at a time, as told in kvstore.saving."""
         try:
-            return self.read_file(keep_dead)
+            yield from self.read_file(keep_dead)
         except (ValueError, IndexError, OverflowError) as error:
             raise self.damaged(str(error)) from None
 
-    def read_file(self, bint keep_dead) -> int:
+    def read_file(self, bint keep_dead):
         cdef bytes head = PyBytes_FromStringAndSize(self.need(9), 9)
         cdef Database db = self.store.keyspace.databases[0]
         cdef int op
         cdef int64_t expires = -1
         cdef bytes key
         cdef Arg arg
-        cdef uint64_t stated, found
+        cdef uint64_t stated, found, taken = 0
+        cdef int64_t delay_us = self.store.parameters["key-load-delay"]
         if head[:5] != b"REDIS" or not head[5:].isdigit():
             raise self.damaged("not an RDB file")
         if not 1 <= int(head[5:]) <= RDB_VERSION:
@@ -403,12 +411,16 @@ cdef class Reader:
                     if expires >= 0:
                         db.set_expiry(&arg, expires)
                 expires = -1
+                taken += 1
+                if delay_us > 0:
+                    yield delay_us / 1e6
+                elif taken % STEP_KEYS == 0:
+                    yield None
         if int(head[5:]) >= 5:
             found = crc64_of(PyBytes_AS_STRING(self.data), self.at, self.crc)
             stated = <uint64_t>self.little()
             if stated and stated != found:
                 raise self.damaged("checksum does not match")
-        return self.base + self.at
 
     cdef int library(self, bytes code) except -1:
         from kvstore.scripting import Scripts

@@ -30,6 +30,7 @@ FIELDS = {
     "port": "port", "databases": "databases", "maxclients": "maxclients",
     "appendonly": "appendonly", "appendfsync": "appendfsync", "dir": "data_dir",
 }  # fmt: skip
+SAVE_POINTS = "3600 1 300 100 60 10000"
 # Directives that may be repeated, each adding to the ones before.
 GATHERED = ("save", "client-output-buffer-limit")
 LEVELS = {"debug": "debug", "verbose": "info", "notice": "info", "warning": "warning"}
@@ -97,7 +98,7 @@ def configure(lines: list[str], arguments: list[str]) -> Config:
     """The configuration that a file's lines and options of the command line ask for."""
     directives = list(redis_conf.parse([*lines, *redis_conf.from_arguments(arguments)]))
     users = users_of([item for item in directives if item.name == "user"])
-    texts = gather([item for item in directives if item.name != "user"])
+    texts = {"save": SAVE_POINTS} | gather([item for item in directives if item.name != "user"])
     config = Config(appendonly=False, data_dir=".", user=users, log_format="text")
     host = texts.pop("bind", "").split()
     if host:

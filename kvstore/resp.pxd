@@ -19,16 +19,17 @@ cdef class Args:
     cdef Py_ssize_t n, cap
     cdef const char* raw           # the request as it came, NULL when there is no such frame
     cdef size_t raw_n
-    cdef bytes owner               # holds the bytes when they are ours, else None
+    cdef object owner              # holds the bytes when they are ours (bytes, or a tuple), else None
     cdef Py_ssize_t declared       # arguments announced by a request not yet whole; 0 = none
     cdef size_t at                 # bytes of it parsed
     cdef size_t need               # bytes it needs at least, 0 = unknown
     cdef bytes error               # what was wrong with it
 
+    cdef int borrow(self, tuple words) except -1
     cdef int push(self, const char* p, Py_ssize_t n) except -1
     cdef int reset(self) noexcept
     cdef bytes text(self, Py_ssize_t i)
-    cdef Args copy(self)
+    cpdef Args copy(self)
 
 # Parse one request at p: bytes consumed, 0 = not whole yet, -1 = protocol error (args.error).
 cdef Py_ssize_t parse(Args args, const char* p, size_t n, const Bounds* bounds) except -2
@@ -58,6 +59,7 @@ cdef int put_map(Buf out, Py_ssize_t n, int resp) except -1
 cdef int put_set(Buf out, Py_ssize_t n, int resp) except -1
 cdef int put_push(Buf out, Py_ssize_t n, int resp) except -1
 cdef int put_double(Buf out, double value, int resp) except -1
+cdef object decode_buf(Buf buf)
 cdef int put_error(Buf out, bytes message) except -1
 cdef int put_object(Buf out, object value, int resp) except -1
 

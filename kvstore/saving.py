@@ -1,8 +1,13 @@
-"""SAVE, BGSAVE, LASTSAVE: snapshots in a file, and what INFO says of them.
+"""SAVE, BGSAVE, LASTSAVE: snapshots in a file, when they are made, and what INFO says of them.
 
 The file is written beside the old one and takes its name when it is whole and durable.  The long
 jobs, this one and the rewriting of the append-only file, are generators: each `yield` is a place
-where the service may go on, and what is yielded is a blocking call to be made beside it, or None.
+where the service may go on, and what is yielded is a blocking call to be made beside it, seconds to
+wait (the parameters `*-delay`, for tests), or None.
+
+    save 900 1 300 10          a snapshot when so many changes are so many seconds old
+    auto-aof-rewrite-*         a rewrite when the file has grown by so much
+    CONFIG SET appendonly yes  the file is begun with a rewrite; until then restarts know nothing
 """
 
 from __future__ import annotations
@@ -17,23 +22,30 @@ from kvstore.resp import ReplyError, Simple
 
 log = logger("kvstore")
 
-Steps = Iterator[Callable[[], Any] | None]
+RETRY_S = 5  # after a background job failed
+BUSY_SAVING = "ERR Background save already in progress"
+BUSY_REWRITING = (
+    "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in "
+    "order to schedule a BGSAVE whenever possible."
+)
+
+Steps = Iterator[Callable[[], Any] | float | None]
 
 
 def run(steps: Steps) -> None:
     """Do a long job at once."""
     for call in steps:
-        if call is not None:
+        if callable(call):
             call()
 
 
 async def run_beside(world: Any, steps: Steps) -> None:
     """Do a long job a step a turn."""
     for call in steps:
-        if call is None:
-            await world.clock.sleep(0)
-        else:
+        if callable(call):
             await world.beside(call)
+        else:
+            await world.clock.sleep(call or 0)
 
 
 def write_pieces(snapshot: Any, file: Any) -> Steps:
@@ -41,7 +53,7 @@ def write_pieces(snapshot: Any, file: Any) -> Steps:
     try:
         for piece in iter(snapshot.next, b""):
             file.append(piece)
-            yield None
+            yield snapshot.pause_s
     finally:
         snapshot.abort()
     yield file.sync
@@ -53,9 +65,16 @@ class Saver:
     def __init__(self, store: Any):
         self.store = store
         self.job: Any = None  # the task of a BGSAVE
-        self.last_ok = True
-        self.last_s = store.started_ms // 1000
+        self.scheduled = False  # another one when the present job has ended
+        self.rewrite_scheduled = False
+        self.last_ok = self.rewrite_ok = True
+        self.last_s = self.tried_s = store.started_ms // 1000
+        self.took_s = self.rewrite_took_s = -1
+        self.rewrite_tried_s = 0
+        self.begun_s = self.rewrite_begun_s = 0
+        self.saves = self.rewrites = 0
         self.dirty = 0  # the store's changes when the last snapshot began
+        store.parameters.listen(self.configure)
 
     @property
     def disk(self) -> Any:
@@ -70,44 +89,73 @@ class Saver:
         name: str = self.store.parameters["dbfilename"]
         return name
 
+    @property
+    def changes(self) -> int:
+        """Changes that no snapshot has."""
+        return self.store.keyspace.dirty - self.dirty
+
+    # ------------------------------------------------------------------ snapshots
+
     def steps(self) -> Steps:
         """Write the file anew."""
         from kvstore.snapshot import Snapshot
 
         dirty = self.store.keyspace.dirty
+        self.tried_s = self.store.now() // 1000
         snapshot = Snapshot(self.store)
         name = f"temp-{self.file_name}"
         self.last_ok = False
-        with self.disk.open(name, "rw") as file:
-            file.truncate(0)
-            yield from write_pieces(snapshot, file)
-        self.disk.rename(name, self.file_name)
+        try:
+            with self.disk.open(name, "rw") as file:
+                file.truncate(0)
+                yield from write_pieces(snapshot, file)
+            self.disk.rename(name, self.file_name)
+        except BaseException:
+            self.disk.remove(name)
+            raise
         self.disk.sync_dir()
         self.last_ok = True
         self.last_s = self.store.now() // 1000
         self.dirty = dirty
+        self.saves += 1
 
     def save(self) -> None:
         """SAVE: nothing else happens meanwhile."""
         try:
             run(self.steps())
-        except DiskFull as error:
+        except OSError as error:
+            self.last_ok = False
+            log.error(f"Failed saving the DB: {error.strerror}")
             raise ReplyError(f"ERR {error.strerror}") from None
+        log.info("DB saved on disk")
 
     def begin(self) -> None:
         """BGSAVE; a store without a server has no loop to do it on, so it does it at once."""
         if self.store.server is None:
             self.save()
         else:
+            log.info("Background saving started")
+            self.begun_s = self.store.now() // 1000
             self.job = self.store.world.spawn(self._save_beside(), "bgsave")
 
     async def _save_beside(self) -> None:
         try:
             await run_beside(self.store.world, self.steps())
+            log.info("Background saving terminated with success")
         except (DiskFull, ReplyError) as error:
-            log.error("background save failed", why=str(error))
+            log.error("Background saving error", why=str(error))
         finally:
+            self.took_s = self.store.now() // 1000 - self.begun_s
             self.job = None
+
+    def give_up(self) -> None:
+        """End a background job, because the process is to end."""
+        if self.store.snapshot is not None:
+            self.store.snapshot.abort()
+        if self.job is not None:
+            self.job.cancel()
+
+    # ------------------------------------------------------------------ rewriting
 
     def rewrite(self) -> None:
         """BGREWRITEAOF."""
@@ -115,19 +163,102 @@ class Saver:
         if self.store.server is None:
             run(steps)
         else:
+            log.info("Background append only file rewriting started")
+            self.rewrite_begun_s = self.rewrite_tried_s = self.store.now() // 1000
             self.store.world.spawn(self._rewrite_beside(steps), "aof rewrite")
 
-    def rewrite_now(self) -> None:
-        """The same, at once: the data was replaced."""
-        if self.store.snapshot is not None:
-            self.store.snapshot.abort()
-        run(self.store.aof.rewrite())
-
     async def _rewrite_beside(self, steps: Steps) -> None:
+        self.rewrite_ok = False
         try:
             await run_beside(self.store.world, steps)
+            self.rewrite_ok = True
+            self.rewrites += 1
+            log.info("Background AOF rewrite finished successfully")
         except (DiskFull, ReplyError) as error:
-            log.error("rewriting the append-only file failed", why=str(error))
+            log.error("Background AOF rewrite failed", why=str(error))
+        finally:
+            self.rewrite_took_s = self.store.now() // 1000 - self.rewrite_begun_s
+
+    # ------------------------------------------------------------------ from time to time
+
+    def configure(self) -> None:
+        """Take over changed parameters."""
+        server = self.store.server
+        if server is not None and server.ready:
+            wanted = self.store.parameters["appendonly"]
+            if wanted and self.store.aof is None:
+                self.turn_on()
+            elif not wanted and self.store.aof is not None:
+                self.turn_off()
+
+    def turn_on(self) -> None:
+        """CONFIG SET appendonly yes."""
+        from kvstore.aof import Aof
+
+        aof = Aof(self.store, self.store.world)
+        aof.begin_aside()
+        if self.store.journal is not None:
+            self.store.journal.flush()
+        self.store.keep(aof)
+        aof.start()
+        self.resume_stream()
+        self.rewrite_scheduled = True
+        self.cycle(self.store.now())
+
+    def turn_off(self) -> None:
+        """CONFIG SET appendonly no."""
+        aof = self.store.aof
+        if aof.rewriting and self.store.snapshot is not None:
+            self.store.snapshot.abort()
+        aof.close()
+        self.store.keep(None)
+        self.rewrite_scheduled = False
+        self.resume_stream()
+
+    def resume_stream(self) -> None:
+        """The journal is another: replicas go on hearing of all changes."""
+        if self.store.primary.begun:
+            self.store.primary.begin()
+
+    def cycle(self, now_ms: int) -> None:
+        """Begin what is due."""
+        aof, busy = self.store.aof, self.job is not None or self.store.snapshot is not None
+        if busy or (aof is not None and aof.rewriting) or self.store.server is None:
+            return
+        if aof is not None and (self.rewrite_scheduled or self.grown(aof, now_ms // 1000)):
+            self.rewrite_scheduled = False
+            self.rewrite()
+        elif self.scheduled or self.due(now_ms // 1000):
+            self.scheduled = False
+            self.begin()
+
+    def grown(self, aof: Any, now_s: int) -> bool:
+        """Whether the append-only file is due for a rewrite."""
+        if aof.aside:
+            return now_s - self.rewrite_tried_s >= RETRY_S  # the first one failed
+        percent = self.store.parameters["auto-aof-rewrite-percentage"]
+        least = self.store.parameters["auto-aof-rewrite-min-size"]
+        if not percent or aof.total <= least:
+            return False
+        if not self.rewrite_ok and now_s - self.rewrite_tried_s < RETRY_S:
+            return False
+        growth = (aof.total - aof.total_before) * 100 // max(aof.total_before, 1)
+        if growth >= percent:
+            log.info(f"Starting automatic rewriting of AOF on {growth}% growth")
+            return True
+        return False
+
+    def due(self, now_s: int) -> bool:
+        """Whether one of the save points says that a snapshot is due."""
+        for seconds, changes in self.store.parameters["save"]:
+            if self.changes < changes or now_s - self.last_s <= seconds:
+                continue
+            if self.last_ok or now_s - self.tried_s > RETRY_S:
+                log.info(f"{changes} changes in {seconds} seconds. Saving...")
+                return True
+        return False
+
+    # ------------------------------------------------------------------ loading
 
     def load(self) -> None:
         """Load the file, if there is one."""
@@ -144,23 +275,50 @@ class Saver:
 
     def facts(self) -> dict[str, Any]:
         """For INFO."""
+        now_s, saving = self.store.keyspace.now_ms // 1000, self.job is not None
         return {
-            "rdb_changes_since_last_save": self.store.keyspace.dirty - self.dirty,
-            "rdb_bgsave_in_progress": int(self.job is not None),
+            "rdb_changes_since_last_save": self.changes,
+            "rdb_bgsave_in_progress": int(saving),
             "rdb_last_save_time": self.last_s,
-            "rdb_last_bgsave_status": "ok" if self.last_ok or self.job is not None else "err",
+            "rdb_last_bgsave_status": "ok" if self.last_ok or saving else "err",
+            "rdb_last_bgsave_time_sec": self.took_s,
+            "rdb_current_bgsave_time_sec": now_s - self.begun_s if saving else -1,
+            "rdb_saves": self.saves,
+            "rdb_last_cow_size": 0,
         }
+
+    def rewrite_facts(self) -> dict[str, Any]:
+        """For INFO, of the append-only file."""
+        aof, now_s = self.store.aof, self.store.keyspace.now_ms // 1000
+        rewriting = aof is not None and aof.rewriting
+        facts = {
+            "aof_enabled": int(aof is not None),
+            "aof_rewrite_in_progress": int(rewriting),
+            "aof_rewrite_scheduled": int(self.rewrite_scheduled),
+            "aof_last_rewrite_time_sec": self.rewrite_took_s,
+            "aof_current_rewrite_time_sec": now_s - self.rewrite_begun_s if rewriting else -1,
+            "aof_last_bgrewrite_status": "ok" if self.rewrite_ok or rewriting else "err",
+            "aof_rewrites": self.rewrites,
+            "aof_last_write_status": "err" if aof is not None and aof.full else "ok",
+            "aof_last_cow_size": 0,
+        }
+        if aof is not None:
+            facts |= {
+                "aof_current_size": aof.total,
+                "aof_base_size": aof.total_before,
+                "aof_pending_rewrite": 0,
+                "aof_buffer_length": 0,
+                "aof_pending_bio_fsync": int(aof.size > aof.synced),
+            }
+        return facts
 
 
 def refuse_second(store: Any) -> None:
     """One snapshot at a time."""
     if store.saver.job is not None:
-        raise ReplyError("ERR Background save already in progress")
-    if store.snapshot is not None:
-        raise ReplyError(
-            "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE "
-            "SCHEDULE in order to schedule a BGSAVE whenever possible."
-        )
+        raise ReplyError(BUSY_SAVING)
+    if store.snapshot is not None or (store.aof is not None and store.aof.rewriting):
+        raise ReplyError(BUSY_REWRITING)
 
 
 @command("save")
@@ -174,11 +332,34 @@ def save(client, words):
 @command("bgsave")
 def bgsave(client, words):
     """BGSAVE [SCHEDULE]"""
-    if len(words) > 2 or (len(words) == 2 and words[1].upper() != b"SCHEDULE"):
+    schedule = len(words) == 2 and words[1].upper() == b"SCHEDULE"
+    if len(words) > 1 and not schedule:
         raise ReplyError("ERR syntax error")
-    refuse_second(client.store)
-    client.store.saver.begin()
+    saver = client.store.saver
+    try:
+        refuse_second(client.store)
+    except ReplyError:
+        if not schedule or saver.job is not None:
+            raise
+        saver.scheduled = True
+        return Simple("Background saving scheduled")
+    saver.begin()
     return Simple("Background saving started")
+
+
+@command("bgrewriteaof")
+def bgrewriteaof(client, words):
+    """BGREWRITEAOF"""
+    store = client.store
+    if store.aof is None:
+        raise ReplyError("ERR the append-only file is off")
+    if store.aof.rewriting:
+        raise ReplyError("ERR Background append only file rewriting already in progress")
+    if store.snapshot is not None:
+        store.saver.rewrite_scheduled = True
+        return Simple("Background append only file rewriting scheduled")
+    store.saver.rewrite()
+    return Simple("Background append only file rewriting started")
 
 
 @command("lastsave")

@@ -13,13 +13,15 @@ Libraries are the exception: FUNCTION LOAD is a write like any other.
     true 1   false, nil: nil              status    {ok = ...}      error {err = ...}
     table    array up to the first nil, or {ok}, {err}, {double}
 
-A script that never ends stops the service: nothing can interrupt it.
+A script that takes longer than `busy-reply-threshold` lets others be served meanwhile, with -BUSY
+but for the few commands that end it: SCRIPT KILL, FUNCTION KILL (while it has written nothing) and
+SHUTDOWN NOSAVE.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, NamedTuple
 
 from bedrock.app.logs import logger
 from kvstore.engine import Store, command
@@ -28,16 +30,23 @@ from kvstore.version import REDIS_VERSION
 
 log = logger("kvstore")
 LEVELS = ("debug", "info", "info", "warning")
+PASSED = 100  # arguments a Lua function gets by themselves; more come in tables
+FLAGS = ("no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys")
 NOT_FOUND = "NOSCRIPT No matching script. Please use EVAL."
+UNKILLABLE = (
+    "UNKILLABLE Sorry the script already executed write commands against the dataset. You can "
+    "either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE "
+    "command."
+)
 NOTHING_RUNS = "NOTBUSY No scripts in execution right now."
 
 
 class Scripts:
     """The scripts and libraries of a store.
 
-    cache      SHA1 -> compiled script
+    cache      SHA1 -> Script
     libraries  name -> Library
-    functions  name -> (library, its row: name, callback, flags, description)
+    functions  name in small letters -> (library, its row: name, callback, flags, description)
     """
 
     def __init__(self, store: Store):
@@ -48,11 +57,12 @@ class Scripts:
         from kvstore.lua_libraries import NULL, Libraries
 
         self.store = store
-        self.cache: dict[bytes, Any] = {}
+        self.cache: dict[bytes, Script] = {}
         self.libraries: dict[bytes, Library] = {}
         self.functions: dict[bytes, tuple[Library, Any]] = {}
         self.client = store.script_client()
         self.read_only = False
+        self.running: Running | None = None
         self.lua = LuaRuntime(
             encoding=None, unpack_returned_tuples=True, register_eval=False,
             register_builtins=False, attribute_filter=_no_attributes,
@@ -63,7 +73,8 @@ class Scripts:
         lent = {
             b"version": REDIS_VERSION.encode(),
             b"version_number": major << 16 | minor << 8 | patch,
-            b"call": self.call, b"sha1hex": sha1hex, b"setresp": self.set_resp, b"log": _say,
+            b"call": self.call, b"tick": self.tick, b"sha1hex": sha1hex,
+            b"setresp": self.set_resp, b"log": _say,
             b"guarded": self.guarded, b"null": NULL,
             b"libraries": self.lua.table_from({
                 name.encode(): self.lua.table_from({n.encode(): f for n, f in table.items()})
@@ -76,13 +87,41 @@ class Scripts:
 
     # ------------------------------------------------------------------ into the engine
 
-    def call(self, words: Any) -> Any:
+    def call(self, *words: bytes) -> Any:
         """redis.pcall: run a command; an error comes back as {err = ...}."""
         try:
-            reply = self.store.run_in_script(self.client, list(words.values()), self.read_only)
+            reply = self.store.run_in_script(self.client, words, self.read_only)
         except ReplyError as error:
             reply = error
-        return self.to_lua(reply)
+        kind = type(reply)
+        return reply if kind is bytes or kind is int else self.to_lua(reply)
+
+    def tick(self) -> bytes | None:
+        """Called from within a script from time to time; why it has to stop, or None."""
+        running = self.running
+        if running is None:
+            return None
+        limit_ms = self.store.parameters["busy-reply-threshold"]
+        if limit_ms and running.age_ms(self.store) >= limit_ms:
+            self.store.breathe(running.busy)
+        return running.killed
+
+    def kill(self, is_function: bool) -> None:
+        """Let the script that runs stop at its next line, or say why it cannot."""
+        running = self.running
+        if running is None:
+            raise ReplyError(NOTHING_RUNS)
+        if running.is_function is not is_function:
+            raise ReplyError(running.busy)
+        if self.store.keyspace.dirty != running.dirty:
+            raise ReplyError(UNKILLABLE)
+        by = "FUNCTION" if is_function else "SCRIPT"
+        running.killed = f"ERR Error running script: Script killed by user with {by} KILL.".encode()
+
+    def stop(self) -> None:
+        """The server ends: a script that runs ends before it, whatever it did."""
+        if self.running is not None:
+            self.running.killed = b"ERR the server is stopping"
 
     def to_lua(self, reply: Any) -> Any:
         """A reply as a script sees it."""
@@ -103,14 +142,17 @@ class Scripts:
 
     def from_lua(self, value: Any, depth: int = 0) -> Any:
         """A script's value as a reply."""
+        kind = type(value)
+        if kind is bytes:
+            return value
         if value is None or value is False:
             return None
         if value is True:
             return 1
         if isinstance(value, (int, float)):
             return int(value)
-        if isinstance(value, bytes) or not self.is_table(value):
-            return value if isinstance(value, bytes) else None
+        if not self.is_table(value):
+            return None
         if depth > 256:
             return ReplyError("ERR reached lua stack limit")
         get = self._rawget  # a metatable could run code, and raise
@@ -152,29 +194,49 @@ class Scripts:
         """Compile a script and keep it; its SHA1."""
         sha = sha1hex(code)
         if sha not in self.cache:
-            compiled, why = self._compile(code, b"@user_script")
+            flags, body = shebang(code)
+            compiled, why = self._compile(body, b"@user_script")
             if compiled is None:
                 raise ReplyError(f"ERR Error compiling script (new function): {_text(why)}")
-            self.cache[sha] = compiled
+            self.cache[sha] = Script(compiled, flags)
         return sha
 
     def evaluate(self, client: Any, sha: bytes, words: list[bytes], read_only: bool) -> Any:
         """Run a script of the cache on behalf of a client; `words` from the number of keys on."""
-        code = self.cache.get(sha)
-        if code is None:
+        script = self.cache.get(sha)
+        if script is None:
             raise ReplyError(NOT_FOUND)
         keys, argv = split_keys(words)
+        if script.flags is not None:
+            read_only = self.admit(script.flags, read_only)
         where = f" script: {sha.decode()}, on @user_script:1."
-        return self._within(client, read_only, where, self._run, code, keys, argv)
+        self.running = Running(self.store, False, b"", [b"evalsha", sha, *words])
+        return self._within(client, read_only, where, self._run, script.code, keys, argv)
+
+    def admit(self, flags: frozenset[str], read_only: bool) -> bool:
+        """Refuse what the flags of a script do not let run now; whether it may only read."""
+        if "no-writes" in flags:
+            return True
+        if read_only:
+            raise ReplyError("ERR Can not execute a script with write flag using *_ro command.")
+        if self.store.follower is not None and not self.client.replaying:
+            raise ReplyError("READONLY You can not run script with write flag on readonly replica.")
+        return False
 
     def _within(self, client: Any, read_only: bool, where: str, run: Any, code: Any,
                 keys: list[bytes], argv: list[bytes]) -> Any:  # fmt: skip
         self.read_only = read_only
         self.store.begin_script(self.client, client)
         try:
-            ok, value = run(code, self.lua.table_from(keys), self.lua.table_from(argv))
+            if len(keys) + len(argv) <= PASSED:
+                ok, value = run(code, len(keys), *keys, *argv)
+            else:
+                ok, value = run(code, self.lua.table_from(keys), self.lua.table_from(argv))
         finally:
+            self.running = None
             self.store.end_script(self.client, client)
+        if self.client.has_read and client.tracking is not None:
+            self.store.tracking.remember(client, keys)
         if ok:
             return self.from_lua(value)
         why = _text(value)
@@ -199,13 +261,13 @@ class Scripts:
         if not rows:
             raise ReplyError("ERR No functions registered")
         for each in rows:
-            owner = self.functions.get(each)
+            owner = self.functions.get(each.lower())
             if owner is not None and owner[0].name != name:
                 raise ReplyError(f"ERR Function {_text(each)} already exists")
         if name in self.libraries:
             self.delete_library(name)
         library = self.libraries[name] = Library(name, code, rows)
-        self.functions |= {each: (library, row) for each, row in rows.items()}
+        self.functions |= {each.lower(): (library, row) for each, row in rows.items()}
         return name
 
     def delete_library(self, name: bytes) -> None:
@@ -213,7 +275,7 @@ class Scripts:
         if library is None:
             raise ReplyError("ERR Library not found")
         for each in library.rows:
-            del self.functions[each]
+            del self.functions[each.lower()]
 
     def restore(self, codes: list[bytes], flush: bool, replace: bool) -> None:
         """Add several libraries, or, when one of them is refused, none."""
@@ -233,17 +295,45 @@ class Scripts:
 
     def call_function(self, client: Any, words: list[bytes], read_only: bool) -> Any:
         """FCALL name numkeys key ... arg ..."""
-        found = self.functions.get(words[1])
+        found = self.functions.get(words[1].lower())
         if found is None:
             raise ReplyError("ERR Function not found")
         row = found[1]
-        flags = {_text(flag) for flag in row[b"flags"].values()}
-        if read_only and "no-writes" not in flags:
-            raise ReplyError("ERR Can not execute a script with write flag using *_ro command.")
+        read_only = self.admit(flags_of(row), read_only)
         keys, argv = split_keys(words[2:], "Bad number of keys provided")
         where = f" script: {_text(words[1])}, on @user_function:1."
-        return self._within(client, read_only or "no-writes" in flags, where, self._invoke,
-                            row[b"callback"], keys, argv)
+        self.running = Running(self.store, True, words[1], words)
+        return self._within(client, read_only, where, self._invoke, row[b"callback"], keys, argv)
+
+
+class Running:
+    """The script that runs now: when it began, in whose words, and whether it was killed."""
+
+    __slots__ = ("began_ns", "dirty", "is_function", "killed", "name", "words")
+
+    def __init__(self, store: Store, is_function: bool, name: bytes, words: list[bytes]):
+        self.is_function, self.name, self.words = is_function, name, words
+        self.began_ns = store.clock.now_ns()
+        self.dirty = store.keyspace.dirty
+        self.killed: bytes | None = None
+
+    def age_ms(self, store: Store) -> int:
+        """How long it has been running."""
+        return (store.clock.now_ns() - self.began_ns) // 1_000_000
+
+    @property
+    def busy(self) -> str:
+        """What everyone else is told meanwhile."""
+        by = "FUNCTION" if self.is_function else "SCRIPT"
+        return (f"BUSY Redis is busy running a script. You can only call {by} KILL or "
+                "SHUTDOWN NOSAVE.")
+
+
+class Script(NamedTuple):
+    """A script of the cache; flags are None without a line that states them."""
+
+    code: Any
+    flags: frozenset[str] | None
 
 
 class Library:
@@ -283,6 +373,51 @@ def split_keys(
     if n > len(words) - 1:
         raise ReplyError("ERR Number of keys can't be greater than number of args")
     return words[1 : n + 1], words[n + 1 :]
+
+
+def shebang(code: bytes) -> tuple[frozenset[str] | None, bytes]:
+    """The flags of a script's first line, `#!lua flags=...`, and the script without that line."""
+    if not code.startswith(b"#!"):
+        return None, code
+    line, newline, body = code.partition(b"\n")
+    if not newline:
+        raise ReplyError("ERR Invalid script shebang")
+    engine, *options = line[2:].split() or [b""]
+    if engine != b"lua":
+        raise ReplyError(f"ERR Unexpected engine in script shebang: {_text(engine)}")
+    flags: set[str] = set()
+    for option in options:
+        key, equals, value = option.partition(b"=")
+        if key != b"flags" or not equals:
+            raise ReplyError(f"ERR Unknown lua shebang option: {_text(option)}")
+        flags.update(word for word in _text(value).split(",") if word)
+    for flag in flags:
+        if flag not in FLAGS:
+            raise ReplyError(f"ERR Unexpected flag in script shebang: {flag}")
+    return frozenset(flags), b"\n" + body
+
+
+def flags_of(row: Any) -> frozenset[str]:
+    """The flags a function was registered with."""
+    return frozenset(_text(flag) for flag in row[b"flags"].values())
+
+
+def only_reads(store: Any, words: list[bytes]) -> bool:
+    """True for EVAL, EVALSHA or FCALL of something that says it writes nothing."""
+    name = words[0].lower()
+    flags: frozenset[str] | None = None
+    if name == b"eval":
+        try:
+            flags = shebang(words[1])[0]
+        except ReplyError:
+            return True
+    elif store.scripts is not None and name == b"evalsha":
+        script = store.scripts.cache.get(words[1].lower())
+        flags = script.flags if script is not None else frozenset({"no-writes"})
+    elif store.scripts is not None:
+        found = store.scripts.functions.get(words[1].lower())
+        flags = flags_of(found[1]) if found is not None else frozenset({"no-writes"})
+    return flags is not None and "no-writes" in flags
 
 
 def library_name(code: bytes) -> bytes:
@@ -387,14 +522,16 @@ def script_flush(client, words):
 
 @command("script|kill")
 def script_kill(client, words):
-    """SCRIPT KILL: a script has the thread, so none runs when this does."""
-    raise ReplyError(NOTHING_RUNS)
+    """SCRIPT KILL"""
+    scripts_of(client).kill(False)
+    return "OK"
 
 
 @command("function|kill")
 def function_kill(client, words):
     """FUNCTION KILL"""
-    raise ReplyError(NOTHING_RUNS)
+    scripts_of(client).kill(True)
+    return "OK"
 
 
 @command("script|debug")
@@ -477,4 +614,10 @@ def function_stats(client, words):
         b"libraries_count": len(scripts.libraries),
         b"functions_count": len(scripts.functions),
     }
-    return {b"running_script": None, b"engines": {b"LUA": counts}}
+    running, shown = scripts.running, None
+    if running is not None:
+        shown = {
+            b"name": running.name, b"command": running.words,
+            b"duration_ms": running.age_ms(client.store),
+        }  # fmt: skip
+    return {b"running_script": shown, b"engines": {b"LUA": counts}}

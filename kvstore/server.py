@@ -6,15 +6,20 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from bedrock.app.config import ConfigError
+from bedrock.app.logs import logger
 from bedrock.net import Limits
 from bedrock.net import Server as NetServer
+from bedrock.storage.errors import Damaged
 from bedrock.world import Timer, World
 from kvstore.acl import BadRule
-from kvstore.aof import Aof
+from kvstore.aof import Aof, Truncated
 from kvstore.engine import Store
+from kvstore.following import follow
 from kvstore.parameters import Parameters
 from kvstore.resp import ReplyError
 from kvstore.session import RespSession
+
+log = logger("kvstore")
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -58,10 +63,7 @@ class Server:
         store.server = self
         self._admit(store)
         if config.appendonly:
-            aof = Aof(store, self.world)
-            aof.open()
-            store.keep(aof)
-            aof.start()
+            self._open_aof(store)
         else:
             store.saver.load()
         self.store = store
@@ -78,6 +80,22 @@ class Server:
         store.parameters.note("port", self._net.port)
         self._expire_later()
         self.ready = True
+        if store.parameters["replicaof"]:
+            host, port = store.parameters["replicaof"].split()
+            follow(store, host, int(port))
+
+    def _open_aof(self, store: Store) -> None:
+        aof = Aof(store, self.world)
+        try:
+            aof.open()
+        except Truncated as damage:
+            log.error(f"Unexpected end of file reading the append only file {damage}")
+            raise
+        except Damaged as damage:
+            log.error(f"Bad file format reading the append only file: {damage}")
+            raise
+        store.keep(aof)
+        aof.start()
 
     def _admit(self, store: Store) -> None:
         """Take the users of the configuration, or of the ACL file."""
@@ -109,6 +127,8 @@ class Server:
     async def drain(self, grace_s: float) -> None:
         """Let requests that were begun end; blocked clients get until grace_s."""
         self.ready = False
+        if self.store is not None:
+            await self.store.stopping.told_to_end(grace_s)
         if self._net is not None:
             await self._net.drain(grace_s)
 
@@ -121,10 +141,14 @@ class Server:
         if self._net is not None:
             await self._net.stop()
         store, self.store = self.store, None
-        if store is not None and store.follower is not None:
+        if store is None:
+            return
+        if store.follower is not None:
             store.follower.stop()
-        if store is not None and store.aof is not None:
+        store.saver.give_up()
+        if store.aof is not None:
             store.aof.close()
+        store.stopping.save()
 
     def metrics(self) -> Iterable[Metric]:
         """Commands run by name, keys, hits and misses."""

@@ -59,9 +59,12 @@ cdef class RespSession(Session):
             at += used
             self.partial = None
             if args.n:
-                store.execute(client, args, out)
+                if store.execute(client, args, out):
+                    return at - used
                 if self.link.held or self.link.closing:
                     break
+            else:
+                store.primary.heard(client)
         return at
 
     cdef int wait_for_more(self, Args args) except -1:

@@ -1,9 +1,9 @@
-"""kvstore under crashes and a bad network: its history must be linearizable.
+"""kvstore under crashes and a bad network: its history must be linearizable, a replica a prefix.
 
 Clients on another machine send SET, GET, INCR and APPEND, now and then several at once between
 MULTI and EXEC, to a server with `appendfsync always`, while its process is killed, its power cut,
-its disk full or failing and the network delays, resets and parts.  What each client saw is written
-down:
+its disk full or failing and the network delays, resets and parts.  Now and then one of them asks
+for a snapshot or for the log to be rewritten.  What each client saw is written down:
 
     answered   the operation has a call, a return and an output
     refused    MISCONF, or never sent: it did not happen and is left out
@@ -12,6 +12,10 @@ down:
 When all is calm the clients read every key once more, so that a lost write has a witness.  Keys are
 in use for a second or two only; that keeps the number of operations whose fate is unknown small
 for each, and with it the search of the checker.
+
+In every second run a replica follows on a third machine, which fares no better, over a connection
+that breaks; its data must always be the primary's at that place of the stream (kvstore.witness),
+and in the end, after one more break and some more writes, the same.
 """
 
 from __future__ import annotations
@@ -20,18 +24,21 @@ import asyncio
 import math
 from typing import Any
 
-from bedrock.net import Session
-from bedrock.sim.simulation import Simulation, Violation
+from bedrock.sim.caller import LOST, Caller, Line
+from bedrock.sim.simulation import Machine, Simulation, Violation
 from bedrock.testing.linearizable import UNKNOWN, Op, check
 from bedrock.world import World
 from kvstore.config import Config
+from kvstore.following import follow
 from kvstore.resp import ReplyError, decode
 from kvstore.server import Server
+from kvstore.witness import Witness, data_of, differences
 
 CLIENTS = 3
 TROUBLE_S = 8
-PATIENCE_S = 1.5
 KEY_LIFE_S = 1.0
+CATCH_UP_S = 30
+UPKEEP = 0.01  # chance that a client asks for a snapshot or a rewrite instead
 
 Command = tuple[bytes, ...]
 
@@ -55,39 +62,42 @@ class Keys:
         return output is UNKNOWN or output == number, b"%d" % number
 
 
-class Caller(Session):
-    """A client's connection: one request at a time."""
+class Request(bytes):
+    """What is sent at once.
 
-    def __init__(self) -> None:
-        self.heard = b""
-        self.answer: asyncio.Future | None = None
+    answers: how many come back; the last is the one that counts
+    """
 
-    def received(self, data: bytes, out: Any) -> int:
-        """Collect a reply."""
-        self.heard += data
-        value, end = decode(self.heard)
-        if end >= 0:
-            self.heard = self.heard[end:]
-            if self.answer is not None and not self.answer.done():
-                self.answer.set_result(value)
-        return len(data)
+    answers: int
 
-    def closed(self, exc: BaseException | None) -> None:
-        """Whoever waits learns that no answer will come."""
-        if self.answer is not None and not self.answer.done():
-            self.answer.set_exception(ConnectionError("closed"))
-
-    async def ask(self, commands: list[Command]) -> list[Any]:
-        """The answers to commands; several are sent as one transaction."""
+    @classmethod
+    def of(cls, commands: list[Command]) -> Request:
+        """Commands as RESP; several become one transaction."""
         sent = commands if len(commands) == 1 else [(b"MULTI",), *commands, (b"EXEC",)]
-        last: Any = None
-        self.link.write(b"".join(map(request, sent)))
-        for _ in sent:
-            self.answer = asyncio.get_running_loop().create_future()
-            self.received(b"", None)
-            last = await self.answer
-        # An aborted transaction has one error for all its commands.
-        return last if isinstance(last, list) else [last] * len(commands)
+        made = cls(b"".join(map(request, sent)))
+        made.answers = len(sent)
+        return made
+
+
+class RespCaller(Caller):
+    """A client's connection."""
+
+    missing = 0
+
+    def whole(self, heard: bytes) -> tuple[Any, int]:
+        """The last of the answers there are to be."""
+        at, value = 0, None
+        for _ in range(self.missing):
+            value, size = decode(heard[at:])
+            if size < 0:
+                return None, 0
+            at += size
+        return value, at
+
+    async def ask(self, request: bytes) -> Any:
+        """The answer, of a transaction that to EXEC."""
+        self.missing = request.answers if isinstance(request, Request) else 1
+        return await super().ask(request)
 
 
 def request(words: Command) -> bytes:
@@ -100,18 +110,18 @@ class Client:
 
     def __init__(self, sim: Simulation, world: World, number: int, history: list[Op]):
         self.sim = sim
-        assert world.net is not None
-        self.net = world.net
         self.number = number
         self.history = history
         self.rand = world.rand
-        self.caller: Caller | None = None
+        self.line = Line(world, ("server", 6379), RespCaller)
         self.written = 0
 
     async def work(self) -> None:
         """Send one thing after another."""
         while not self.sim.calm.is_set():
             await asyncio.sleep(self.rand.random() * 0.05)
+            if self.rand.chance(UPKEEP):
+                await self.keep_up()
             some = 1 if self.rand.chance(0.9) else 2 + self.rand.below(2)
             await self.perform([self.invent() for _ in range(some)])
 
@@ -130,26 +140,21 @@ class Client:
 
     async def perform(self, commands: list[Command]) -> bool:
         """Send commands; True if they were answered."""
-        begun, sent = self.sim.tick(), False
-        outputs: list[Any]
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                if self.caller is None or self.caller.link.closed:
-                    self.caller = None
-                    self.caller = await self.net.connect(Caller, ("server", 6379))
-                sent = True
-                outputs = await self.caller.ask(commands)
-        except (OSError, TimeoutError):
-            if self.caller is not None:
-                self.caller.link.abort()
-                self.caller = None
-            outputs = [UNKNOWN] * len(commands)
-        ended = math.inf if outputs[0] is UNKNOWN else self.sim.tick()
-        if not sent:
+        begun = self.sim.tick()
+        answer = await self.line.ask(Request.of(commands))
+        if answer is LOST and not self.line.sent:
             return False
+        # An aborted transaction has one error for all its commands.
+        outputs = answer if isinstance(answer, list) else [answer] * len(commands)
+        ended = math.inf if answer is LOST else self.sim.tick()
         for command, output in zip(commands, outputs, strict=True):
-            self.note(Op(self.number, begun, ended, command, output))
-        return ended != math.inf
+            self.note(Op(self.number, begun, ended, command, UNKNOWN if output is LOST else output))
+        return answer is not LOST
+
+    async def keep_up(self) -> None:
+        """Let the server write a snapshot, or its log anew."""
+        command = self.rand.choice([b"BGSAVE", b"BGREWRITEAOF"])
+        await self.line.ask(Request.of([(command,)]))
 
     def note(self, op: Op) -> None:
         """Keep what tells something."""
@@ -164,18 +169,72 @@ class Client:
         self.history.append(op)
 
 
-async def scenario(sim: Simulation) -> None:
-    """See the module."""
+# ------------------------------------------------------------------ servers
 
-    async def build(world: World) -> Server:
-        config = Config(host="server", port=6379, appendfsync="always")
-        server = Server(world, config)
-        await server.start()
+
+async def serve(world: World) -> Server:
+    """A server, as both machines have it."""
+    options = ["repl-timeout=5", "repl-ping-replica-period=1"]
+    server = Server(world, Config(host=world.node, appendfsync="always", set=options))
+    await server.start()
+    return server
+
+
+def with_replica(sim: Simulation, witness: Witness) -> tuple[Machine, Machine]:
+    """A primary and its replica, both watched."""
+
+    async def primary(world: World) -> Server:
+        server = await serve(world)
+        witness.watch_primary(server.store)
         return server
 
+    async def replica(world: World) -> Server:
+        server = await serve(world)
+        witness.watch_replica(server.store)
+        follow(server.store, "server", 6379)
+        return server
+
+    return sim.machine("server", primary), sim.machine("replica", replica)
+
+
+async def cut(sim: Simulation, replica: Machine) -> None:
+    """Break the replica's connection now and then, so that it has to go on where it was."""
+    while not sim.calm.is_set():
+        await asyncio.sleep(sim.rand.random() * 2)
+        if replica.node is not None and replica.node.store.follower.up:
+            replica.node.store.follower.upstream.link.abort()
+
+
+async def caught_up(primary: Machine, replica: Machine) -> None:
+    """The replica has all of the stream, and the same data."""
+
+    def place(machine: Machine) -> tuple[bytes, int]:
+        return machine.node.store.primary.id, machine.node.store.primary.offset
+
+    until = asyncio.get_running_loop().time() + CATCH_UP_S
+    while not replica.node.store.follower.up or place(primary) != place(replica):
+        await asyncio.sleep(0.1)
+        if asyncio.get_running_loop().time() > until:
+            raise Violation(f"the replica is at {place(replica)}, its primary at {place(primary)}")
+    data, expected = data_of(replica.node.store), data_of(primary.node.store)
+    if data != expected:
+        raise Violation(f"in the end the replica has {differences(data, expected)}")
+
+
+async def scenario(sim: Simulation) -> None:
+    """See the module."""
     history: list[Op] = []
-    machine = sim.machine("server", build)
-    await sim.bring_up(machine)
+    witness = Witness()
+    replica: Machine | None = None
+    if sim.rand.chance(0.5):
+        machine, replica = with_replica(sim, witness)
+        await sim.bring_up(machine)
+        await sim.bring_up(replica)
+        if sim.rand.chance(0.5):
+            sim.spawn(cut(sim, replica))
+    else:
+        machine = sim.machine("server", serve)
+        await sim.bring_up(machine)
     clients = [Client(sim, sim.host("client"), i, history) for i in range(CLIENTS)]
     tasks = [sim.spawn(client.work()) for client in clients]
     await sim.trouble(TROUBLE_S)
@@ -184,6 +243,14 @@ async def scenario(sim: Simulation) -> None:
         # Some of what was acknowledged last has no later batch that would tell of its loss.
         machine.power_cut()
         await sim.bring_up(machine)
+    if replica is not None:
+        await caught_up(machine, replica)
+        replica.node.store.follower.upstream.link.abort()
+        await clients[0].perform([clients[0].invent() for _ in range(3)])
+        await caught_up(machine, replica)
+        sim.trace("compared", witness.compared)
+        if witness.wrong:
+            raise Violation(witness.wrong)
     for key in sorted({op.input[1] for op in history}):
         while not await clients[0].perform([(b"GET", key)]):
             pass

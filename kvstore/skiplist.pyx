@@ -15,9 +15,11 @@ Invariants:
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp
+
+from kvstore.memory cimport gave, malloc_size, object_size, took
 
 cdef enum:
     MAX_HEIGHT = 32
@@ -31,11 +33,22 @@ cdef int compare(const char* p, Py_ssize_t pn, const char* q, Py_ssize_t qn) noe
     return (pn > qn) - (pn < qn)
 
 
+cdef inline Py_ssize_t node_size(int height) noexcept:
+    return malloc_size(sizeof(Node) + (height - 1) * sizeof(Lane))
+
+
+cdef int drop_node(Node* node) except -1:
+    gave(node_size(node.height))
+    free(node)
+    return 0
+
+
 cdef Node* new_node(int height, double score) except NULL:
     cdef Node* node = <Node*>malloc(sizeof(Node) + (height - 1) * sizeof(Lane))
     cdef int i
     if node is NULL:
         raise MemoryError
+    took(node_size(height))
     node.score = score
     node.member = NULL
     node.before = NULL
@@ -59,15 +72,16 @@ cdef class SkipList:
         self.rand = rand
         self.head = new_node(MAX_HEIGHT, 0)
         self.height = 1
+        took(object_size(self))
 
     def __dealloc__(self):
-        cdef Node* node = self.head.lanes[0].next if self.head is not NULL else NULL
+        cdef Node* node = self.head
         cdef Node* next
-        free(self.head)
+        gave(object_size(self))
         while node is not NULL:
             next = node.lanes[0].next
-            Py_DECREF(<object>node.member)
-            free(node)
+            Py_XDECREF(node.member)
+            drop_node(node)
             node = next
 
     cdef int insert(self, double score, bytes member) except -1:
@@ -137,7 +151,7 @@ cdef class SkipList:
             self.height -= 1
         self.n -= 1
         Py_DECREF(<object>node.member)
-        free(node)
+        drop_node(node)
         return True
 
     cdef Py_ssize_t count_below(self, double score, const Arg* member, bint after) noexcept:

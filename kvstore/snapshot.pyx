@@ -29,7 +29,7 @@ from kvstore.resp import ReplyError
 from kvstore.version import REDIS_VERSION
 
 cdef enum:
-    CURSOR_SHIFT = 16              # a cursor is the upper bits of a hash
+    CURSOR_SHIFT = 24              # a cursor is the upper bits of a hash
     STEP_KEYS = 64                 # keys written between two looks at the clock
     PIECE = 1 << 20                # bytes from which a piece is handed out
     SLICE_NS = 1_000_000           # what a step may take, so that a turn stays short
@@ -96,14 +96,18 @@ cdef class Snapshot:
 
     aof_base:  whether it is to be the base of an append-only file
     stream_db: the database that a stream which goes on from here speaks of
+    only_functions: libraries of functions, and no keys
     """
 
-    def __init__(self, Store store not None, bint aof_base=False, int stream_db=0):
+    def __init__(self, Store store not None, bint aof_base=False, int stream_db=0,
+                 bint only_functions=False):
         cdef Database db
+        cdef DatabaseWalk walk
         if store.snapshot is not None:
             raise ReplyError("ERR Background save already in progress")
         store.snapshot = self
         self.store = store
+        self.delay_us = store.parameters["rdb-key-save-delay"]
         self.out = Buf()
         self.walks = []
         self.out.put(b"REDIS0010", 9)
@@ -116,11 +120,12 @@ cdef class Snapshot:
             for library in store.scripts.libraries.values():
                 put_library(self.out, library.code)
         for db in store.keyspace.databases:
-            if db.keys.used:
+            if db.keys.used and not only_functions:
                 # Databases share the output, and what is touched early must not stand under
                 # another's SELECT: each has its own until its turn comes.
-                db.walk = DatabaseWalk(db, Buf())
-                self.walks.append(db.walk)
+                walk = DatabaseWalk(db, Buf())
+                db.attend(walk)
+                self.walks.append(walk)
 
     def next(self) -> bytes:
         """Some more of the file; empty at its end."""
@@ -129,13 +134,15 @@ cdef class Snapshot:
         cdef bytes piece
         if self.abandoned:
             raise ReplyError("ERR the data was replaced while a snapshot was written")
+        cdef size_t keys = STEP_KEYS if self.delay_us <= 0 else 1 + 10_000 // self.delay_us
+        self.pause_s = max(self.delay_us, 0) * keys / 1e6
         while self.walks:
             walk = self.walks[0]
-            if not walk.step(STEP_KEYS):
+            if not walk.step(keys):
                 self.take(walk)
                 del self.walks[0]
                 self.detach(walk)
-            elif self.store.clock.now_ns() >= until or walk.out.n >= PIECE:
+            elif self.pause_s or self.store.clock.now_ns() >= until or walk.out.n >= PIECE:
                 self.take(walk)
                 if self.out.n:
                     break
@@ -166,8 +173,7 @@ cdef class Snapshot:
         """Whichever database has the walk's tables now needs it no more."""
         cdef Database db
         for db in self.store.keyspace.databases:
-            if db.walk is walk:
-                db.walk = None
+            db.dismiss(walk)
 
     def abort(self) -> None:
         """Give up; also at the end, where it does nothing.  `next` fails from now on."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kvstore.acl import READ
 from kvstore.engine import command
 from kvstore.keyspace import WrongType, type_name
 from kvstore.resp import ReplyError
@@ -93,9 +94,22 @@ def order(client: Any, elements: list[bytes], options: Options) -> list[bytes]:
     return sorted(elements, key=scores.__getitem__, reverse=options.descending)
 
 
+def check_patterns(client: Any, words: list[bytes], options: Options) -> None:
+    """Patterns reach any key there is: only who may read all of them may use them."""
+    if client.user is None or client.user.free:
+        return
+    if client.user.may_touch_all(words[0].decode().lower(), words, READ):
+        return
+    for name, used in (("BY", options.by and b"*" in options.by), ("GET", options.get)):
+        if used:
+            raise ReplyError(
+                f"ERR {name} option of SORT denied due to insufficient ACL permissions.")
+
+
 def run(client: Any, words: list[bytes], may_store: bool) -> Any:
     """SORT and SORT_RO."""
     options = Options(words[2:], may_store)
+    check_patterns(client, words, options)
     value = client.db.get(words[1])
     kind = type_name(value)
     if kind not in ("none", "list", "set", "zset"):

@@ -17,6 +17,7 @@ cdef class Chunk:
     cdef list bodies               # fields and values of each entry, as a RESP array
 
     cdef int append(self, Id id, bytes body) except -1
+    cdef int drop_bodies(self, list bodies) except -1
     cdef int cut(self, Py_ssize_t at, Py_ssize_t count) except -1
     cdef Py_ssize_t place(self, Id id) noexcept
 

@@ -15,11 +15,13 @@ Invariants:
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from libc.stdint cimport UINT64_MAX
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memmove
 
 from kvstore.keyspace cimport STREAM
+from kvstore.memory cimport gave, malloc_size, object_size, took, weight
 from kvstore.resp cimport put_array, put_bytes
 from kvstore.resp import ReplyError
 
@@ -106,9 +108,19 @@ cdef class Chunk:
 
     def __cinit__(self):
         self.bodies = []
+        took(object_size(self))
 
     def __dealloc__(self):
-        free(self.ids)
+        self.drop_bodies(self.bodies)
+        if self.ids is not NULL:
+            gave(malloc_size(self.cap * sizeof(Id)))
+            free(self.ids)
+        gave(object_size(self))
+
+    cdef int drop_bodies(self, list bodies) except -1:
+        for body in bodies:
+            gave(weight(body) + sizeof(PyObject*))
+        return 0
 
     cdef int append(self, Id id, bytes body) except -1:
         cdef Id* grown
@@ -116,10 +128,13 @@ cdef class Chunk:
             grown = <Id*>realloc(self.ids, max(8, self.cap * 2) * sizeof(Id))
             if grown is NULL:
                 raise MemoryError
+            took(malloc_size(max(8, self.cap * 2) * sizeof(Id))
+                 - (malloc_size(self.cap * sizeof(Id)) if self.ids is not NULL else 0))
             self.ids = grown
             self.cap = max(8, self.cap * 2)
         self.ids[self.n] = id
         self.n += 1
+        took(weight(body) + sizeof(PyObject*))
         self.bodies.append(body)
         return 0
 
@@ -127,6 +142,7 @@ cdef class Chunk:
         """Remove entries."""
         memmove(self.ids + at, self.ids + at + count, (self.n - at - count) * sizeof(Id))
         self.n -= count
+        self.drop_bodies(self.bodies[at:at + count])
         del self.bodies[at:at + count]
         return 0
 

@@ -16,6 +16,7 @@ from bedrock.net.buf cimport Buf
 from kvstore.engine cimport Client, define
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_STRING
 from kvstore.keyspace import WrongType
+from kvstore.memory cimport gave, took, weight
 from kvstore.resp cimport Args, format_int, format_long_double, is_word, parse_double, parse_int, \
     parse_long_double, put_array, put_bulk, put_bytes, put_int, put_nil, put_ok
 from kvstore.resp import ReplyError
@@ -331,7 +332,9 @@ cdef bytearray grow(Client c, const Arg* key, object value, Py_ssize_t size):
         grown = PyByteArray_FromStringAndSize(text.p, text.n)
         c.db.replace(key, grown)
     if size > had:
+        gave(weight(grown))
         PyByteArray_Resize(grown, size)
+        took(weight(grown))
         memset(PyByteArray_AS_STRING(grown) + had, 0, size - had)
     return grown
 

@@ -30,7 +30,7 @@ IN_SCRIPT = {
     Denial.KEY: "can't access at least one of the keys mentioned in the command arguments",
     Denial.CHANNEL: "can't publish to the channel mentioned in the command",
 }
-WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."
+WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."  # noqa: S105
 DUPLICATE_USER = "Duplicate user found. A user can only be defined once in config files"
 SAME_WITHIN_MS = 60_000  # refusals alike are counted together if they come that close
 LOOKED_BACK = 10
@@ -98,6 +98,7 @@ class Users:
             user.change(rules)
             self.by_name[name] = user
             return
+        user.channels_by_default = self.all_channels
         changed = user.copy()
         changed.change(rules)
         self._cut_off(user, changed)
@@ -204,7 +205,7 @@ class Users:
         if wrong:
             raise ReplyError("ERR " + " ".join(wrong) + " WARNING: ACL errors detected, no change "
                              "to the previously active ACL rules was performed")
-        self.default.take(users.pop(b"default", None) or User.everything(b"default"))
+        self.default.take(users.pop(b"default", User.everything(b"default")))
         self.by_name = {b"default": self.default, **users}
         self.store.user_changed(self.default)
         self.store.disconnect(lambda client: client.user not in (None, self.default))

@@ -1,26 +1,28 @@
 """A time-series database that speaks Prometheus and InfluxDB.
 
-    Store     the embedded form: write, select, query, without a server
-    Server    the same behind HTTP
+    tsdb.open(path)   the embedded form: numpy in, PromQL, numpy out
+    Store             what is below it: head, log and blocks
+    Server            the same behind HTTP
+
+Names are imported when first used, so that importing the package costs nothing.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from tsdb.server import Server
-    from tsdb.store import Store
+__all__ = ["Database", "Frame", "Server", "Store", "open"]
 
-__all__ = ["Server", "Store"]
+_HOMES = {
+    "Database": "tsdb.embedded",
+    "Frame": "tsdb.embedded",
+    "Server": "tsdb.server",
+    "Store": "tsdb.store",
+    "open": "tsdb.embedded",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when asked for: reading the component's options must not load numpy.
-    if name == "Store":
-        from tsdb.store import Store
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tsdb' has no attribute {name!r}")
+    from importlib import import_module
 
-        return Store
-    if name == "Server":
-        from tsdb.server import Server
-
-        return Server
-    raise AttributeError(f"module 'tsdb' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -179,14 +179,12 @@ cdef class Columns:
         cdef int64_t* t = self.t + first
         cdef double* v = self.v + first
         cdef void* grown
+        cdef bint disorder = False
         if n == 0 and not keep_empty:
             return 0
-        for i in range(1, n):
-            if t[i] <= t[i - 1]:
-                break
-        else:
-            i = n
-        if i < n:
+        for i in range(1, n):      # without a branch: several at a time
+            disorder |= t[i] <= t[i - 1]
+        if disorder:
             sort_pieces(t, v, n)
             kept = 0
             for i in range(1, n):

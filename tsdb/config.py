@@ -21,6 +21,7 @@ class TsdbConfig(ServerConfig):
     lookback: str = option("5m", "how old a sample an instant query still takes")
     series_max: int = option(10_000_000, "series in the head; more are refused")
     samples_max: int = option(50_000_000, "samples in the head at which it is flushed")
+    config_file: str = option("", "what to scrape, rules, Alertmanagers: as Prometheus has it")
     query_samples_max: int = option(50_000_000, "samples a query may read; 0 for no limit")
     query_memory_max: int = option(1 << 30, "bytes a query's matrices may take; 0 for no limit")
     query_timeout_s: float = option(120.0, "seconds a query may last; 0 for no limit")

@@ -1,7 +1,7 @@
 """The policy as its options say it: tiers, and retention for matchers.
 
-    tiers             5m:2d:1y,1h:14d:0        bucket : from which age : kept for (0: for ever)
-    retention_rules   {job="debug"}:1d;{__name__=~"slo_.+"}:5y      the first that matches counts
+    tiers             5m:2d:1y,1h:14d:0              bucket : from which age : kept for (0: always)
+    retention_rules   {job="debug"}:1d;{__name__=~"slo_.+"}:5y        the first that matches counts
 """
 
 from __future__ import annotations

@@ -14,11 +14,13 @@ from bedrock.net import Server as Listener
 from bedrock.net.http import HttpSession, Request, Route
 from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFailed, DiskFull, Timer, World
+from tsdb import pages
 from tsdb.admin import Admin
 from tsdb.api import Api
 from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
 from tsdb.influx import Influx
+from tsdb.monitor.monitor import Monitor
 from tsdb.policy import duration_ms, policy_of
 from tsdb.status import Status
 from tsdb.store import Store
@@ -41,6 +43,7 @@ class Server:
         self._timer: Timer | None = None
         self._job: asyncio.Task[None] | None = None
         self._api: Api | None = None
+        self._monitor: Monitor | None = None
 
     async def start(self) -> None:
         """Open the store and listen."""
@@ -55,8 +58,11 @@ class Server:
         for finding in store.block_set.findings:
             self.log.error("a damaged block was set aside", finding=str(finding))
         self._api = Api(store, config, duration_ms("lookback", config.lookback))
-        routes = self._api.routes() + Status(store, self._flags).routes()
+        self._monitor = Monitor(self.world, store, config.config_file, self._api.budget)
+        status = Status(store, self._flags, self._monitor.settings.text)
+        routes = self._api.routes() + status.routes() + self._monitor.routes()
         routes += Influx(store, self._api.budget).routes() + Admin(store).routes()
+        routes += pages.routes()
         router = GuardedRouter(map(self._surviving, routes), password=config.password())
         tls = config.tls()
         for option in ("port", "influx_port"):
@@ -70,6 +76,7 @@ class Server:
             self._listeners.append(listener)
             self.ports[option] = listener.port
         self._maintain_later()
+        self._monitor.start(f"http://{config.host}:{self.ports['port']}")
         self.ready = True
         clock = self.world.clock
         clock.call_at(clock.now_ns() + WARM_NS, self._warm)
@@ -87,6 +94,8 @@ class Server:
     async def stop(self) -> None:
         """Close everything; idempotent."""
         self.ready = False
+        if self._monitor is not None:
+            self._monitor.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

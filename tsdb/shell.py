@@ -1,6 +1,7 @@
 """`tsdb shell`: PromQL at a prompt, and lines to write.
 
     rate(requests_total[5m])        an instant query, as a table
+    graph rate(requests_total[5m])  the last hour of it as lines; `graph 6h ...` for others
     write cpu,host=a usage=42       a line of line protocol
     labels | values NAME | series SELECTOR
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import math
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -18,14 +20,19 @@ from urllib.parse import urlencode
 
 from bedrock.app.shell import Candidate, Grammar
 from tsdb.promql.functions import AGGREGATIONS, FUNCTIONS
+from tsdb.promql.lexer import parse_duration
 
 COMMANDS = {
+    "graph": "[DURATION] QUERY: how it went, as a line of blocks",
     "labels": "names of all labels",
     "series": "SELECTOR: label sets of the series it finds",
     "values": "NAME: values of a label",
     "write": "LINE: store a line of line protocol",
 }
 ANSWER_MAX = 64 << 20
+HOUR_MS = 3_600_000
+COLUMNS = 60  # of a graph
+BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 class Shell(Grammar):
@@ -66,6 +73,8 @@ class Shell(Grammar):
             if command == "write":
                 await self._request("POST", "/write", rest.encode())
                 return "written"
+            if command == "graph":
+                return await self._graph(rest)
             if command == "labels":
                 return "\n".join(await self._ask("labels"))
             if command == "values":
@@ -76,6 +85,19 @@ class Shell(Grammar):
             return table(await self._ask("query", {"query": line}))
         except ApiFailure as exc:
             return f"error: {exc}"
+
+    async def _graph(self, text: str) -> str:
+        """The values of the last hour, or of the duration that comes first."""
+        first, _, query = text.strip().partition(" ")
+        try:
+            range_ms = parse_duration(first)
+        except ValueError:
+            range_ms, query = HOUR_MS, text
+        now = datetime.now(UTC).timestamp()
+        span = {"start": f"{now - range_ms / 1000:.3f}", "end": f"{now:.3f}"}
+        step = {"step": f"{max(range_ms // COLUMNS, 1) / 1000:.3f}"}
+        data = await self._ask("query_range", {"query": query} | span | step)
+        return graph(data["result"], now - range_ms / 1000, now)
 
     async def _ask(self, path: str, params: dict[str, str] | None = None) -> Any:
         body = await self._request("GET", f"/api/v1/{path}?{urlencode(params or {})}")
@@ -124,6 +146,36 @@ def metric_text(metric: dict[str, str]) -> str:
     inner = ", ".join(f"{n}={json.dumps(v)}" for n, v in metric.items() if n != "__name__")
     name = metric.get("__name__", "")
     return f"{name}{{{inner}}}" if inner or not name else name
+
+
+def graph(result: list[dict[str, Any]], start: float, end: float) -> str:
+    """A line of blocks for each series, all to one scale, with its least, most and last value."""
+    if not result:
+        return "(empty)"
+    lines = []
+    rows = [
+        (metric_text(row["metric"]), [(t, float(v)) for t, v in row["values"]]) for row in result
+    ]
+    finite = [v for _, points in rows for _, v in points if math.isfinite(v)]
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
+    width = max(len(name) for name, _ in rows)
+    for name, points in rows:
+        cells = [" "] * COLUMNS
+        for t, v in points:
+            column = min(int((t - start) / (end - start) * COLUMNS), COLUMNS - 1)
+            cells[column] = spark(v, low, high)
+        values = [v for _, v in points]
+        told = f"{min(values):.4g} … {max(values):.4g}, now {values[-1]:.4g}"
+        lines.append(f"{name:<{width}}  {''.join(cells)}  {told}")
+    return "\n".join(lines)
+
+
+def spark(value: float, low: float, high: float) -> str:
+    """The block that stands for a value between low and high."""
+    if not math.isfinite(value):
+        return "·"
+    share = (value - low) / (high - low) if high > low else 0.5
+    return BLOCKS[min(int(share * len(BLOCKS)), len(BLOCKS) - 1)]
 
 
 def table(data: dict[str, Any]) -> str:

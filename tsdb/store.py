@@ -16,9 +16,10 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import msgpack
 
@@ -37,6 +38,9 @@ from tsdb.matchers import Matcher
 from tsdb.remote_write import RemoteWriteParser
 from tsdb.selection import Finder
 from tsdb.wal import BadRecord, log_batch, log_deletion, replay
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 DECODED_BYTES_MAX = 32 << 20
 DATABASES_MAX = 64
@@ -113,7 +117,7 @@ class Store:
         self.remote.parse(decompress("snappy", body, DECODED_BYTES_MAX), self.batch)
         self._commit()
 
-    def add(self, labels: Labels, times: Sequence[int], values: Sequence[float]) -> None:
+    def add(self, labels: Labels, times: ArrayLike, values: ArrayLike) -> None:
         """Write samples of one series; fastest from arrays of int64 and float64."""
         import numpy as np  # here, because a server must be ready before numpy is loaded
 
@@ -123,6 +127,13 @@ class Store:
             np.ascontiguousarray(times, np.int64),
             np.ascontiguousarray(values, np.float64),
         )
+        self._commit()
+
+    def write_samples(self, samples: Iterable[tuple[Labels, int, float]]) -> None:
+        """Write (labels, time, value) of any series, as one batch."""
+        self.batch.clear()
+        for labels, t, v in samples:
+            self.batch.add(self.head.ref_of(labels.key), t, v)
         self._commit()
 
     def _commit(self) -> None:

@@ -1,3 +1,9 @@
+cdef struct Held:
+    size_t bytes                   # allocated by all buffers of the process
+
+cdef Held held
+
+
 cdef class Buf:
     cdef char* p                   # first byte
     cdef readonly size_t n         # bytes held

@@ -5,6 +5,8 @@
 
 Bytes are added at the end (`put`, `room`) and taken from the front (`drop`).  Dropping moves `p`
 only; the space in front is reclaimed when the buffer empties or must grow.
+
+`held` counts what all buffers of the process have allocated, for servers with a memory limit.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, \
@@ -29,6 +31,7 @@ cdef class Buf:
 
     def __dealloc__(self):
         if self.p is not NULL:
+            held.bytes -= self.cap
             free(self.p - self.head)
 
     cdef char* room(self, size_t n) except NULL:
@@ -51,6 +54,7 @@ cdef class Buf:
             if self.p is not NULL:
                 memcpy(base, self.p, self.n)
                 free(self.p - self.head)
+            held.bytes += want - self.cap
             self.cap = want
         self.p = base
         self.head = 0
@@ -87,6 +91,7 @@ cdef class Buf:
     cdef void release(self) noexcept:
         """Forget the bytes and give the memory back."""
         if self.p is not NULL:
+            held.bytes -= self.cap
             free(self.p - self.head)
         self.p = NULL
         self.n = self.head = self.cap = 0

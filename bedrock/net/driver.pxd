@@ -21,4 +21,5 @@ cdef class Driver:
 
     cdef int begin_turn(self) noexcept
     cdef int end_turn(self) except -1
+    cpdef breathe(self)
     cpdef wake(self)

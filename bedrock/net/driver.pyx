@@ -64,6 +64,13 @@ cdef class Driver:
             self.wake()
         return 0
 
+    cpdef breathe(self):
+        """Serve other connections from inside a feed that takes long.
+
+        Their replies leave at once, so nothing that has to be durable may be done for them.
+        Drivers that cannot do it let everyone wait.
+        """
+
     cpdef wake(self):
         """End a turn soon: called for output and log records made outside one."""
         if not self.awake:

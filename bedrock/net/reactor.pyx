@@ -217,9 +217,9 @@ cdef class EpollLink(Link):
                 self.arrived_in_tail(got)
                 return 0
         else:
-            got = c_recv(self.socket.fd, reactor.input, SCRATCH, MSG_DONTWAIT)
+            got = c_recv(self.socket.fd, reactor.into, SCRATCH, MSG_DONTWAIT)
             if got > 0:
-                self.received(reactor.input, got)
+                self.received(reactor.into, got)
                 return 0
         if got == 0:
             self.ended()
@@ -332,7 +332,7 @@ cdef class EpollLink(Link):
             # Closing with unread input sends a reset, which can overtake our last reply.
             shutdown(self.socket.fd, SHUT_WR)
             for _ in range(16):
-                if c_recv(self.socket.fd, reactor.input, SCRATCH, MSG_DONTWAIT) <= 0:
+                if c_recv(self.socket.fd, reactor.into, SCRATCH, MSG_DONTWAIT) <= 0:
                     break
         if self.listener is not None:
             self.listener.links.discard(self)
@@ -370,6 +370,7 @@ cdef class Reactor(Driver):
 
     cdef int epfd
     cdef char[SCRATCH] input
+    cdef char* into                # where is received: `input`, but for a turn within a feed
     cdef dict watched              # fd -> Watched
     cdef list graveyard            # what was closed in this turn
     cdef object loop
@@ -379,6 +380,7 @@ cdef class Reactor(Driver):
         super().__init__(clock, turn)
         self.watched = {}
         self.graveyard = []
+        self.into = self.input
         self.epfd = epoll_create1(EPOLL_CLOEXEC)
         if self.epfd < 0:
             raise OSError(c_errno, os.strerror(c_errno))
@@ -430,6 +432,29 @@ cdef class Reactor(Driver):
         spent = self.clock.now_ns() - self.now_ns
         if spent > self.longest_turn_ns:
             self.longest_turn_ns = spent
+
+    cpdef breathe(self):
+        """See Driver: a turn without an end, in buffers of its own, inside of another."""
+        cdef epoll_event[EVENTS] events
+        cdef Buf inner = Buf()
+        cdef Buf scratch = self.scratch
+        cdef char* into = self.into
+        cdef bint pending = self.turn.pending
+        cdef int i, n
+        n = epoll_wait(self.epfd, events, EVENTS, 0)
+        if n <= 0:
+            return
+        self.scratch, self.into, self.turn.pending = Buf(), inner.room(SCRATCH), False
+        try:
+            for i in range(n):
+                watched = <Watched><PyObject*>events[i].data.ptr
+                if watched.fd >= 0 and not (
+                    isinstance(watched, Connected) and (<Connected>watched).link.feeding
+                ):
+                    watched.ready(events[i].events)
+        finally:
+            self.scratch, self.into = scratch, into
+            self.turn.pending = self.turn.pending or pending
 
     cdef int adopt(self, EpollLink link, int fd) except -1:
         cdef Connected connected = Connected()

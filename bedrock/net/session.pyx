@@ -96,6 +96,16 @@ cdef class Link:
         return self.peer_address()
 
     @property
+    def input_bytes(self) -> int:
+        """Bytes received that no whole message was made of yet."""
+        return 0 if self.tail is None else self.tail.n
+
+    @property
+    def memory(self) -> int:
+        """Bytes its buffers take."""
+        return self.queued + (0 if self.tail is None else self.tail.cap)
+
+    @property
     def clock(self):
         """The clock of the world this connection is in."""
         return self.driver.clock

@@ -169,6 +169,8 @@ cdef class SimNet(Driver):
             network.loop.call_soon(
                 far.start, secure(listener.factory(), listener.tls), context=far.net.context)
             await asyncio.sleep(network.delay())
+            if near.closed:
+                raise ConnectionResetError("reset before it was up")
             near.start(secure(session, tls, server_side=False))
             return session
 
@@ -377,6 +379,10 @@ cdef class SimLink(Link):
         self.net.links.discard(self)
         if self.listener_links is not None:
             self.listener_links.discard(self)
+        if self.session is None:
+            # Not up yet: `connect` tells who waits for it.
+            self.closed = self.closing = True
+            return 0
         return Link.lost(self, why)
 
     cdef object peer_address(self):

@@ -6,9 +6,9 @@ CLUSTER_APIS = (
     Api(
         3, "Metadata", "0-13", flexible=9,
         request="""
-topics                      []?
+topics                      []?1+
   topic_id                  uuid     10+
-  name                      string?
+  name                      string?10+
 allow_auto_topic_creation   bool     4+ = true
 include_cluster_authorized_operations bool 8-10
 include_topic_authorized_operations bool 8+
@@ -24,7 +24,7 @@ cluster_id                  string?  2+ = null
 controller_id               int32    1+ = -1
 topics                      []
   error_code                int16
-  name                      string?
+  name                      string?12+
   topic_id                  uuid     10+
   is_internal               bool     1+
   partitions                []
@@ -86,7 +86,7 @@ timeout_ms                  int32
         response="""
 throttle_time_ms            int32    1+
 responses                   []
-  name                      string?
+  name                      string?6+
   topic_id                  uuid     6+
   error_code                int16
   error_message             string?  5+ = null
@@ -208,10 +208,11 @@ responses                   []
 """,
     ),
     Api(
-        60, "DescribeCluster", "0-1", flexible=0,
+        60, "DescribeCluster", "0-2", flexible=0,
         request="""
 include_cluster_authorized_operations bool
 endpoint_type               int8     1+ = 1
+include_fenced_brokers      bool     2+
 """,
         response="""
 throttle_time_ms            int32
@@ -225,6 +226,7 @@ brokers                     []
   host                      string
   port                      int32
   rack                      string?  = null
+  is_fenced                 bool     2+
 cluster_authorized_operations int32  = -2147483648
 """,
     ),

@@ -5,9 +5,9 @@ from kafkalite.schema import Api
 API_VERSIONS = 18
 
 CONNECTION_APIS = (
-    # Version 0 would be followed by bare SASL bytes instead of SaslAuthenticate.
+    # Version 0 is followed by the mechanism's messages as they are, not in SaslAuthenticate.
     Api(
-        17, "SaslHandshake", "1", advertises=0,
+        17, "SaslHandshake", "0-1",
         request="""
 mechanism                   string
 """,

@@ -33,7 +33,7 @@ topics                      []
         9, "OffsetFetch", "1-9", flexible=6, advertises=0,
         request="""
 group_id                    string   0-7
-topics                      []?      0-7
+topics                      []?2+    0-7
   name                      string
   partitions                []int32
 groups                      []       8+
@@ -111,7 +111,7 @@ throttle_time_ms            int32    2+
 error_code                  int16
 generation_id               int32    = -1
 protocol_type               string?  7+ = null
-protocol_name               string?
+protocol_name               string?7+
 leader                      string
 skip_assignment             bool     9+
 member_id                   string
@@ -244,6 +244,74 @@ topics                      []
   partitions                []
     index                   int32
     error_code              int16
+""",
+    ),
+    Api(
+        68, "ConsumerGroupHeartbeat", "0-1", flexible=0,
+        request="""
+group_id                    string
+member_id                   string
+member_epoch                int32
+instance_id                 string?  = null
+rack_id                     string?  = null
+rebalance_timeout_ms        int32    = -1
+subscribed_topic_names      []string? = null
+subscribed_topic_regex      string?  1+ = null
+server_assignor             string?  = null
+topic_partitions            []?      = null
+  topic_id                  uuid
+  partitions                []int32
+""",
+        response="""
+throttle_time_ms            int32
+error_code                  int16
+error_message               string?  = null
+member_id                   string?  = null
+member_epoch                int32
+heartbeat_interval_ms       int32
+assignment                  {}?      = null
+  topic_partitions          []
+    topic_id                uuid
+    partitions              []int32
+""",
+    ),
+    Api(
+        69, "ConsumerGroupDescribe", "0-1", flexible=0,
+        request="""
+group_ids                   []string
+include_authorized_operations bool
+""",
+        response="""
+throttle_time_ms            int32
+groups                      []
+  error_code                int16
+  error_message             string?  = null
+  group_id                  string
+  group_state               string
+  group_epoch               int32
+  assignment_epoch          int32
+  assignor_name             string
+  members                   []
+    member_id               string
+    instance_id             string?  = null
+    rack_id                 string?  = null
+    member_epoch            int32
+    client_id               string
+    client_host             string
+    subscribed_topic_names  []string
+    subscribed_topic_regex  string?  = null
+    assignment              {}
+      topic_partitions      []
+        topic_id            uuid
+        topic_name          string
+        partitions          []int32
+    target_assignment       {}
+      topic_partitions      []
+        topic_id            uuid
+        topic_name          string
+        partitions          []int32
+    member_type             int8     1+ = -1
+  authorized_operations     int32    = -2147483648
 """,
     ),
 )

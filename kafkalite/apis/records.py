@@ -8,7 +8,7 @@ RECORD_APIS = (
     # librdkafka before 2.11.1 compresses only for brokers whose ranges say 2-2 and 3-3, and
     # Kafka 4 itself says "from 0" for its sake (KAFKA-18659).
     Api(
-        PRODUCE, "Produce", "3-11", flexible=9, advertises=0,
+        PRODUCE, "Produce", "3-12", flexible=9, advertises=0,
         request="""
 transactional_id            string?  3+ = null
 acks                        int16
@@ -149,21 +149,6 @@ topics                      []
     index                   int32
     low_watermark           int64
     error_code              int16
-""",
-    ),
-    Api(
-        22, "InitProducerId", "0-4", flexible=2,
-        request="""
-transactional_id            string?
-transaction_timeout_ms      int32
-producer_id                 int64    3+ = -1
-producer_epoch              int16    3+ = -1
-""",
-        response="""
-throttle_time_ms            int32
-error_code                  int16
-producer_id                 int64    = -1
-producer_epoch              int16
 """,
     ),
     Api(

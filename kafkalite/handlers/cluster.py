@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kafkalite.acls import CLUSTER_NAME, Resource
 from kafkalite.broker import Broker, Call
 from kafkalite.errors import Code, KafkaError
 from kafkalite.handlers.configs import describe_topic
@@ -11,6 +12,8 @@ from kafkalite.topics import Topic, check_name
 
 REPLICAS = 1
 DEFAULT = -1
+NAMELESS_SINCE = 12  # version of Metadata: a topic may be told of without its name
+CREATED_CONFIG = ("name", "value", "read_only", "config_source", "is_sensitive")
 
 
 def metadata(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
@@ -21,12 +24,28 @@ def metadata(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     else:
         may_create = broker.config.auto_create_topics and request["allow_auto_topic_creation"]
         topics = [_topic_metadata(broker, item, may_create) for item in wanted]
-    return {
+        if call.version < NAMELESS_SINCE:
+            topics = [topic | {"name": topic["name"] or ""} for topic in topics]
+    if request["include_topic_authorized_operations"]:
+        for topic in topics:
+            name = topic["name"] or ""
+            topic["topic_authorized_operations"] = authorized(broker, call, Resource.TOPIC, name)
+    described: dict[str, Any] = {}
+    if request["include_cluster_authorized_operations"]:
+        described["cluster_authorized_operations"] = authorized(broker, call, Resource.CLUSTER)
+    return described | {
         "brokers": [_address(broker)],
         "cluster_id": broker.cluster_id,
         "controller_id": broker.node_id,
         "topics": topics,
     }
+
+
+def authorized(
+    broker: Broker, call: Call, resource: Resource, name: str = CLUSTER_NAME
+) -> int:
+    """What the client may do to a resource, as a bit field."""
+    return broker.authorizer.operations(call.principal, call.host, resource, name)
 
 
 def _address(broker: Broker) -> dict[str, Any]:
@@ -42,7 +61,6 @@ def _topic_metadata(broker: Broker, item: dict, may_create: bool) -> dict[str, A
                 broker.topics.create(name, broker.config.num_partitions)
         return _described(broker, broker.topics.find(name, topic_id))
     except KafkaError as exc:
-        # Before version 12 a topic without a name could not be said.
         return {"error_code": exc.code, "name": name, "topic_id": topic_id}
 
 
@@ -69,7 +87,10 @@ def describe_cluster(broker: Broker, request: dict, call: Call) -> dict[str, Any
     """The one broker."""
     address = _address(broker)
     address["broker_id"] = address.pop("node_id")
-    return {
+    described: dict[str, Any] = {}
+    if request["include_cluster_authorized_operations"]:
+        described["cluster_authorized_operations"] = authorized(broker, call, Resource.CLUSTER)
+    return described | {
         "cluster_id": broker.cluster_id,
         "controller_id": broker.node_id,
         "brokers": [address],
@@ -97,9 +118,19 @@ def _create(broker: Broker, item: dict, validate_only: bool) -> dict[str, Any]:
     overrides = {config["name"]: config["value"] for config in item["configs"]}
     if item["assignments"]:
         count = len(item["assignments"])
-        if any(a["broker_ids"] != [broker.node_id] for a in item["assignments"]):
-            raise KafkaError(Code.INVALID_REPLICATION_FACTOR, "There is one broker.")
-    elif item["replication_factor"] not in (DEFAULT, REPLICAS):
+        if item["num_partitions"] != DEFAULT or item["replication_factor"] != DEFAULT:
+            raise KafkaError(
+                Code.INVALID_REQUEST,
+                "Both numPartitions or replicationFactor and replicasAssignments were set.",
+            )
+        check_assignments(broker, [a["broker_ids"] for a in item["assignments"]])
+        if sorted(a["index"] for a in item["assignments"]) != list(range(count)):
+            raise KafkaError(
+                Code.INVALID_REPLICA_ASSIGNMENT, "Partitions must be a consecutive sequence from 0."
+            )
+    elif item["replication_factor"] not in (DEFAULT, REPLICAS) and not (
+        broker.config.clamp_replication and item["replication_factor"] > REPLICAS
+    ):
         raise KafkaError(
             Code.INVALID_REPLICATION_FACTOR,
             f"Unable to replicate the partition {item['replication_factor']} time(s): "
@@ -118,10 +149,21 @@ def _create(broker: Broker, item: dict, validate_only: bool) -> dict[str, Any]:
         "num_partitions": count,
         "replication_factor": REPLICAS,
         "configs": [
-            {key: entry[key] for key in ("name", "value", "read_only", "config_source")}
+            {key: entry[key] for key in CREATED_CONFIG}
             for entry in describe_topic(broker, topic)
         ],
     }
+
+
+def check_assignments(broker: Broker, assignments: list[list[int]]) -> None:
+    """KafkaError unless every partition is to be on this broker, which is all there is."""
+    for broker_ids in assignments:
+        if broker_ids != [broker.node_id]:
+            raise KafkaError(
+                Code.INVALID_REPLICA_ASSIGNMENT,
+                f"Inconsistent replica assignment {broker_ids}: the cluster has one broker, "
+                f"{broker.node_id}.",
+            )
 
 
 def delete_topics(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
@@ -158,6 +200,14 @@ def create_partitions(broker: Broker, request: dict, call: Call) -> dict[str, An
             topic = broker.topics.find(item["name"])
             if topic.internal:
                 raise KafkaError(Code.INVALID_TOPIC, "The broker's own topic has one partition.")
+            if item["assignments"]:
+                check_assignments(broker, [a["broker_ids"] for a in item["assignments"]])
+                if len(item["assignments"]) != item["count"] - len(topic.logs):
+                    raise KafkaError(
+                        Code.INVALID_REPLICA_ASSIGNMENT,
+                        f"Increasing the number of partitions by {item['count'] - len(topic.logs)} "
+                        f"but {len(item['assignments'])} assignments provided.",
+                    )
             if request["validate_only"]:
                 broker.topics.check_growth(topic, item["count"])
             else:

@@ -1,15 +1,16 @@
-"""ApiVersions and SASL/PLAIN (RFC 4616)."""
+"""ApiVersions, and logging in by SASL."""
 
 from __future__ import annotations
 
-import hmac
 from typing import Any
 
 from kafkalite.apis import APIS
 from kafkalite.broker import Broker, Call
 from kafkalite.errors import Code
+from kafkalite.scram import Refused
 
-MECHANISMS = ["PLAIN"]
+# What the whole cluster can do: transactions as in KIP-890, groups as in KIP-848.
+FEATURES = (("group.version", 1), ("transaction.version", 2))
 
 
 def api_versions(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
@@ -21,29 +22,46 @@ def api_versions(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
             "max_version": api.newest,
         }
         for api in APIS.values()
-        if broker.password or not api.name.startswith("Sasl")
+        if broker.users.required or not api.name.startswith("Sasl")
     ]
-    return {"api_keys": keys, "finalized_features_epoch": -1}
+    return {
+        "api_keys": keys,
+        "supported_features": [
+            {"name": name, "min_version": 1, "max_version": level} for name, level in FEATURES
+        ],
+        "finalized_features_epoch": 0,
+        "finalized_features": [
+            {"name": name, "min_version_level": level, "max_version_level": level}
+            for name, level in FEATURES
+        ],
+    }
 
 
 def sasl_handshake(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     """The client names its mechanism."""
-    if request["mechanism"] not in MECHANISMS:
-        return {"error_code": Code.UNSUPPORTED_SASL_MECHANISM, "mechanisms": MECHANISMS}
-    call.mechanism = request["mechanism"]
-    return {"mechanisms": MECHANISMS}
+    mechanisms = broker.users.mechanisms
+    if request["mechanism"] not in mechanisms:
+        return {"error_code": Code.UNSUPPORTED_SASL_MECHANISM, "mechanisms": mechanisms}
+    call.login = broker.users.exchange(request["mechanism"])
+    call.bare = call.version == 0
+    return {"mechanisms": mechanisms}
 
 
 def sasl_authenticate(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
-    """The client gives name and password: `authorize NUL name NUL password`."""
-    if not call.mechanism:
+    """The next message of the client's mechanism."""
+    if call.login is None:
         return {"error_code": Code.ILLEGAL_SASL_STATE, "error_message": "SaslHandshake first"}
-    _, _, rest = request["auth_bytes"].partition(b"\0")
-    user, _, password = rest.partition(b"\0")
-    if not user or not hmac.compare_digest(password, broker.password.encode()):
-        return {
-            "error_code": Code.SASL_AUTHENTICATION_FAILED,
-            "error_message": "Authentication failed: Invalid username or password",
-        }
-    call.user = user.decode("utf-8", "replace")
-    return {}
+    try:
+        reply = log_in(call, request["auth_bytes"])
+    except Refused as exc:
+        call.login = None
+        return {"error_code": Code.SASL_AUTHENTICATION_FAILED, "error_message": str(exc)}
+    return {"auth_bytes": reply, "error_message": None}
+
+
+def log_in(call: Call, message: bytes) -> bytes:
+    """The broker's reply; afterwards `call.user` is set, if that was the last message."""
+    reply = call.login.answer(message)
+    if call.login.done:
+        call.user, call.login, call.bare = call.login.user, None, False
+    return reply

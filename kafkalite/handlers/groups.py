@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from kafkalite.acls import Resource
+from kafkalite.assignors import Share
 from kafkalite.broker import Broker, Call
+from kafkalite.consumer_group import ConsumerGroup, ConsumerMember
 from kafkalite.coordinator import MAX_METADATA_BYTES
 from kafkalite.errors import Code, KafkaError
 from kafkalite.group import State
 from kafkalite.offsets import Committed, Partition
 
-GROUP_KEY = 0
+KEY_TYPES = (0, 1)  # groups, transactions
 MANY_KEYS_SINCE = 4  # version of FindCoordinator
 MANY_GROUPS_SINCE = 8  # version of OffsetFetch
 NEVER = -1
-CLASSIC = "classic"
+CONSUMER = 1  # type of a member
 
 
 def find_coordinator(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
-    """Every group is coordinated here."""
+    """Every group and every transaction is coordinated here."""
 
     def answer(key: str) -> dict[str, Any]:
         code, message = Code.NONE, None
-        if request["key_type"] != GROUP_KEY:
-            code, message = Code.INVALID_REQUEST, "Transactions are not offered."
+        if request["key_type"] not in KEY_TYPES:
+            code, message = Code.INVALID_REQUEST, "Only groups and transactions are coordinated."
         elif not key:
             code, message = Code.INVALID_GROUP_ID, "The group id is empty."
         if code:
@@ -48,7 +51,19 @@ def offset_commit(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     try:
         broker.coordinator.check_commit(request)
     except KafkaError as exc:
-        return _commit_response(request, {}, exc.code)
+        return commit_response(request, {}, exc.code)
+    errors, commits = asked_commits(broker, request)
+    try:
+        broker.coordinator.commit(request["group_id"], commits)
+    except KafkaError as exc:
+        errors |= dict.fromkeys(commits, exc.code)
+    return commit_response(request, errors, Code.NONE)
+
+
+def asked_commits(
+    broker: Broker, request: dict
+) -> tuple[dict[Partition, Code], dict[Partition, Committed]]:
+    """What a request wants committed: what cannot be, and what can."""
     errors: dict[Partition, Code] = {}
     commits: dict[Partition, Committed] = {}
     now_ms = broker.world.clock.wall_ms()
@@ -67,14 +82,11 @@ def offset_commit(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
             commits[key] = Committed(
                 part["committed_offset"], part["committed_leader_epoch"], metadata, now_ms
             )
-    try:
-        broker.coordinator.commit(request["group_id"], commits)
-    except KafkaError as exc:
-        errors |= dict.fromkeys(commits, exc.code)
-    return _commit_response(request, errors, Code.NONE)
+    return errors, commits
 
 
-def _commit_response(request: dict, errors: dict, other: Code) -> dict[str, Any]:
+def commit_response(request: dict, errors: dict, other: Code) -> dict[str, Any]:
+    """The response for partitions: their errors, `other` for those that have none."""
     return {
         "topics": [
             {
@@ -94,24 +106,31 @@ def _commit_response(request: dict, errors: dict, other: Code) -> dict[str, Any]
 
 def offset_fetch(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     """Where groups are; -1 where they never committed, known group or not."""
+    stable = request["require_stable"]
     if call.version < MANY_GROUPS_SINCE:
-        return {"topics": _committed(broker, request["group_id"], request["topics"])}
-    return {
-        "groups": [
-            {
-                "group_id": group["group_id"],
-                "topics": _committed(broker, group["group_id"], group["topics"]),
-            }
-            for group in request["groups"]
-        ]
-    }
+        return {"topics": _committed(broker, request["group_id"], request["topics"], stable)}
+    groups = []
+    for group in request["groups"]:
+        answer: dict[str, Any] = {"group_id": group["group_id"]}
+        try:
+            broker.coordinator.check_fetch(
+                group["group_id"], group["member_id"], group["member_epoch"]
+            )
+            answer["topics"] = _committed(broker, group["group_id"], group["topics"], stable)
+        except KafkaError as exc:
+            answer["error_code"] = exc.code
+        groups.append(answer)
+    return {"groups": groups}
 
 
-def _committed(broker: Broker, group_id: str, wanted: list[dict] | None) -> list[dict[str, Any]]:
+def _committed(
+    broker: Broker, group_id: str, wanted: list[dict] | None, stable: bool
+) -> list[dict[str, Any]]:
     known = broker.coordinator.offsets.get(group_id)
+    unstable = broker.coordinator.offsets.unstable(group_id) if stable else set()
     if wanted is None:
         by_topic: dict[str, list[int]] = {}
-        for topic, index in known:
+        for topic, index in known.keys() | unstable:
             by_topic.setdefault(topic, []).append(index)
     else:
         by_topic = {topic["name"]: topic["partitions"] for topic in wanted}
@@ -120,13 +139,15 @@ def _committed(broker: Broker, group_id: str, wanted: list[dict] | None) -> list
     for topic, indexes in by_topic.items():
         parts = []
         for index in indexes:
-            committed = known.get((topic, index), nothing)
+            wait = (topic, index) in unstable
+            committed = nothing if wait else known.get((topic, index), nothing)
             parts.append(
                 {
                     "index": index,
                     "committed_offset": committed.offset,
                     "committed_leader_epoch": committed.leader_epoch,
                     "metadata": committed.metadata,
+                    "error_code": Code.UNSTABLE_OFFSET_COMMIT if wait else Code.NONE,
                 }
             )
         topics.append({"name": topic, "partitions": parts})
@@ -136,14 +157,11 @@ def _committed(broker: Broker, group_id: str, wanted: list[dict] | None) -> list
 def offset_delete(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     """Forget committed offsets."""
     keys = [(t["name"], p["index"]) for t in request["topics"] for p in t["partitions"]]
-    code = Code.NONE
     try:
-        broker.coordinator.delete_offsets(request["group_id"], keys)
+        errors = broker.coordinator.delete_offsets(request["group_id"], keys)
     except KafkaError as exc:
-        if exc.code is not Code.GROUP_SUBSCRIBED_TO_TOPIC:
-            return {"error_code": exc.code}
-        code = exc.code
-    return _commit_response(request, {}, code)
+        return {"error_code": exc.code}
+    return commit_response(request, errors, Code.NONE)
 
 
 # ---------------------------------------------------------------------- admin
@@ -157,7 +175,8 @@ def list_groups(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
         state = broker.coordinator.state(group_id)
         if states and state.lower() not in {s.lower() for s in states}:
             continue
-        if types and CLASSIC not in {t.lower() for t in types}:
+        kind = broker.coordinator.type(group_id)
+        if types and kind not in {t.lower() for t in types}:
             continue
         group = broker.coordinator.groups.get(group_id)
         found.append(
@@ -165,7 +184,7 @@ def list_groups(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
                 "group_id": group_id,
                 "protocol_type": group.protocol_type if group else "",
                 "group_state": state,
-                "group_type": CLASSIC,
+                "group_type": kind,
             }
         )
     return {"groups": found}
@@ -173,12 +192,20 @@ def list_groups(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
 
 def describe_groups(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     """State and members of groups."""
-    return {"groups": [_described(broker, g, call.version) for g in request["groups"]]}
+    groups = [_described(broker, g, call.version) for g in request["groups"]]
+    if request["include_authorized_operations"]:
+        for group in groups:
+            group["authorized_operations"] = broker.authorizer.operations(
+                call.principal, call.host, Resource.GROUP, group["group_id"]
+            )
+    return {"groups": groups}
 
 
 def _described(broker: Broker, group_id: str, version: int) -> dict[str, Any]:
     group = broker.coordinator.groups.get(group_id)
     state = broker.coordinator.state(group_id)
+    if isinstance(group, ConsumerGroup):
+        group, state = None, State.DEAD  # ConsumerGroupDescribe tells of it
     described: dict[str, Any] = {"group_id": group_id, "group_state": state}
     if state is State.DEAD and version >= 6:
         described |= {
@@ -201,6 +228,57 @@ def _described(broker: Broker, group_id: str, version: int) -> dict[str, Any]:
             }
             for m in group.members.values()
         ],
+    }
+
+
+def consumer_group_describe(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
+    """State, epochs and members of groups of KIP-848."""
+    groups = []
+    for group_id in request["group_ids"]:
+        group = broker.coordinator.groups.get(group_id)
+        if not isinstance(group, ConsumerGroup):
+            groups.append(
+                {
+                    "group_id": group_id,
+                    "error_code": Code.GROUP_ID_NOT_FOUND,
+                    "error_message": f"Group {group_id} is not a consumer group.",
+                }
+            )
+            continue
+        described = {
+            "group_id": group_id,
+            "group_state": group.state,
+            "group_epoch": group.epoch,
+            "assignment_epoch": group.assignment_epoch,
+            "assignor_name": group.assignor,
+            "members": [_consumer(group, member) for member in group.members.values()],
+        }
+        if request["include_authorized_operations"]:
+            described["authorized_operations"] = broker.authorizer.operations(
+                call.principal, call.host, Resource.GROUP, group_id
+            )
+        groups.append(described)
+    return {"groups": groups}
+
+
+def _consumer(group: ConsumerGroup, member: ConsumerMember) -> dict[str, Any]:
+    def named(share: Share) -> dict[str, Any]:
+        names = {topic.id: name for name, topic in group.topics.by_name.items()}
+        parts = [p | {"topic_name": names[p["topic_id"]]} for p in group.by_id(share)]
+        return {"topic_partitions": parts}
+
+    return {
+        "member_id": member.id,
+        "instance_id": member.instance_id,
+        "rack_id": member.rack_id,
+        "member_epoch": member.epoch,
+        "client_id": member.client_id,
+        "client_host": f"/{member.client_host}",
+        "subscribed_topic_names": sorted(member.topics),
+        "subscribed_topic_regex": member.regex.text if member.regex else None,
+        "assignment": named(member.assigned),
+        "target_assignment": named(group.target.get(member.id, set())),
+        "member_type": CONSUMER,
     }
 
 

@@ -41,20 +41,26 @@ def heartbeat(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     return {}
 
 
+def consumer_group_heartbeat(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
+    """All of membership in a group of KIP-848."""
+    try:
+        return broker.coordinator.heartbeat(request, call.client_id, call.host)
+    except KafkaError as exc:
+        return {"error_code": exc.code, "error_message": exc.message}
+
+
 def leave_group(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     """One member leaves, or an administrator removes several."""
     members = request["members"]
     if call.version < LEAVES_MANY_SINCE:
         members = [{"member_id": request["member_id"], "group_instance_id": None}]
-    try:
-        group = broker.coordinator.group(request["group_id"])
-    except KafkaError as exc:
-        return {"error_code": exc.code}
     results = []
     for member in members:
         result = {key: member[key] for key in ("member_id", "group_instance_id")}
         try:
-            group.leave(member["member_id"], member["group_instance_id"])
+            broker.coordinator.remove_member(
+                request["group_id"], member["member_id"], member["group_instance_id"]
+            )
         except KafkaError as exc:
             result["error_code"] = exc.code
         results.append(result)

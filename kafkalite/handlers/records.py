@@ -1,4 +1,4 @@
-"""Finding offsets, deleting records, and ids for producers."""
+"""Finding offsets, and deleting records."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kafkalite.log import Log
 logger = logging.getLogger("kafkalite")
 
 LATEST, EARLIEST, NEWEST, EARLIEST_LOCAL = -1, -2, -3, -4
+READ_COMMITTED = 1
 LEADER_EPOCH = 0
 
 
@@ -24,7 +25,8 @@ def list_offsets(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
         try:
             log = broker.topics.log(topic, part["index"])
             check_epoch(part["current_leader_epoch"])
-            timestamp, offset = _offset_for(log, part["timestamp"])
+            committed = request["isolation_level"] == READ_COMMITTED
+            timestamp, offset = _offset_for(log, part["timestamp"], committed)
         except KafkaError as exc:
             return {"index": part["index"], "error_code": exc.code}
         except Malformed:
@@ -39,9 +41,9 @@ def list_offsets(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     return {"topics": _each(request["topics"], answer)}
 
 
-def _offset_for(log: Log, timestamp: int) -> tuple[int, int]:
+def _offset_for(log: Log, timestamp: int, committed: bool) -> tuple[int, int]:
     if timestamp == LATEST:
-        return -1, log.high_watermark
+        return -1, log.stable_offset if committed else log.high_watermark
     if timestamp in (EARLIEST, EARLIEST_LOCAL):
         return -1, log.start_offset
     if timestamp == NEWEST:
@@ -73,16 +75,6 @@ def delete_records(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
         # The records are gone all the same; after a crash they would be back.
         logger.error("checkpoint: %s", exc)
     return {"topics": topics}
-
-
-def init_producer_id(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
-    """An id for an idempotent producer; transactions are not offered."""
-    if request["transactional_id"] is not None:
-        return {"error_code": Code.TRANSACTIONAL_ID_AUTHORIZATION_FAILED}
-    try:
-        return {"producer_id": broker.producer_ids.take(), "producer_epoch": 0}
-    except DiskFull:
-        return {"error_code": Code.KAFKA_STORAGE_ERROR}
 
 
 def offset_for_leader_epoch(broker: Broker, request: dict, call: Call) -> dict[str, Any]:

@@ -28,6 +28,8 @@ def value(rand, kind, below, version):
         return rand.choice([0, 1, -1, half - 1, -half, rand.below(half)])
     if kind == "bool":
         return rand.chance(0.5)
+    if kind == "float64":
+        return rand.choice([0.0, -1.5, 1e300])
     if kind == "string":
         return "".join(rand.choice("aZ.é漢🙂") for _ in range(rand.below(6)))
     return rand.bytes(16 if kind == "uuid" else rand.choice([0, 1, 126, 127, 128, 300]))
@@ -38,7 +40,7 @@ def message(rand, lines, version):
     fields = {}
     for line in lines:
         if line.first <= version <= line.last and (line.tag < 0 or rand.chance(0.5)):
-            if line.nullable and rand.chance(0.3):
+            if line.nullable(version) and rand.chance(0.3):
                 fields[line.name] = None
             else:
                 fields[line.name] = value(rand, line.type, line.below, version)
@@ -47,7 +49,9 @@ def message(rand, lines, version):
 
 def assert_holds(got, sent):
     """All that was sent is there; what else is there are defaults."""
-    if isinstance(sent, dict):
+    if got is None and isinstance(sent, dict):
+        assert set(sent.values()) <= {-1, 0}  # a tagged struct of defaults is left out
+    elif isinstance(sent, dict):
         for name in sent:
             assert_holds(got[name], sent[name])
     elif isinstance(sent, list):
@@ -84,6 +88,8 @@ def test_the_bytes_are_those_of_kafka_python(api, version):
     pytest.importorskip("kafka.protocol.schemas", reason="kafka-python >= 3 is not installed")
     from kafka.protocol.schemas import load_json
 
+    if api.name.startswith("ConsumerGroup"):
+        pytest.skip("kafka-python has no tables of KIP-848")
     for kind, text, codec in (
         ("Request", api.request, api.decoder(version)),
         ("Response", api.response, api.encoder(version)),

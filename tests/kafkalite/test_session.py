@@ -2,14 +2,11 @@
 
 import pytest
 
-from bedrock.world import OsDisk
 from kafkalite.apis import APIS
 from kafkalite.batch import Record, pack, unpack, unpack_all
 from kafkalite.errors import Code
 from kafkalite.handlers import HANDLERS
 from kafkalite.requests import BY_NAME, HEADER
-
-from .wire import Peer
 
 pytestmark = pytest.mark.usefixtures("no_session_may_fail")
 
@@ -171,20 +168,3 @@ def test_what_is_not_served_ends_the_connection(wire, key, version):
 def test_a_length_out_of_range_ends_the_connection_at_once(wire, size):
     wire.link.feed(size.to_bytes(4, "big", signed=True))
     assert wire.link.closed
-
-
-def test_sasl_plain(tmp_path):
-    peer = Peer(OsDisk(str(tmp_path)), password="secret")
-    wire = peer.connect()
-    assert 17 in {k["api_key"] for k in wire.call("ApiVersions")["api_keys"]}
-    early = wire.call("SaslAuthenticate", auth_bytes=b"\0me\0secret")
-    assert early["error_code"] == Code.ILLEGAL_SASL_STATE
-    assert wire.call("SaslHandshake", mechanism="GSSAPI")["mechanisms"] == ["PLAIN"]
-    assert wire.call("SaslHandshake", mechanism="PLAIN")["error_code"] == 0
-    wrong = wire.call("SaslAuthenticate", auth_bytes=b"\0me\0guess")
-    assert wrong["error_code"] == Code.SASL_AUTHENTICATION_FAILED
-    assert wire.call("SaslAuthenticate", auth_bytes=b"\0me\0secret")["error_code"] == 0
-    assert wire.call("Metadata", topics=[])["controller_id"] == 1
-    stranger = peer.connect()
-    stranger.send("Metadata", topics=[])
-    assert stranger.link.closed

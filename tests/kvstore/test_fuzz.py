@@ -1,5 +1,7 @@
 """Bad input: an error or a clean end, never a crash, never more memory than arrived."""
 
+from tempfile import TemporaryDirectory
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,4 +76,5 @@ def test_any_command_with_any_words_gets_one_reply(name, words):
         pass
 
 
-STORES = [Embedded(World(OsDisk(".")), Parameters())]
+FOLDER = TemporaryDirectory()
+STORES = [Embedded(World(OsDisk(FOLDER.name)), Parameters())]

@@ -1,6 +1,8 @@
 """Replication with a real redis-server: the same data, also after the line was cut."""
 
 import random
+import socket
+import subprocess
 import threading
 
 import pytest
@@ -11,6 +13,11 @@ import kvstore
 from tests.kvstore.compare import FORMS, contents, fill, real, runner, wait_until
 
 pytestmark = pytest.mark.peer
+
+
+def port_of(client):
+    """Where a client of redis-py connects to."""
+    return client.connection_pool.connection_kwargs["port"]
 
 
 def caught_up(primary, replica):
@@ -106,3 +113,69 @@ def test_we_follow_a_redis_server_and_resume(tmp_path):
         ours("DEL", "a")
     with kvstore.connect(str(tmp_path / "ours")) as kv:
         assert contents(kv.execute) == kept
+
+
+def test_replicas_go_on_with_the_one_that_was_made_primary(kvstore_replicas):
+    old, new, third = kvstore_replicas(2)
+    old.set("a", 1)
+    old.select(3)
+    assert old.set("b", 2) and old.wait(2, 5000) == 2
+    new.replicaof("NO", "ONE")
+    name, offset = new.info()["master_replid2"], new.info()["second_repl_offset"]
+    assert (name, offset) == (old.info()["master_replid"], old.info()["master_repl_offset"] + 1)
+    for client in (third, old):
+        client.replicaof("127.0.0.1", port_of(new))
+    new.set("c", 3)
+    wait_until(lambda: new.wait(2, 200) == 2)
+    assert new.info()["sync_partial_ok"] == 2 and new.info()["sync_full"] == 0
+    old.select(0)
+    assert old.mget("a", "c") == third.mget("a", "c") == ["1", "3"]
+
+
+def test_a_replica_that_loads_says_so_and_serves_on(kvstore_replicas):
+    primary, replica = kvstore_replicas(1)
+    replica.replicaof("NO", "ONE")
+    for start in range(0, 50_000, 10_000):
+        primary.mset({f"k{i}": i for i in range(start, start + 10_000)})
+    replica.replicaof("127.0.0.1", port_of(primary))
+    said = []
+
+    def whole():
+        with socket.create_connection(("127.0.0.1", port_of(replica))) as connection:
+            connection.sendall(b"DBSIZE\r\n")
+            said.append(connection.recv(100))
+        return said[-1] == b":50000\r\n"
+
+    wait_until(whole)
+    assert b"-LOADING Redis is loading the dataset in memory\r\n" in said
+
+
+def test_who_is_silent_for_too_long_is_cut_off(kvstore_replicas):
+    primary, replica = kvstore_replicas(1)
+    primary.config_set("repl-timeout", 1)
+    primary.config_set("repl-ping-replica-period", 100)
+    # A listener that never speaks: the handshake must not wait for ever.
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        replica.config_set("repl-timeout", 1)
+        replica.replicaof("127.0.0.1", deaf.getsockname()[1])
+        first, _ = deaf.accept()
+        second, _ = deaf.accept()
+        first.close()
+        second.close()
+
+
+def test_a_stream_that_nobody_wants_is_forgotten(kvstore_replicas):
+    primary, replica = kvstore_replicas(1)
+    name = primary.info()["master_replid"]
+    primary.config_set("repl-backlog-ttl", 1)
+    replica.replicaof("NO", "ONE")
+    wait_until(lambda: primary.info()["repl_backlog_active"] == 0)
+    assert primary.info()["master_replid"] != name
+
+
+def test_redis_cli_takes_a_snapshot(tmp_path, kvstore_url):
+    kv = redis.Redis.from_url(kvstore_url)
+    kv.set("a", 1)
+    target = tmp_path / "dump.rdb"
+    subprocess.run(["redis-cli", "-u", kvstore_url, "--rdb", target], check=True, timeout=20)
+    subprocess.run(["redis-check-rdb", target], check=True, timeout=20)

@@ -1,11 +1,16 @@
 """Scripts: values across the border, what they may not do, and what the log keeps of them."""
 
+import contextlib
 import json
+import threading
+import time
 
 import pytest
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
+import bedrock
 import kvstore
 
 LIBRARY = """#!lua name=board
@@ -131,3 +136,60 @@ def test_json_and_msgpack_come_back_as_they_went(value):
     with kvstore.connect() as kv:
         code = "return cjson.encode(cmsgpack.unpack(cmsgpack.pack(cjson.decode(ARGV[1]))))"
         assert json.loads(kv.execute("EVAL", code, 0, json.dumps(value))) == value
+
+
+LOOPS = {
+    "plain": "while true do end",
+    "caught": "while true do pcall(function() while true do end end) end",
+    "coroutine": "local co = coroutine.wrap(function() while true do end end) co()",
+    "calling": "while true do redis.call('get', 'k') end",
+}
+
+
+@pytest.mark.parametrize("body", LOOPS.values(), ids=LOOPS.keys())
+def test_a_script_that_never_ends_can_be_killed_and_others_are_told(body):
+    with bedrock.run("kvstore", set=["busy-reply-threshold=50"]) as server:
+        stuck, other = redis.Redis(port=server.port), redis.Redis(port=server.port)
+        with pytest.raises(redis.ResponseError, match="NOTBUSY"):
+            other.script_kill()
+        ended = []
+
+        def run():
+            try:
+                stuck.eval(body, 0)
+            except redis.ResponseError as error:
+                ended.append(str(error))
+
+        running = threading.Thread(target=run)
+        running.start()
+        time.sleep(0.3)
+        with pytest.raises(redis.ResponseError, match="BUSY"):
+            other.set("k", "v")
+        with pytest.raises(redis.ResponseError, match="BUSY"):
+            other.execute_command("FUNCTION KILL")
+        assert other.script_kill()
+        running.join(10)
+        assert "Script killed by user with SCRIPT KILL" in ended[0]
+        assert other.set("k", "v") and stuck.get("k") == b"v"
+
+
+def test_a_script_that_wrote_is_not_killed_but_the_server_can_be_stopped(tmp_path):
+    body = "redis.call('set', 'k', 'v') while true do end"
+    with bedrock.run(
+        "kvstore", data_dir=str(tmp_path), set=["busy-reply-threshold=50"], process=True
+    ) as server:
+        stuck, other = redis.Redis(port=server.port), redis.Redis(port=server.port)
+        running = threading.Thread(target=lambda: swallow(lambda: stuck.eval(body, 0)))
+        running.start()
+        time.sleep(0.3)
+        with pytest.raises(redis.ResponseError, match="UNKILLABLE"):
+            other.script_kill()
+        swallow(lambda: other.execute_command("SHUTDOWN", "NOSAVE"))
+        running.join(10)
+        assert not running.is_alive()
+
+
+def swallow(call):
+    """Call something whose connection may go meanwhile."""
+    with contextlib.suppress(redis.RedisError):
+        call()

@@ -1,8 +1,9 @@
-"""kvstore in the simulator: linearizable through crashes, and a lying disk is convicted."""
+"""kvstore in the simulator: linearizable, replicas in step, and planted bugs are convicted."""
 
 import pytest
 
 from bedrock.sim.simulation import PLANTS, run
+from kvstore.replication import Primary
 from kvstore.simulation import Keys, request, scenario
 
 
@@ -19,6 +20,34 @@ def test_acknowledged_writes_survive_crashes_in_a_linearizable_order(first):
 def test_a_disk_that_skips_one_sync_in_twenty_is_convicted():
     outcomes = (run(scenario, seed, planted=PLANTS["skip-fsync"]) for seed in range(100))
     assert any(outcome.why for outcome in outcomes)
+
+
+def forgets(self, client, wanted, offset):
+    """A primary that goes on from where it is, whatever the replica missed."""
+    self.replica(client).come_online(0)
+    client.push(b"+CONTINUE %s\r\n" % self.id)
+
+
+def mixes_up(self, id, offset):
+    """A replica that takes the stream's next name for the one it has."""
+    self.id, self.offset, self.begun = id, offset + 1, True
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "wrong"),
+    [(Primary, "follow", forgets), (Primary, "start_at", mixes_up)],
+    ids=["what was missed is not sent", "the place is wrong by one"],
+)
+def test_a_bug_in_replication_is_convicted(monkeypatch, target, name, wrong):
+    right = getattr(target, name)
+
+    def sometimes(self, *args):
+        # Whoever begins anew gets a snapshot; it is those who go on that are told wrongly.
+        fits = name != "follow" or self.can_go_on(*args[1:])
+        return (wrong if fits else right)(self, *args)
+
+    monkeypatch.setattr(target, name, sometimes)
+    assert any("replica" in run(scenario, seed).why for seed in range(60))
 
 
 def test_a_seed_replays_exactly():

@@ -107,3 +107,10 @@ def test_a_search_finds_just_the_places_within_it(seed):
             assert near[name] <= radius * 1.000001
             assert float(metres) == pytest.approx(near[name], abs=0.01, rel=1e-6)
         assert [float(m) for _, m in found] == sorted(float(m) for _, m in found)
+
+
+def test_a_second_store_leaves_the_first_readable():
+    with kvstore.connect() as first:
+        first.execute("MSET", *(word for i in range(100) for word in (f"k{i}", i)))
+        with kvstore.connect():
+            assert None not in first.execute("MGET", *(f"k{i}" for i in range(100)))

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urlencode
 
 import pytest
@@ -104,14 +104,11 @@ def disagreement(query, us, them):
     return why
 
 
-@pytest.fixture(scope="module")
-def pair():
+@contextmanager
+def two_servers():
     """(ours, theirs, when the data begins): two servers that hold the same."""
     with ExitStack() as running:
-        try:
-            peer = peers.prometheus("global: {}\n", "--web.enable-remote-write-receiver")
-        except peers.PeerMissing as exc:
-            pytest.skip(str(exc))
+        peer = peers.prometheus("global: {}\n", "--web.enable-remote-write-receiver")
         running.enter_context(peer)
         ours = running.enter_context(bedrock.run("tsdb"))
         wait_for(lambda: request(f"{peer.url}/-/ready")[0] == 200)
@@ -123,15 +120,30 @@ def pair():
         yield Asked(ours.host, ours.port), Asked(peer.host, peer.port), start_s
 
 
-@pytest.mark.peer
-def test_generated_queries_are_answered_as_a_real_prometheus_does(pair):
+def differences_of(pair, count, seed):
+    """What is answered differently of so many queries."""
     us, them, start_s = pair
-    generator = Generator(SEED, start_s)
+    generator = Generator(seed, start_s)
     differences = []
-    for _ in range(QUERIES):
+    for _ in range(count):
         query = generator.query()
         if why := disagreement(query, us, them):
             differences.append(f"{query.text}\n    {query}\n    {why}")
+    return differences
+
+
+@pytest.fixture(scope="module")
+def pair():
+    try:
+        with two_servers() as pair:
+            yield pair
+    except peers.PeerMissing as exc:
+        pytest.skip(str(exc))
+
+
+@pytest.mark.peer
+def test_generated_queries_are_answered_as_a_real_prometheus_does(pair):
+    differences = differences_of(pair, QUERIES, SEED)
     shown = "\n".join(differences[:SHOWN])
     assert not differences, f"{len(differences)} of {QUERIES} differ:\n{shown}"
 

@@ -136,3 +136,19 @@ class Call(Expr):
     @property
     def type(self) -> str:  # type: ignore[override]
         return self.function.returns
+
+
+def children(expr: Expr) -> list[Expr]:
+    """The expressions an expression is made of."""
+    match expr:
+        case Binary():
+            return [expr.left, expr.right]
+        case Call():
+            return expr.args
+        case Aggregate():
+            return [expr.expr] if expr.param is None else [expr.param, expr.expr]
+        case Paren() | Unary() | Subquery():
+            return [expr.expr]
+        case Range():
+            return [expr.selector]
+    return []

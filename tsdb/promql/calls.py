@@ -5,7 +5,6 @@ Each takes the steps' times (ms) and its arguments, evaluated; signatures are in
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ from tsdb.promql import kernels
 from tsdb.promql.errors import QueryError
 from tsdb.promql.functions import CALENDAR, OVER_TIME
 from tsdb.promql.groups import bucket_quantile
+from tsdb.promql.template_text import expand
 from tsdb.promql.vector import Vector, Windows
 from tsdb.promql.windows import over_range
 from tsdb.regex import BadRegex, compile_regex
@@ -176,24 +176,6 @@ def _sorted(descending: bool) -> Callable[..., Vector]:
 
 # ---- labels --------------------------------------------------------------------------------
 
-_REFERENCE = re.compile(r"\$\$|\$(\w+)|\$\{(\w+)\}")
-
-
-def _expand(template: str, match: re.Match[str]) -> str:
-    """`$1`, `${1}`, `$name` of a replacement; what names no group is empty."""
-
-    def group(reference: re.Match[str]) -> str:
-        name = reference[1] or reference[2]
-        if name is None:
-            return "$"
-        try:
-            return match[int(name) if name.isdigit() else name] or ""
-        except (IndexError, ValueError):
-            return ""
-
-    return _REFERENCE.sub(group, template)
-
-
 def _label_replace(
     times: np.ndarray, vector: Vector, target: str, template: str, source: str, regex: str
 ) -> Vector:
@@ -206,7 +188,7 @@ def _label_replace(
     changed = []
     for labels in vector.labels:
         match = pattern.fullmatch(labels.get(source))
-        changed.append(labels.having(target, _expand(template, match)) if match else labels)
+        changed.append(labels.having(target, expand(template, match)) if match else labels)
     return Vector(LabelList(changed), vector.values, vector.present).pruned().unique()
 
 

@@ -286,6 +286,24 @@ REDUCERS[:] = [
     resets, deriv, predict_linear, holt_winters, quantile_over]
 
 
+cdef Py_ssize_t first_after(const int64_t* t, Py_ssize_t at, Py_ssize_t n,
+                            int64_t x) noexcept nogil:
+    """The first of t[at:n] that is greater than x: near mostly, so strides grow before they halve.
+    """
+    cdef Py_ssize_t stride = 1, low = at, high, middle
+    while low + stride <= n and t[low + stride - 1] <= x:
+        low += stride
+        stride *= 2
+    high = min(low + stride - 1, n)
+    while low < high:
+        middle = (low + high) >> 1
+        if t[middle] <= x:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 def over_range(str name, Rows rows, const int64_t[::1] ends, const int64_t[::1] now,
                int64_t range_ms, const double[::1] param, const double[::1] param2,
                Budget budget=None) -> tuple:
@@ -322,10 +340,8 @@ def over_range(str name, Rows rows, const int64_t[::1] ends, const int64_t[::1] 
             first = end = 0
             for step in range(steps):
                 w.end_ms = ends[step]
-                while end < rows.n and rows.t[end] <= w.end_ms:
-                    end += 1
-                while first < end and rows.t[first] < w.end_ms - range_ms:
-                    first += 1
+                end = first_after(rows.t, end, rows.n, w.end_ms)
+                first = first_after(rows.t, first, end, w.end_ms - range_ms - 1)
                 if first == end:
                     continue
                 while w.reset_n and w.resets[0] <= first:

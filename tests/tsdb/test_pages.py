@@ -1,0 +1,123 @@
+"""The pages work in a browser: they ask, draw, and complete what is typed."""
+
+import base64
+import json
+import shutil
+import subprocess
+import time
+import urllib.request
+
+import pytest
+
+import bedrock
+from tests.tsdb.promqlgen import sample_data
+from tests.tsdb.wire import http, remote_write_body, wait_for
+
+
+@pytest.fixture(scope="module")
+def server():
+    with bedrock.run("tsdb") as running:
+        body = remote_write_body(sample_data((int(time.time()) - 3700) * 1000))
+        assert http(f"{running.url}/api/v1/write", body)[0] == 204
+        yield running
+
+
+class Browser:
+    """A tab of Chromium, told what to do through its debugging protocol."""
+
+    def __init__(self, folder):
+        from websockets.sync.client import connect
+
+        self.process = subprocess.Popen(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1280,900",
+             "--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        port_file = folder / "DevToolsActivePort"
+        wait_for(lambda: port_file.exists() and port_file.read_text().count("\n"), 30)
+        port = port_file.read_text().splitlines()[0]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as answer:
+            page = next(one for one in json.load(answer) if one["type"] == "page")
+        self.socket = connect(page["webSocketDebuggerUrl"], max_size=None)
+        self.number = 0
+
+    def tell(self, method, **params):
+        self.number += 1
+        self.socket.send(json.dumps({"id": self.number, "method": method, "params": params}))
+        while (answer := json.loads(self.socket.recv(timeout=30))).get("id") != self.number:
+            pass
+        return answer["result"]
+
+    def run(self, script):
+        found = self.tell("Runtime.evaluate", expression=script, awaitPromise=True)["result"]
+        return found.get("value")
+
+    def type(self, text):
+        for letter in text:
+            self.tell("Input.dispatchKeyEvent", type="char", text=letter)
+
+    def shot(self, path):
+        data = self.tell("Page.captureScreenshot", format="png")["data"]
+        path.write_bytes(base64.b64decode(data))
+
+    def stop(self):
+        self.socket.close()
+        self.process.terminate()
+        self.process.wait(10)
+
+
+@pytest.fixture
+def browser(tmp_path):
+    if shutil.which("chromium") is None:
+        pytest.skip("chromium is not installed")
+    tab = Browser(tmp_path)
+    yield tab
+    tab.stop()
+
+
+@pytest.mark.peer
+def test_a_query_is_completed_asked_and_drawn(server, browser):
+    browser.tell("Page.navigate", url=f"{server.url}/graph")
+    wait_for(lambda: browser.run("document.readyState") == "complete")
+    browser.run("document.getElementById('query').focus()")
+    browser.type("sum(rate(requ")
+    choices = "[...document.querySelectorAll('#choices li')].map(li => li.firstChild.data).join()"
+    wait_for(lambda: browser.run(choices) == "requests_total")
+    key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
+    browser.tell("Input.dispatchKeyEvent", type="keyDown", **key)
+    browser.type('{ho')
+    wait_for(lambda: browser.run(choices) == "host")
+    browser.tell("Input.dispatchKeyEvent", type="keyDown", **key)
+    browser.type('="')
+    wait_for(lambda: browser.run(choices) == "h1,h2,h3")
+    browser.tell("Input.dispatchKeyEvent", type="keyDown", **key)
+    browser.type('"}[5m])) by (code)')
+    written = browser.run("document.getElementById('query').value")
+    assert written == 'sum(rate(requests_total{host="h1"}[5m])) by (code)'
+    browser.tell("Input.dispatchKeyEvent", type="keyDown", modifiers=2, **key)
+    wait_for(lambda: "3 series" in browser.run("document.getElementById('stats').textContent"))
+    assert browser.run("document.querySelectorAll('.legend li').length") == 3
+    browser.run("document.querySelector('[data-tab=table]').click()")
+    wait_for(lambda: browser.run("document.querySelectorAll('#table tr').length") == 3)
+    browser.run("document.getElementById('query').value = 'sum('")
+    browser.run("document.querySelector('button.main').click()")
+    problem = "document.getElementById('problem').textContent"
+    wait_for(lambda: "unclosed left parenthesis" in browser.run(problem))
+
+
+@pytest.mark.peer
+def test_cardinality_is_told_and_a_metric_opened(server, browser):
+    browser.tell("Page.navigate", url=f"{server.url}/cardinality#gauge")
+    first = "document.querySelector('#metrics li')?.textContent"
+    wait_for(lambda: browser.run(first) == "latency_bucket15")
+    focus = "[...document.querySelectorAll('#focus li')].map(li => li.textContent).join()"
+    wait_for(lambda: browser.run(focus) == "code3,host3")
+
+
+def test_the_pages_are_served_and_only_they(server):
+    for path in ("/graph", "/cardinality", "/static/chart.js", "/static/console.css"):
+        assert http(server.url + path)[0] == 200
+    for path in ("/static/nothing.js", "/static/..%2fserver.py", "/static/"):
+        assert http(server.url + path)[0] == 404
+    signatures = json.loads(http(f"{server.url}/static/functions.json")[1])["data"]
+    assert signatures["rate"] == "(range vector) -> instant vector"

@@ -1,0 +1,1 @@
+"""Watching others: scraping targets, evaluating rules, telling Alertmanager."""
