@@ -111,11 +111,15 @@ class Store:
         self._commit()
         return parser
 
-    def write_remote(self, body: bytes) -> None:
-        """Write a remote-write request (snappy); BadRequest, Malformed, TooLarge."""
+    def write_remote(self, body: bytes, second: bool = False) -> int:
+        """Write a remote-write request (snappy), of version 2.0 or 1.0; how many samples.
+
+        BadRequest, Malformed, TooLarge.
+        """
         self.batch.clear()
-        self.remote.parse(decompress("snappy", body, DECODED_BYTES_MAX), self.batch)
+        self.remote.parse(decompress("snappy", body, DECODED_BYTES_MAX), self.batch, second)
         self._commit()
+        return len(self.batch)
 
     def add(self, labels: Labels, times: ArrayLike, values: ArrayLike) -> None:
         """Write samples of one series; fastest from arrays of int64 and float64."""
