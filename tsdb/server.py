@@ -52,6 +52,7 @@ class Server:
         self.store = store = Store(
             self.world,
             series_max=config.series_max,
+            labels_max=config.labels_max,
             policy=policy_of(config),
         )
         for finding in store.log.findings:
