@@ -19,7 +19,6 @@ from tsdb.columns cimport Columns
 
 from bedrock.codec.compress import compress
 from tsdb.block import MAGIC, Block
-from tsdb.labels import labels_of_key
 from tsdb.postings import Postings
 
 cdef enum:
@@ -174,7 +173,7 @@ cdef class BlockWriter:
         """Write the index, make all durable, give the file its name and open it as `block`."""
         postings = Postings()
         for i, key in enumerate(self.keys):
-            postings.add(i, labels_of_key(key))
+            postings.add(i, key)
         self.meta |= {"first": self.first, "last": self.last, "samples": self.samples,
                       "series": len(self.keys)}
         foot = b""

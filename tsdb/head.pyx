@@ -1,6 +1,6 @@
 """The head: the newest samples, in memory, of every series written lately.
 
-A series in the head is a row of sealed chunks, then a tail of up to 128 uncompressed samples, and,
+A series in the head is a row of sealed chunks, then a tail of up to 64 uncompressed samples, and,
 beside them, what came late:
 
     chunks (sorted, sealed)  ------>  tail (sorted, open)          late (as it came)
@@ -35,7 +35,7 @@ from tsdb.postings import Postings
 
 cdef enum:
     TAIL_MIN = 4
-    TAIL = 128                     # a tail of this many samples becomes a chunk
+    TAIL = 64                      # a tail of this many samples becomes a chunk
 
 cdef int64_t TIME_MIN = -0x7fffffffffffffff - 1
 cdef int64_t TIME_MAX = 0x7fffffffffffffff
@@ -341,7 +341,7 @@ cdef class Head:
         if self.live >= self.series_max:
             raise TooManySeries(f"the limit of {self.series_max} series in the head is reached")
         cdef Series series = Series(len(self.series), key)
-        self.postings.add(series.ref, series.labels)
+        self.postings.add(series.ref, key)
         self.series.append(series)
         self.by_key[key] = series
         self.live += 1
@@ -377,7 +377,7 @@ cdef class Head:
         found = self.by_key.get(key)
         if found is None:
             found = series = Series(ref, key)
-            self.postings.add(ref, series.labels)
+            self.postings.add(ref, key)
             self.by_key[key] = series
             self.live += 1
         self.series[ref] = found
@@ -443,7 +443,7 @@ cdef class Head:
                 self.samples += count
                 series.bounds(&self.first, &self.last)
                 continue
-            self.postings.remove(series.ref, series.labels)
+            self.postings.remove(series.ref, series.key)
             self.series[series.ref] = None
             del self.by_key[series.key]
             self.live -= 1

@@ -8,13 +8,23 @@ conditions that an absent label meets are taken away from the result instead (`!
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pyroaring import BitMap
 
-from tsdb.labels import Labels
 from tsdb.matchers import Matcher
+
+
+def _pairs(key: bytes) -> Iterator[bytes]:
+    """The labels of a key, each as name 0xFF value."""
+    parts = key.split(b"\xff")
+    return map(b"\xff".join, zip(parts[::2], parts[1::2], strict=True)) if key else iter(())
+
+
+def _union(bitmaps: list[BitMap]) -> BitMap:
+    """What is in any of the bitmaps; not to be changed."""
+    return bitmaps[0] if len(bitmaps) == 1 else BitMap.union(*bitmaps) if bitmaps else BitMap()
 
 
 class Postings:
@@ -23,29 +33,37 @@ class Postings:
     def __init__(self) -> None:
         self.everything = BitMap()
         self.by_name: dict[str, dict[str, BitMap]] = {}
+        self._by_pair: dict[bytes, BitMap] = {}  # the same, by the bytes a key has for a label
+        self._sorted: dict[str, list[str]] = {}  # values of a name, until one comes or goes
 
-    def add(self, number: int, labels: Labels) -> None:
-        """Note that series `number` carries these labels."""
+    def add(self, number: int, key: bytes) -> None:
+        """Note that series `number` carries the labels of this key."""
         self.everything.add(number)
-        for name, value in labels.pairs:
-            values = self.by_name.get(name)
-            if values is None:
-                values = self.by_name[name] = {}
-            bitmap = values.get(value)
+        for pair in _pairs(key):
+            bitmap = self._by_pair.get(pair)
             if bitmap is None:
-                values[value] = BitMap((number,))
+                self._new_pair(pair, number)
             else:
                 bitmap.add(number)
 
-    def remove(self, number: int, labels: Labels) -> None:
+    def _new_pair(self, pair: bytes, number: int) -> None:
+        name, value = (part.decode() for part in pair.split(b"\xff"))
+        bitmap = self._by_pair[pair] = BitMap((number,))
+        self.by_name.setdefault(name, {})[value] = bitmap
+        self._sorted.pop(name, None)
+
+    def remove(self, number: int, key: bytes) -> None:
         """Forget a series."""
         self.everything.discard(number)
-        for name, value in labels.pairs:
-            values = self.by_name[name]
-            values[value].discard(number)
-            if not values[value]:
-                del values[value]
-                if not values:
+        for pair in _pairs(key):
+            bitmap = self._by_pair[pair]
+            bitmap.discard(number)
+            if not bitmap:
+                del self._by_pair[pair]
+                name, value = (part.decode() for part in pair.split(b"\xff"))
+                self._sorted.pop(name, None)
+                del self.by_name[name][value]
+                if not self.by_name[name]:
                     del self.by_name[name]
 
     def select(self, matchers: Iterable[Matcher]) -> BitMap:
@@ -53,11 +71,17 @@ class Postings:
         chosen: BitMap | None = None
         refused: list[BitMap] = []
         for matcher in matchers:
-            values = self.by_name.get(matcher.name, {})
+            name, values = matcher.name, self.by_name.get(matcher.name, {})
             if matcher.matches_empty:
-                refused += [b for value, b in values.items() if not matcher.matches(value)]
+                refused += [self.bitmap(name, v) for v in values if not matcher.matches(v)]
                 continue
-            found = self._matching(matcher, values)
+            if matcher.op == "=":
+                meeting: Iterable[str] = (matcher.value,) if matcher.value in values else ()
+            elif matcher.op == "=~" and matcher.alternatives is not None:
+                meeting = [value for value in matcher.alternatives if value in values]
+            else:
+                meeting = [value for value in values if matcher.matches(value)]
+            found = _union([self.bitmap(name, value) for value in meeting])
             chosen = found if chosen is None else chosen & found
             if not chosen:
                 return BitMap()
@@ -65,15 +89,9 @@ class Postings:
             chosen = self.everything
         return chosen - BitMap.union(*refused) if refused else chosen
 
-    @staticmethod
-    def _matching(matcher: Matcher, values: dict[str, BitMap]) -> BitMap:
-        if matcher.op == "=":
-            return values.get(matcher.value, BitMap())
-        if matcher.op == "=~" and matcher.alternatives is not None:
-            found = [values[value] for value in matcher.alternatives if value in values]
-        else:
-            found = [bitmap for value, bitmap in values.items() if matcher.matches(value)]
-        return BitMap.union(*found) if found else BitMap()
+    def bitmap(self, name: str, value: str) -> BitMap:
+        """The series that carry a label, which there is."""
+        return self.by_name[name][value]
 
     def names(self, chosen: BitMap | None = None) -> set[str]:
         """Label names, of all series or of the chosen ones."""
@@ -82,15 +100,17 @@ class Postings:
         return {
             name
             for name, values in self.by_name.items()
-            if any(bitmap.intersect(chosen) for bitmap in values.values())
+            if any(self.bitmap(name, value).intersect(chosen) for value in values)
         }
 
-    def values(self, name: str, chosen: BitMap | None = None) -> set[str]:
-        """Values of a label, of all series or of the chosen ones."""
-        values = self.by_name.get(name, {})
+    def values(self, name: str, chosen: BitMap | None = None) -> list[str]:
+        """Values of a label, sorted, of all series or of the chosen ones; not to be changed."""
+        found = self._sorted.get(name)
+        if found is None:
+            found = self._sorted[name] = sorted(self.by_name.get(name, ()))
         if chosen is None:
-            return set(values)
-        return {value for value, bitmap in values.items() if bitmap.intersect(chosen)}
+            return found
+        return [value for value in found if self.bitmap(name, value).intersect(chosen)]
 
     def stored(self) -> dict[str, dict[str, bytes]]:
         """What a block keeps."""
@@ -101,27 +121,15 @@ class Postings:
 
 
 class StoredPostings(Postings):
-    """A block's postings; the bitmaps of a label are made when first asked for."""
+    """A block's postings; a bitmap is made of its bytes when it is first asked for."""
 
-    def __init__(self, stored: dict[str, dict[str, bytes]], series: int) -> None:
+    def __init__(self, stored: dict[str, dict[str, Any]], series: int) -> None:
+        super().__init__()
         self.everything = BitMap(range(series))
-        self.by_name = _Unpacking(stored)
+        self.by_name = stored
 
-
-class _Unpacking(dict):
-    """name -> values, whose bitmaps are bytes until the name is looked up."""
-
-    def __init__(self, stored: dict[str, dict[str, bytes]]) -> None:
-        super().__init__(stored)
-        self.packed = set(stored)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        if name in self.packed:
-            self.packed.discard(name)
-            self[name] = {v: BitMap.deserialize(data) for v, data in self[name].items()}
-        return super().get(name, default)
-
-    def items(self) -> Any:
-        for name in list(self.packed):
-            self.get(name)
-        return super().items()
+    def bitmap(self, name: str, value: str) -> BitMap:
+        found = self.by_name[name][value]
+        if isinstance(found, bytes):
+            found = self.by_name[name][value] = BitMap.deserialize(found)
+        return found

@@ -26,7 +26,7 @@ MATCHERS = st.lists(
 def test_select_agrees_with_looking_at_every_series(series, matchers, stored):
     postings = Postings()
     for number, labels in enumerate(series):
-        postings.add(number, labels_of(labels))
+        postings.add(number, labels_of(labels).key)
     if stored:
         postings = StoredPostings(postings.stored(), len(series))
     expected = [
@@ -41,9 +41,9 @@ def test_select_agrees_with_looking_at_every_series(series, matchers, stored):
 def test_removing_all_series_leaves_nothing(series):
     postings = Postings()
     for number, labels in enumerate(series):
-        postings.add(number, labels_of(labels))
+        postings.add(number, labels_of(labels).key)
     for number, labels in enumerate(series):
-        postings.remove(number, labels_of(labels))
+        postings.remove(number, labels_of(labels).key)
     assert not postings.by_name
     assert not postings.everything
 
