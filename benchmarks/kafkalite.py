@@ -1,11 +1,14 @@
-"""kafkalite under librdkafka (confluent-kafka); there is no peer without a JVM.
+"""kafkalite under librdkafka (confluent-kafka), beside the mock cluster that librdkafka carries.
 
     produce     acks=all in batches of up to 1 MB
     consume     the same records from the start
     round trip  one record, one request in flight: what a request costs
+    crowd       50 producers without linger, 100 partitions: many small requests at once
+    ready       from exec to the first accepted connection; memory when idle
 
 An operation is a record.  The client is one Python process and mostly the slower side: the figure
-to watch is the server's CPU for each record.
+to watch is the server's CPU for each record.  The mock cluster, in C, keeps the newest 5 MB of a
+partition in memory and writes nothing, so it is a peer for producing only.
 """
 
 from __future__ import annotations
@@ -13,9 +16,14 @@ from __future__ import annotations
 import itertools
 import os
 import statistics
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.harness import Bench, Sample, Subject, cpu_ns
 
@@ -35,8 +43,17 @@ READ_AHEAD = {
     "queued.min.messages": 10_000_000,
     "queued.max.messages.kbytes": 1 << 20,
 }
+MOCK = """
+import sys
+from confluent_kafka import Producer
+producer = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1, "log_level": 0})
+broker = next(iter(producer.list_topics(timeout=10).brokers.values()))
+print(broker.host, broker.port, flush=True)
+sys.stdin.read()
+"""
 SECOND_OF_RECORDS = {1024: 400_000, 100: 1_000_000}
 TRIPS = 5000
+CROWD, CROWD_PARTITIONS, CROWD_RECORDS = 50, 100, 400
 numbers = itertools.count()
 
 
@@ -86,29 +103,76 @@ def round_trips(subject: Subject) -> Sample:
     return Sample(TRIPS, time.perf_counter() - start, statistics.quantiles(late, n=100)[98])
 
 
-def run(bench: Bench) -> None:
-    with bench.ours("kafkalite") as ours:
-        for size, count in SECOND_OF_RECORDS.items():
-            topic = ""
+def crowd(subject: Subject) -> Sample:
+    """Many producers, each with many small requests under way."""
+    options = {"bootstrap.servers": address(subject), "linger.ms": 0, "acks": "all"}
+    producers = [Producer(options) for _ in range(CROWD)]
+    for producer in producers:
+        producer.list_topics("crowd", timeout=10)
+    start = time.perf_counter()
+    for number in range(CROWD_RECORDS):
+        for i, producer in enumerate(producers):
+            partition = (number + i) % CROWD_PARTITIONS
+            producer.produce("crowd", b"x" * 100, partition=partition)
+    for producer in producers:
+        producer.flush()
+    return Sample(CROWD * CROWD_RECORDS, time.perf_counter() - start)
 
-            def fresh(subject: Subject, size: int = size, count: int = count) -> Sample:
-                nonlocal topic
-                topic = f"bench-{size}-{next(numbers)}"
+
+@contextmanager
+def mock_cluster() -> Iterator[Subject]:
+    """A broker of librdkafka's mock cluster, in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", MOCK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin and process.stdout
+    host, port = process.stdout.readline().split()
+    ports = {"port": int(port)}
+    yield Subject("librdkafka mock", host, int(port), ports, process.pid, f"{host}:{port}")
+    process.stdin.close()
+    process.wait(10)
+
+
+def ready(bench: Bench) -> None:
+    times = []
+    for _ in range(bench.rounds):
+        start = time.perf_counter()
+        with bench.ours("kafkalite") as ours:
+            times.append((time.perf_counter() - start) * 1e3)
+            with open(f"/proc/{ours.pid}/status") as status:
+                rss = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+    bench.figure("ready", statistics.median(times), "ms", at_most=300)
+    bench.figure("idle memory", rss / 1024, "MB", at_most=60)
+
+
+def run(bench: Bench) -> None:
+    ready(bench)
+    with bench.ours("kafkalite") as ours, mock_cluster() as mock:
+        admin = AdminClient({"bootstrap.servers": address(ours)})
+        admin.create_topics([NewTopic("crowd", CROWD_PARTITIONS, 1)])["crowd"].result(10)
+        bench.compare(f"crowd of {CROWD} producers", crowd, ours)
+        for size, count in SECOND_OF_RECORDS.items():
+            newest: dict[str, str] = {}
+
+            def fresh(
+                subject: Subject, size: int = size, count: int = count, newest: dict = newest
+            ) -> Sample:
+                newest[subject.name] = topic = f"bench-{size}-{next(numbers)}"
                 return produce(subject, topic, size, count)
 
-            row = bench.compare(f"produce {size} B", fresh, ours)
+            row = bench.compare(f"produce {size} B", fresh, ours, mock)
             if row is None:
                 continue
             megabytes = row.ours["rate"] * size / 1e6
             bench.figure(f"produce {size} B", megabytes, "MB/s")
             bench.figure(f"produce {size} B, server CPU", row.ours["cpu_us"] * 1e3, "ns/record")
             before = cpu_ns(ours.pid)
-            sample = consume(ours, topic, count)
+            sample = consume(ours, newest[ours.name], count)
             used_ns = cpu_ns(ours.pid) - before
             bench.figure(f"consume {size} B", sample.operations / sample.seconds, "records/s")
             bench.figure(f"consume {size} B", count * size / sample.seconds / 1e6, "MB/s")
             bench.figure(f"consume {size} B, server CPU", used_ns / count, "ns/record")
-        row = bench.compare("round trip 100 B", round_trips, ours)
+        row = bench.compare("round trip 100 B", round_trips, ours, mock)
         if row is not None:
             bench.figure("round trip p99", row.ours["p99_ms"], "ms")
             bench.figure("round trip, server CPU", row.ours["cpu_us"], "us")

@@ -1,4 +1,4 @@
-"""`python -m kafkalite serve | shell | check`, and the tools of `kafkalite.tools`."""
+"""`kafkalite serve | shell | check | schema-registry`, and the tools of `kafkalite.tools`."""
 
 import sys
 
@@ -13,6 +13,10 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     if argv and argv[0] in TOOLS:
         return run_tool(argv[0], argv[1:])
+    if argv and argv[0] == "schema-registry":
+        from kafkalite.registry.config import REGISTRY
+
+        return run(REGISTRY, ["serve", *argv[1:]])
     return run(COMPONENT, argv)
 
 

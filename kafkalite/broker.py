@@ -130,13 +130,14 @@ class Broker:
         self.coordinator.resume()
         self.transactions.resume()
         self.cleaner.start()
-        self._every(UPKEEP_S, "upkeep", self._upkeep)
+        self.every(UPKEEP_S, "upkeep", self._upkeep)
         if self.config.fsync == "interval":
-            self._every(self.config.fsync_interval_ms / 1000, "sync", self._sync)
+            self.every(self.config.fsync_interval_ms / 1000, "sync", self._sync)
 
-    def _every(self, seconds: float, name: str, work: Any) -> None:
+    def every(self, seconds: float, name: str, work: Any) -> None:
+        """Do some work now and then, until the broker closes.  Needs a running loop."""
         def run() -> None:
-            self._every(seconds, name, work)
+            self.every(seconds, name, work)
             work()
 
         when_ns = self.world.clock.now_ns() + int(seconds * 1e9)

@@ -14,6 +14,7 @@ class KafkaConfig(ServerConfig):
     """Defaults are Kafka's, except where a single node in development wants another."""
 
     port: int = option(9092, "port for the Kafka protocol; 0 takes a free one")
+    page_port: int = option(-1, "port for the page of groups and topics; -1 for none, 0 for any")
     node_id: int = option(1, "this broker's number")
     advertised_host: str = option("", "host name that clients are told; default: --host")
     advertised_port: int = option(0, "port that clients are told; 0 for the real one")
@@ -92,6 +93,7 @@ COMPONENT = Component(
             client="kcat -b {host}:{port} -L",
             env=(("KAFKA_BOOTSTRAP_SERVERS", "{host}:{port}"),),
         ),
+        Port("page_port", "HTTP, groups and topics", client="browse http://{host}:{port}/"),
     ),
     server="kafkalite.server:Server",
     check="kafkalite.check:check",

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from bedrock.world import OsClock
@@ -28,6 +28,8 @@ SESSION_MS, REBALANCE_MS = 30_000, 60_000
 HEARTBEAT_MS = 3000
 POLL_MS = 500
 SEED = 0x9747B28C
+# key, value, headers
+Line = tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]
 TRANSACTIONAL = 1 << 4  # in the attributes of a batch
 
 
@@ -269,10 +271,8 @@ class Writer:
         self._partitions: list[int] = []
         self._turn = 0
 
-    async def send(
-        self, records: list[tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]]
-    ) -> None:
-        """Send (key, value, headers) records; Failed when one of the batches is refused."""
+    async def send(self, records: Sequence[Line]) -> None:
+        """Send records; Failed when one of the batches is refused."""
         if not self._partitions:
             response = await self.client.call(
                 "Metadata", topics=[{"name": self.topic}], allow_auto_topic_creation=True

@@ -9,10 +9,13 @@ from bedrock.net import Limits
 from bedrock.net import Server as Listener
 from bedrock.world import World
 from kafkalite.broker import Broker
+from kafkalite.lag import Lag
+from kafkalite.metrics import broker_metrics
 from kafkalite.session import KafkaSession
 
 if TYPE_CHECKING:
     from kafkalite.config import KafkaConfig
+    from kafkalite.page.server import Page
 
 
 # A consumer's records are sent from their files, so what is queued for it costs little memory.
@@ -33,11 +36,20 @@ class Server:
             limits=LIMITS,
             tls=config.tls(),
         )
+        self.lag = Lag(self.broker)
+        self._page: Page | None = None
+        if config.page_port >= 0:
+            from kafkalite.page.server import Page
+
+            self._page = Page(world, self.broker, self.lag)
 
     @property
     def ports(self) -> dict[str, int]:
         """Where it really listens."""
-        return {"port": self._listener.port}
+        ports = {"port": self._listener.port}
+        if self._page is not None:
+            ports["page_port"] = self._page.port
+        return ports
 
     async def start(self) -> None:
         """Listen; OSError when the port cannot be had."""
@@ -45,6 +57,8 @@ class Server:
         if not self.config.advertised_port:
             self.broker.port = self._listener.port
         self.broker.start()
+        if self._page is not None:
+            await self._page.start()
         self.ready = True
 
     async def drain(self, grace_s: float) -> None:
@@ -56,51 +70,11 @@ class Server:
     async def stop(self) -> None:
         """Close everything; idempotent."""
         self.ready = False
+        if self._page is not None:
+            await self._page.stop()
         await self._listener.stop()
         self.broker.close()
 
     def metrics(self) -> Iterator[Any]:
-        """Topics, partitions, groups, and how far each log goes."""
-        from prometheus_client.core import GaugeMetricFamily
-
-        topics = self.broker.topics.by_name
-        yield GaugeMetricFamily("bedrock_kafkalite_topics", "Topics.", len(topics))
-        yield GaugeMetricFamily(
-            "bedrock_kafkalite_groups", "Groups.", len(self.broker.coordinator.ids())
-        )
-        labels = ["topic", "partition"]
-        ends = GaugeMetricFamily(
-            "kafka_topic_partition_current_offset", "End of the log.", labels=labels
-        )
-        starts = GaugeMetricFamily(
-            "kafka_topic_partition_oldest_offset", "Start of the log.", labels=labels
-        )
-        sizes = GaugeMetricFamily(
-            "bedrock_kafkalite_partition_size_bytes", "Size of the log.", labels=labels
-        )
-        for topic in topics.values():
-            for index, log in enumerate(topic.logs):
-                values = [topic.name, str(index)]
-                ends.add_metric(values, log.high_watermark)
-                starts.add_metric(values, log.start_offset)
-                sizes.add_metric(values, log.size_bytes)
-        yield from (ends, starts, sizes)
-        yield from self._group_metrics()
-
-    def _group_metrics(self) -> Iterator[Any]:
-        from prometheus_client.core import GaugeMetricFamily
-
-        labels = ["consumergroup", "topic", "partition"]
-        at = GaugeMetricFamily(
-            "kafka_consumergroup_current_offset", "Committed offset.", labels=labels
-        )
-        lag = GaugeMetricFamily(
-            "kafka_consumergroup_lag", "Records not consumed yet.", labels=labels
-        )
-        for group, partitions in self.broker.coordinator.offsets.groups.items():
-            for (topic, index), committed in partitions.items():
-                values = [group, topic, str(index)]
-                log = self.broker.topics.by_name[topic].logs[index]
-                at.add_metric(values, committed.offset)
-                lag.add_metric(values, max(0, log.high_watermark - committed.offset))
-        yield from (at, lag)
+        """Topics, partitions, groups, and how far each is; in kafka_exporter's names."""
+        return broker_metrics(self.broker, self.lag)

@@ -217,7 +217,9 @@ class Transactions:
         bump: the next transaction has an epoch of its own (KIP-890)
         """
         transaction = self.by_id.get(transactional_id)
-        if bump and transaction is not None and self._ended(transaction, epoch, commit):
+        if bump and transaction is not None and self._repeats(transaction, epoch, commit):
+            if transaction.phase.preparing:
+                raise KafkaError(Code.CONCURRENT_TRANSACTIONS)
             return transaction.producer_id, transaction.epoch
         transaction = self._find(transactional_id, producer_id, epoch)
         if transaction.phase.preparing:
@@ -233,20 +235,21 @@ class Transactions:
             return transaction.next_id, 0
         return transaction.producer_id, transaction.epoch
 
-    def _ended(self, transaction: Transaction, epoch: int, commit: bool) -> bool:
-        """True for the end of the transaction before: its answer was lost."""
-        if transaction.phase is (Phase.COMPLETE_COMMIT if commit else Phase.COMPLETE_ABORT):
-            return epoch == transaction.epoch - 1 or (
-                transaction.epoch == 0 and epoch >= LAST_EPOCH
-            )
-        return False
+    def _repeats(self, transaction: Transaction, epoch: int, commit: bool) -> bool:
+        """True for the end that is under way, or was the last: its answer was lost."""
+        if commit:
+            phases = (Phase.PREPARE_COMMIT, Phase.COMPLETE_COMMIT)
+        else:
+            phases = (Phase.PREPARE_ABORT, Phase.COMPLETE_ABORT)
+        renamed = transaction.epoch == 0 and epoch >= LAST_EPOCH
+        return transaction.phase in phases and (epoch == transaction.epoch - 1 or renamed)
 
     def _end(self, transaction: Transaction, commit: bool, epoch: int) -> None:
         """Decide how the transaction ends; the markers follow when that is written."""
         before = vars(transaction).copy()
+        transaction.epoch = epoch
         if epoch > LAST_EPOCH:
             transaction.next_id = self._new_id()
-        transaction.epoch = epoch
         transaction.phase = Phase.PREPARE_COMMIT if commit else Phase.PREPARE_ABORT
         self._write(transaction, before)
         if transaction.timer is not None:
@@ -289,12 +292,15 @@ class Transactions:
         before = vars(transaction).copy()
         transaction.phase = COMPLETE[transaction.phase]
         transaction.partitions = set()
-        if transaction.next_id >= 0:
-            transaction.producer_id, transaction.epoch = transaction.next_id, 0
-            transaction.next_id = -1
         try:
+            if transaction.epoch > LAST_EPOCH:
+                # The id is not in the log: a restart since the decision has forgotten it.
+                fresh = transaction.next_id if transaction.next_id >= 0 else self._new_id()
+                transaction.producer_id, transaction.epoch = fresh, 0
+                transaction.next_id = -1
             self._write(transaction, before)
         except KafkaError:
+            vars(transaction).update(before)
             self._later(transaction, lambda: self._complete(transaction))
 
     def _later(self, transaction: Transaction, work: Callable[[], None]) -> None:

@@ -30,7 +30,7 @@ from kvstore.glob import matches
 from kvstore.keyspecs import keys_of
 
 READ, WRITE = 1, 2
-ACCESS = {"ACCESS": READ, "INSERT": WRITE, "DELETE": WRITE, "UPDATE": WRITE}
+ACCESS = {"access": READ, "insert": WRITE, "delete": WRITE, "update": WRITE}
 MARKS = {READ: b"%R~", WRITE: b"%W~", READ | WRITE: b"~"}
 SANITIZE = {True: b"sanitize-payload", False: b"skip-sanitize-payload"}
 UNCHECKED = frozenset(name for name, row in ROWS.items() if "no_auth" in row.flags.split())

@@ -49,7 +49,7 @@ from kvstore.resp cimport Args, Bounds, parse
 from kvstore.resp import ReplyError
 from kvstore.rewrite import write_database, write_libraries
 from kvstore.rdb_read import Reader
-from kvstore.saving import write_pieces
+from kvstore.saving import run, write_pieces
 from kvstore.snapshot import Snapshot
 
 log = logger("kvstore")
@@ -197,7 +197,11 @@ cdef class Aof(Journal):
 
     def open(self) -> None:
         """Load all files, oldest first, and continue the last one; Damaged when that cannot be."""
-        self.load()
+        run(self.opening())
+
+    def opening(self):
+        """The same, a step at a time."""
+        yield from self.loading()
         if self.manifest.increments:
             last = self.manifest.increments[len(self.manifest.increments) - 1]
             self.file = self.disk.open(last.name, "rw")
@@ -260,6 +264,10 @@ cdef class Aof(Journal):
 
     def load(self) -> None:
         """Replay all files, oldest first, into the store."""
+        run(self.loading())
+
+    def loading(self):
+        """The same, a step at a time, as told in kvstore.saving."""
         cdef Store store = self.store
         self.manifest.load()
         self.manifest.upgrade(self.world.disk, self.store.parameters["appenddirname"])
@@ -267,7 +275,8 @@ cdef class Aof(Journal):
         store.keyspace.loading = True
         try:
             for entry in files:
-                self.load_file(entry, entry is files[len(files) - 1] and entry.kind == "i")
+                last = entry is files[len(files) - 1] and entry.kind == "i"
+                yield from self.load_file(entry, last)
         finally:
             store.keyspace.loading = False
 
@@ -292,10 +301,17 @@ cdef class Aof(Journal):
         What happens meanwhile goes to a new incremental file.  A crash or a full disk at any point
         leaves a manifest whose files hold everything.
         """
+        if self.rewriting:
+            raise ReplyError("ERR Background append only file rewriting already in progress")
+        # From now on, not from the first step on: two at once would write to the same base file.
+        self.rewriting = True
+        return self.rewrite_steps()
+
+    def rewrite_steps(self):
+        """The steps of `rewrite`."""
         cdef File file
         preamble = self.store.parameters["aof-use-rdb-preamble"]
         entry = self.manifest.next_name("b", "rdb" if preamble else "aof")
-        self.rewriting = True
         try:
             self.flush()
             self.sync()
@@ -334,18 +350,21 @@ cdef class Aof(Journal):
             file.append(bytes(out))
             out.clear()
 
+        if self.timestamps:
+            out.write(b"#TS:%d\r\n" % (self.world.clock.wall_ms() // 1000))
         write_libraries(self.store.scripts, out)
         for db in self.store.keyspace.databases:
             write_database(db, out, spill)
         spill()
 
-    def load_file(self, entry, bint last) -> None:
+    def load_file(self, entry, bint last):
         """Replay one file; a torn tail of the last one is cut off."""
         if not self.disk.exists(entry.name):
             raise Damaged(entry.name, 0, "listed in the manifest, but missing")
         replay = Replay(self.store, entry, self.disk.open(entry.name, "rw" if last else "r"))
         try:
-            end = replay.run()
+            yield from replay.steps()
+            end = replay.good
             if end < replay.size:
                 if not last or not self.store.parameters["aof-load-truncated"]:
                     raise Truncated(entry.name, end, replay.why)
@@ -419,6 +438,7 @@ cdef class Replay:
     cdef readonly object entry
     cdef readonly File file
     cdef readonly int64_t size
+    cdef readonly int64_t good         # how far it is good, as far as it was read
     cdef readonly str why
     cdef Args args
     cdef Buf out
@@ -441,10 +461,18 @@ cdef class Replay:
 
     def run(self) -> int:
         """Replay; the offset up to which the file is good.  Damaged when more than a tail is bad."""
+        run(self.steps())
+        return self.good
+
+    def steps(self):
+        """The same, a step at a time."""
         cdef int64_t at = 0, end
         if self.file.read_at(0, 5) == b"REDIS":
             store = self.store if self.store is not None else Store(World(None), Parameters())
-            at = Reader(store, self.file, b"", self.entry.name).load(True)
+            reader = Reader(store, self.file, b"", self.entry.name)
+            yield from reader.steps(True)
+            at = reader.offset
+        self.good = at
         while at < self.size:
             head = self.file.read_at(at, HEADER)
             if head.startswith(b"#"):
@@ -456,13 +484,14 @@ cdef class Replay:
             if end < 0:
                 if self.transaction_at >= 0:
                     at = self.transaction_at
+                self.good = at
                 self.refuse_hole(at)
-                return at
-            at = end
+                return
+            self.good = at = end
+            yield None
         if self.transaction_at >= 0:
             self.why = "MULTI without its EXEC"
-            return self.transaction_at
-        return at
+            self.good = self.transaction_at
 
     def refuse_hole(self, at: int) -> None:
         """Bad bytes at an offset are a torn tail, unless a later batch says they were durable."""

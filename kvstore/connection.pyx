@@ -141,7 +141,7 @@ def show_client(Client c) -> str:
         f"age={(now - c.since_ms) // 1000} idle={(now - c.active_ms) // 1000} "
         f"flags={flags or 'N'} db={c.db.index} sub={len(c.channels or ())} "
         f"psub={len(c.patterns or ())} ssub={len(c.shard_channels or ())} multi={multi} "
-        f"qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 "
+        f"qbuf={c.request_bytes if c is c.store.running else 0} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 "
         f"omem={getattr(c.link, 'queued', 0)} tot-mem=0 events=r cmd={last} user={user} "
         f"redir={redirect} resp={c.resp}")
 
@@ -222,6 +222,7 @@ def client_reply(Client c, words):
     mode = words[2].lower()
     c.gate &= ~(REPLY_OFF | REPLY_SKIP)
     if mode == b"on":
+        c.pushed = True                    # this one is answered in any case
         return "OK"
     if mode not in (b"off", b"skip"):
         raise ReplyError("ERR syntax error")

@@ -147,8 +147,8 @@ def debug_packed_threshold(client, words):
     try:
         size = parse_memory(text(words[2]))
     except ValueError:
-        size = 0
-    if not 1 <= size < MOST_PACKED:
+        size = -1
+    if not 0 <= size < MOST_PACKED:
         raise ReplyError("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
     return "OK"
 

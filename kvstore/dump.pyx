@@ -81,7 +81,7 @@ cdef object value_of(Client c, bytes payload):
 cdef int restore(Client c, Args a, Buf out) except -1:
     """RESTORE key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]"""
     cdef bint replace = False, absolute = False
-    cdef int64_t ttl, number
+    cdef int64_t ttl, idle_s = -1, frequency = -1
     cdef Py_ssize_t i = 4
     cdef Buf record
     while i < a.n:
@@ -91,12 +91,13 @@ cdef int restore(Client c, Args a, Buf out) except -1:
             absolute = True
         elif is_word(&a.v[i], "idletime") and i + 1 < a.n:
             i += 1
-            if int_of(&a.v[i]) < 0:
+            idle_s = int_of(&a.v[i])
+            if idle_s < 0:
                 raise ReplyError("ERR Invalid IDLETIME value, must be >= 0")
         elif is_word(&a.v[i], "freq") and i + 1 < a.n:
             i += 1
-            number = int_of(&a.v[i])
-            if not 0 <= number <= 255:
+            frequency = int_of(&a.v[i])
+            if not 0 <= frequency <= 255:
                 raise ReplyError("ERR Invalid FREQ value, must be >= 0 and <= 255")
         else:
             raise ReplyError("ERR syntax error")
@@ -111,22 +112,25 @@ cdef int restore(Client c, Args a, Buf out) except -1:
         ttl = INT64_MAX if ttl > INT64_MAX - c.store.keyspace.now_ms \
             else ttl + c.store.keyspace.now_ms
     c.db.delete(&a.v[1])
-    if not ttl or ttl > c.store.keyspace.now_ms or c.replaying:
+    if not ttl or ttl > c.store.keyspace.now_ms or c.store.keyspace.loading:
         c.db.set(&a.v[1], value, False)
         if ttl:
             c.db.set_expiry(&a.v[1], ttl)
+        if idle_s >= 0 or frequency >= 0:
+            c.db.note_use(a.text(1), idle_s, frequency)
     c.db.changed(&a.v[1], EVENT_GENERIC, "restore")
-    if ttl:
+    if ttl and not absolute:
         # The log must not need to know when this was.
         record = c.store.instead(c)
         if record is not None:
-            put_array(record, 6)
+            put_array(record, 5 + replace)
             put_bytes(record, b"RESTORE")
             put_bulk(record, a.v[1].p, a.v[1].n)
             put_bytes(record, b"%d" % ttl)
             put_bulk(record, a.v[3].p, a.v[3].n)
             put_bytes(record, b"ABSTTL")
-            put_bytes(record, b"REPLACE")
+            if replace:
+                put_bytes(record, b"REPLACE")
     return put_ok(out)
 
 
@@ -144,7 +148,10 @@ cdef int function_restore(Client c, Args a, Buf out) except -1:
     cdef bint replace = a.n == 4 and is_word(&a.v[3], "replace")
     cdef Reader reader
     cdef list codes = []
-    if a.n > 4 or (a.n == 4 and not flush and not replace and not is_word(&a.v[3], "append")):
+    if a.n > 4:
+        raise ReplyError("ERR unknown subcommand or wrong number of arguments for 'restore'. "
+                         "Try FUNCTION HELP.")
+    if a.n == 4 and not flush and not replace and not is_word(&a.v[3], "append"):
         raise ReplyError("ERR Wrong restore policy given, value should be either FLUSH, APPEND or "
                          "REPLACE.")
     reader = unsealed(c, a.text(2))

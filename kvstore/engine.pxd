@@ -73,6 +73,7 @@ cdef class Client:
     cdef Command command               # being run
     cdef bint pushed                   # it answered with pushes, which CLIENT REPLY leaves alone
     cdef Buf reply                     # of the Python handler being run
+    cdef Py_ssize_t request_bytes      # of the request being run, on the wire
     cdef bint answering                # what it is sent goes there, not past it
     cdef public list queue             # of (Command, Args) between MULTI and EXEC, or None
     cdef public bint spoiled           # a queued command was refused
@@ -120,13 +121,14 @@ cdef class Store:
     cdef readonly int64_t started_ms
     cdef readonly uint64_t processed, connected, rejected_calls, errors
     cdef public uint64_t evicted_clients
+    cdef public uint64_t turned_away   # connections beyond `maxclients`
     cdef readonly dict error_counts
     cdef public Client running         # whose Python handler runs, or ran last; with tracking: any
     cdef Args scratch                  # words of the request being parsed, shared by all sessions
     cdef Args script_args              # words of the command a script calls, and its reply
     cdef Buf script_out
     cdef Bounds bounds, early_bounds
-    cdef int64_t hash_entries, hash_value, zset_entries, zset_value, intset_entries
+    cdef int64_t hash_entries, hash_value, zset_entries, zset_value, intset_entries, list_limit
     cdef int64_t last_ns               # when the last command ended, or the tick
     cdef int64_t slow_ns               # commands that took longer go to the slow log; -1 = none
     cdef int64_t watch_ns              # the least that makes a time worth a note; -1 = none

@@ -163,7 +163,6 @@ cdef class Client:
         self.name = b""
         store.next_id += 1
         self.id = store.next_id
-        self.gate = store.gate
         store.tick()
         self.since_ms = self.active_ms = store.keyspace.now_ms
 
@@ -260,7 +259,7 @@ cdef class Client:
 
         cdef Arg arg = as_arg(key)
         if elements:
-            self.db.set(&arg, List.of(elements), False)
+            self.db.set(&arg, List.of(elements, self.store.list_limit), False)
             self.db.changed(&arg, EVENT_LIST, "sortstore")
         elif self.db.find(&arg) is not None:
             self.db.delete(&arg)
@@ -345,6 +344,7 @@ cdef class Store:
         self.zset_entries = p["zset-max-listpack-entries"]
         self.zset_value = p["zset-max-listpack-value"]
         self.intset_entries = p["set-max-intset-entries"]
+        self.list_limit = p["list-max-listpack-size"]
         self.evictor.configure(p)
         self.keyspace.age_by(
             p["maxmemory-policy"].endswith("lfu"), p["lfu-log-factor"], p["lfu-decay-time"])
@@ -369,6 +369,7 @@ cdef class Store:
         """A connection opened."""
         self.connected += 1
         self.clients[client.id] = client
+        client.gate |= self.gate
         self.greet(client)
 
     def greet(self, Client client not None) -> None:
@@ -822,6 +823,7 @@ cdef class Store:
         until = self.clock.now_ns() + <int64_t>(seconds * 1e9)
         while self.clock.now_ns() < until:
             pass
+        self.keyspace.tell_time(self.clock.wall_ms())
 
     def reset_stats(self) -> None:
         """CONFIG RESETSTAT."""

@@ -154,7 +154,7 @@ def replicaof(client, words):
         cease(store)
         return "OK"
     host, port = words[1].decode("latin-1"), number(words[2])
-    if not 0 < port < 65536:
+    if not 0 <= port < 65536:
         raise ReplyError("ERR Invalid master port")
     if store.follower is not None and (store.follower.host, store.follower.port) == (host, port):
         return Simple("OK Already connected to specified master")

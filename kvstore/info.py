@@ -130,7 +130,7 @@ def stats(store: Any) -> dict[str, Any]:
         "total_commands_processed": store.processed,
         "total_net_input_bytes": net.get("bytes_in", 0),
         "total_net_output_bytes": net.get("bytes_out", 0),
-        "rejected_connections": net.get("refused", 0),
+        "rejected_connections": store.turned_away,
         "sync_full": store.primary.full,
         "sync_partial_ok": store.primary.partial,
         "expired_keys": keyspace.expired,

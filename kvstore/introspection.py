@@ -49,7 +49,7 @@ def show_info(name: str) -> list[Any]:
     row = ROWS[name]
     specs = key_specs(row)
     flags = [flag for flag in row.flags.split() if flag not in UNSAID]
-    if any(spec.count_at >= 0 or spec.keyword for spec in specs):
+    if "?" in row.keys or any(spec.count_at >= 0 or spec.keyword for spec in specs):
         flags.append("movablekeys")
     return [
         name.encode(),
@@ -119,7 +119,7 @@ def command_docs(client, words):
 @command("command|list")
 def command_list(client, words):
     """COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN glob]"""
-    names = top_level()
+    names = list(ROWS)
     if len(words) == 2:
         return [name.encode() for name in names]
     if len(words) != 5 or words[2].upper() != b"FILTERBY":
@@ -127,7 +127,6 @@ def command_list(client, words):
     kind, value = words[3].upper(), words[4]
     if kind == b"MODULE":
         return []
-    names = [*names, *(name for name in ROWS if "|" in name)]
     if kind == b"ACLCAT":
         wanted = "@" + value.decode("latin-1").lower()
         return [name.encode() for name in names if wanted in categories(ROWS[name])]
@@ -149,7 +148,7 @@ def request_keys(client: Any, words: list[bytes]) -> list[tuple[bytes, tuple[str
     if not row.keys or "NOT_KEY" in row.keys:
         raise ReplyError("ERR The command has no key arguments")
     found = list(keys_of(name, words))
-    if not found:
+    if not found and "no_mandatory_keys" not in row.flags:
         raise ReplyError("ERR Invalid arguments specified for command")
     return found
 

@@ -101,7 +101,7 @@ cdef int set_deadline(Client c, Args a, int64_t unit_ms, bint relative, str name
     at_ms = amount * unit_ms + base_ms
     if c.db.find(&a.v[1]) is None or not allowed(flags, at_ms, c.db.expires_at(&a.v[1])):
         return put_int(out, 0)
-    if at_ms <= c.store.keyspace.now_ms and not c.replaying:
+    if at_ms <= c.store.keyspace.now_ms and not c.store.keyspace.loading:
         c.db.delete(&a.v[1])
         c.db.changed(&a.v[1], EVENT_GENERIC, "del")
         c.store.record(c, b"DEL", a.text(1))

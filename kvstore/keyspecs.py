@@ -46,7 +46,7 @@ def _parse(words: list[str]) -> KeySpec:
     begin, middle, *rest = words[0].split(":")
     keyword, _, start = begin.partition("@")
     index = -1 if start else int(begin)
-    flags = tuple(words[1:])
+    flags = (words[1], *map(str.lower, words[2:]))  # RO, RW, OW, RM or NOT_KEY before the others
     if middle.startswith("#"):
         count_at, first = middle[1:].split("+")
         return KeySpec(
@@ -62,20 +62,20 @@ def _parse(words: list[str]) -> KeySpec:
 def set_flags(words: list[bytes]) -> tuple[str, ...]:
     """SET reads the old value only if it is to give it."""
     if b"GET" in [word.upper() for word in words[3:]]:
-        return "RW", "ACCESS", "UPDATE"
-    return "OW", "UPDATE"
+        return "RW", "access", "update"
+    return "OW", "update"
 
 
 def bitfield_flags(words: list[bytes]) -> tuple[str, ...]:
     """BITFIELD that only gets changes nothing."""
     if {word.upper() for word in words[2:]} & {b"SET", b"INCRBY"}:
-        return "RW", "ACCESS", "UPDATE"
-    return "RO", "ACCESS"
+        return "RW", "access", "update"
+    return "RO", "access"
 
 
 def sort_keys(words: list[bytes]) -> Keys:
     """The key that is sorted, and where the result is kept: the last STORE counts."""
-    yield words[1], ("RO", "ACCESS")
+    yield words[1], ("RO", "access")
     upper = [word.upper() for word in words]
     skipped = {b"LIMIT": 3, b"BY": 2, b"GET": 2}
     i, store = 2, -1
@@ -85,7 +85,7 @@ def sort_keys(words: list[bytes]) -> Keys:
             i += 1
         i += skipped.get(upper[i], 1)
     if store > 0:
-        yield words[store], ("OW", "UPDATE")
+        yield words[store], ("OW", "update")
 
 
 # Commands whose keys, or what is done with them, depend on other words than their places.

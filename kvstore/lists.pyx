@@ -1,17 +1,18 @@
-"""Lists: a ring of elements, quick at both ends and by position.
+"""Lists: elements in order, quick at both ends and by position.
 
-    ring   | c  d  e  -  -  a  b |       head = 5, n = 5
-                             ^ element 0
+    small   | 5 hello | 1 a | 3 foo |                    one run of memory (packed)
+    ring    | c  d  e  -  -  a  b |                      pointers, head = 5, n = 5
+                              ^ element 0
 
-Pushing and popping at either end, and reading any position, take constant time; inserting and
-removing in the middle moves the shorter side.  OBJECT ENCODING answers "quicklist", the name Redis
-7.0 has for every list.
+A list begins packed; when an element or their sum grows past what `list-max-listpack-size` allows
+for one node, or there are more than `MOST_PACKED`, it becomes a ring, for good.  In a ring, pushing
+and popping at either end and reading any position take constant time; inserting and removing in the
+middle moves the shorter side.  OBJECT ENCODING answers "quicklist", the name Redis 7.0 has for
+every list.
 """
 
-from sys import getsizeof
-
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp
@@ -20,22 +21,41 @@ from bedrock.net.buf cimport Buf
 from kvstore.blocking cimport Waiter, timeout_of
 from kvstore.engine cimport Client, define
 from kvstore.keyspace cimport EVENT_LIST, LIST, as_arg
+from kvstore.memory cimport gave, malloc_size, took, weight
 from kvstore.resp cimport Args, is_word, parse_int, put_array, put_bulk, put_bytes, put_int, \
     put_nil, put_nil_array, put_ok
 from kvstore.resp import ReplyError
 from kvstore.strings cimport clamp_range, int_of
 
+cdef enum:
+    MOST_PACKED = 128              # so that a position is never far
+    DEFAULT_LIMIT = -2
+
+
+cdef inline Py_ssize_t node_bytes(int64_t limit) noexcept:
+    """What a limit allows in bytes: 4 KiB for -1, twice that for each further step, 8 KiB else."""
+    return 4096 << min(-limit - 1, 4) if limit < 0 else 8192
+
 
 cdef class List(Value):
-    """Invariant 1: cap is 0 or a power of two, n <= cap; element i is ring[(head + i) % cap]."""
+    """Invariants:
+
+    1. While `small` is not None it has all elements, and there is no ring.
+    2. cap is 0 or a power of two, n <= cap; element i of a ring is ring[(head + i) % cap].
+    """
 
     def __cinit__(self):
         self.kind = LIST
+        self.small = Packed()
 
     def __dealloc__(self):
         cdef Py_ssize_t i
+        if self.ring is NULL:
+            return
         for i in range(self.n):
+            gave(weight(<object>self.ring[(self.head + i) & (self.cap - 1)]))
             Py_XDECREF(self.ring[(self.head + i) & (self.cap - 1)])
+        gave(malloc_size(self.cap * sizeof(PyObject*)))
         free(self.ring)
 
     cdef Py_ssize_t length(self) noexcept:
@@ -45,41 +65,102 @@ cdef class List(Value):
         return "quicklist"
 
     cdef Value duplicate(self):
-        cdef List copy = List()
-        cdef Py_ssize_t i
-        for i in range(self.n):
-            copy.push(self.at(i), False)
-        return copy
+        return List.of(self.elements())
 
     def elements(self) -> list[bytes]:
         """All elements from left to right."""
-        return [self.at(i) for i in range(self.n)]
+        cdef list found = []
+        cdef Arg element
+        cdef Py_ssize_t _i, place = 0
+        for _i in range(self.n):
+            place = self.read(place, &element)
+            found.append(PyBytes_FromStringAndSize(element.p, element.n))
+        return found
 
     @staticmethod
-    def of(elements) -> List:
+    def of(elements, int64_t limit=DEFAULT_LIMIT) -> List:
         """A list of bytes objects."""
         cdef List value = List()
+        cdef Arg arg
         for element in elements:
-            value.push(element, False)
+            arg = as_arg(element)
+            value.push(&arg, False, limit)
         return value
 
     @property
     def memory(self) -> int:
         """Bytes it takes."""
         cdef Py_ssize_t i
-        return self.cap * sizeof(PyObject*) + sum(
-            [getsizeof(self.at(i)) for i in range(self.n)])
+        if self.small is not None:
+            return self.small.cap
+        return self.cap * sizeof(PyObject*) + sum([weight(self.at(i)) for i in range(self.n)])
+
+    # ------------------------------------------------------------------ reading
+
+    cdef Py_ssize_t seek(self, Py_ssize_t i) noexcept:
+        cdef Arg element
+        cdef Py_ssize_t _k, place = 0
+        if self.small is None:
+            return i
+        for _k in range(i):
+            place = self.small.read(place, &element)
+        return place
+
+    cdef Py_ssize_t read(self, Py_ssize_t place, Arg* element) noexcept:
+        cdef PyObject* held
+        if self.small is not None:
+            return self.small.read(place, element)
+        held = self.ring[(self.head + place) & (self.cap - 1)]
+        element.p = PyBytes_AS_STRING(<object>held)
+        element.n = PyBytes_GET_SIZE(<object>held)
+        return place + 1
 
     cdef bytes at(self, Py_ssize_t i):
-        return <bytes>self.ring[(self.head + i) & (self.cap - 1)]
+        cdef Arg element
+        if self.small is None:
+            return <bytes>self.ring[(self.head + i) & (self.cap - 1)]
+        self.read(self.seek(i), &element)
+        return PyBytes_FromStringAndSize(element.p, element.n)
 
     cdef bint equals(self, Py_ssize_t i, const Arg* word) noexcept:
-        cdef PyObject* element = self.ring[(self.head + i) & (self.cap - 1)]
-        return PyBytes_GET_SIZE(<object>element) == word.n \
-            and memcmp(PyBytes_AS_STRING(<object>element), word.p, word.n) == 0
+        cdef Arg element
+        self.read(self.seek(i), &element)
+        return element.n == word.n and memcmp(element.p, word.p, word.n) == 0
+
+    cdef Py_ssize_t index_of(self, const Arg* word, Py_ssize_t i) noexcept:
+        cdef Arg element
+        cdef Py_ssize_t place = self.seek(i)
+        while i < self.n:
+            place = self.read(place, &element)
+            if element.n == word.n and memcmp(element.p, word.p, word.n) == 0:
+                return i
+            i += 1
+        return -1
+
+    # ------------------------------------------------------------------ changing
+
+    cdef bint has_room(self, Py_ssize_t more, int64_t limit) noexcept:
+        """Whether it may stay packed with so many bytes more."""
+        if limit > 0 and self.n >= limit:
+            return False
+        return self.n < MOST_PACKED and self.small.n + more <= node_bytes(limit)
+
+    cdef int unpack(self) except -1:
+        """From packed to ring; there is no way back."""
+        cdef Packed small = self.small
+        cdef Arg element
+        cdef bytes held
+        cdef Py_ssize_t place = 0
+        self.small = None
+        self.n = 0
+        while place < small.n:
+            place = small.read(place, &element)
+            held = PyBytes_FromStringAndSize(element.p, element.n)
+            self.put(<PyObject*>held, False)
+        return 0
 
     cdef int reserve(self) except -1:
-        """Room for one more."""
+        """Room for one more in the ring."""
         cdef Py_ssize_t i, cap
         cdef PyObject** ring
         if self.n < self.cap:
@@ -88,49 +169,89 @@ cdef class List(Value):
         ring = <PyObject**>malloc(cap * sizeof(PyObject*))
         if ring is NULL:
             raise MemoryError(cap)
+        took(malloc_size(cap * sizeof(PyObject*)))
         for i in range(self.n):
             ring[i] = self.ring[(self.head + i) & (self.cap - 1)]
-        free(self.ring)
+        if self.ring is not NULL:
+            gave(malloc_size(self.cap * sizeof(PyObject*)))
+            free(self.ring)
         self.ring = ring
         self.cap = cap
         self.head = 0
         return 0
 
-    cdef int push(self, bytes element, bint left) except -1:
+    cdef int put(self, PyObject* element, bint left) except -1:
+        """Add an element at an end of the ring."""
         self.reserve()
-        Py_INCREF(element)
+        Py_INCREF(<object>element)
+        took(weight(<object>element))
         if left:
             self.head = (self.head - 1) & (self.cap - 1)
-            self.ring[self.head] = <PyObject*>element
+            self.ring[self.head] = element
         else:
-            self.ring[(self.head + self.n) & (self.cap - 1)] = <PyObject*>element
+            self.ring[(self.head + self.n) & (self.cap - 1)] = element
         self.n += 1
         return 0
 
+    cdef int push(self, const Arg* element, bint left, int64_t limit) except -1:
+        cdef bytes held
+        if self.small is not None:
+            if self.has_room(element.n, limit):
+                self.n += 1
+                return self.small.insert(0 if left else self.small.n, element)
+            self.unpack()
+        held = PyBytes_FromStringAndSize(element.p, element.n)
+        return self.put(<PyObject*>held, left)
+
     cdef bytes pop(self, bint left):
-        cdef bytes element
-        if left:
-            element = self.at(0)
-            self.head = (self.head + 1) & (self.cap - 1)
-        else:
-            element = self.at(self.n - 1)
-        self.n -= 1
-        Py_DECREF(element)
+        cdef bytes element = self.at(0 if left else self.n - 1)
+        self.drop(1, left)
         return element
 
-    cdef int replace(self, Py_ssize_t i, bytes element) except -1:
-        cdef PyObject* old = self.ring[(self.head + i) & (self.cap - 1)]
-        Py_INCREF(element)
-        self.ring[(self.head + i) & (self.cap - 1)] = <PyObject*>element
+    cdef int drop(self, Py_ssize_t count, bint left) except -1:
+        """Remove elements at an end."""
+        cdef Py_ssize_t _i
+        cdef PyObject* old
+        if self.small is not None:
+            self.small.erase(0 if left else self.seek(self.n - count), count)
+            self.n -= count
+            return 0
+        for _i in range(count):
+            self.n -= 1
+            if left:
+                old = self.ring[self.head]
+                self.head = (self.head + 1) & (self.cap - 1)
+            else:
+                old = self.ring[(self.head + self.n) & (self.cap - 1)]
+            gave(weight(<object>old))
+            Py_XDECREF(old)
+        return 0
+
+    cdef int replace(self, Py_ssize_t i, const Arg* element, int64_t limit) except -1:
+        cdef PyObject* old
+        cdef bytes held
+        if self.small is not None:
+            if self.small.n + element.n <= node_bytes(limit):
+                return self.small.replace(self.seek(i), element)
+            self.unpack()
+        i = (self.head + i) & (self.cap - 1)
+        old = self.ring[i]
+        held = PyBytes_FromStringAndSize(element.p, element.n)
+        Py_INCREF(held)
+        took(weight(held) - weight(<object>old))
+        self.ring[i] = <PyObject*>held
         Py_XDECREF(old)
         return 0
 
-    cdef int insert(self, Py_ssize_t i, bytes element) except -1:
+    cdef int insert(self, Py_ssize_t i, const Arg* element, int64_t limit) except -1:
         """Before element i; i = n appends."""
         cdef Py_ssize_t mask, k
-        self.push(element, i < self.n // 2)
-        mask = self.cap - 1
         cdef PyObject* moved
+        if self.small is not None and self.has_room(element.n, limit):
+            self.n += 1
+            return self.small.insert(self.seek(i), element)
+        self.push(element, i < self.n // 2, limit)
+        mask = self.cap - 1
         if i < (self.n - 1) // 2:
             # It sits in front: move the i elements that belong before it.
             moved = self.ring[self.head]
@@ -146,7 +267,11 @@ cdef class List(Value):
 
     cdef int remove(self, Py_ssize_t i) except -1:
         cdef Py_ssize_t mask = self.cap - 1, k
-        cdef PyObject* old = self.ring[(self.head + i) & mask]
+        cdef PyObject* old
+        if self.small is not None:
+            self.n -= 1
+            return self.small.erase(self.seek(i), 1)
+        old = self.ring[(self.head + i) & mask]
         if i < self.n // 2:
             for k in range(i, 0, -1):
                 self.ring[(self.head + k) & mask] = self.ring[(self.head + k - 1) & mask]
@@ -155,6 +280,7 @@ cdef class List(Value):
             for k in range(i, self.n - 1):
                 self.ring[(self.head + k) & mask] = self.ring[(self.head + k + 1) & mask]
         self.n -= 1
+        gave(weight(<object>old))
         Py_XDECREF(old)
         return 0
 
@@ -170,7 +296,7 @@ cdef int push_all(Client c, Args a, bint left, bint must_exist, Buf out) except 
         value = List()
         c.db.set(&a.v[1], value, False)
     for i in range(2, a.n):
-        value.push(PyBytes_FromStringAndSize(a.v[i].p, a.v[i].n), left)
+        value.push(&a.v[i], left, c.store.list_limit)
     c.db.changed(&a.v[1], EVENT_LIST, "lpush" if left else "rpush")
     return put_int(out, value.n)
 
@@ -199,11 +325,14 @@ cdef int after_pop(Client c, const Arg* key, List value, bint left) except -1:
 cdef int pop_many(Client c, const Arg* key, List value, int64_t count, bint left,
                   Buf out) except -1:
     """Up to count elements as an array."""
-    cdef Py_ssize_t _i
+    cdef Py_ssize_t i
+    cdef Arg element
     count = min(count, value.n)
     put_array(out, count)
-    for _i in range(count):
-        put_bytes(out, value.pop(left))
+    for i in range(count):
+        value.read(value.seek(i if left else value.n - 1 - i), &element)
+        put_bulk(out, element.p, element.n)
+    value.drop(count, left)
     return after_pop(c, key, value, left)
 
 
@@ -216,6 +345,7 @@ cdef int64_t count_of(const Arg* arg) except -1:
 
 cdef int pop_command(Client c, Args a, bint left, Buf out) except -1:
     cdef List value
+    cdef Arg element
     cdef int64_t count = 1
     if a.n > 3:
         raise ReplyError(
@@ -229,7 +359,9 @@ cdef int pop_command(Client c, Args a, bint left, Buf out) except -1:
         if count == 0:
             return put_array(out, 0)
         return pop_many(c, &a.v[1], value, count, left, out)
-    put_bytes(out, value.pop(left))
+    value.read(value.seek(0 if left else value.n - 1), &element)
+    put_bulk(out, element.p, element.n)
+    value.drop(1, left)
     return after_pop(c, &a.v[1], value, left)
 
 
@@ -263,13 +395,17 @@ cdef int lindex(Client c, Args a, Buf out) except -1:
 cdef int lrange(Client c, Args a, Buf out) except -1:
     cdef int64_t start = int_of(&a.v[2])
     cdef int64_t stop = int_of(&a.v[3])
-    cdef int64_t i
+    cdef int64_t _i
+    cdef Py_ssize_t place
+    cdef Arg element
     cdef List value = <List>c.db.read_kind(&a.v[1], LIST)
     if value is None or not clamp_range(&start, &stop, value.n):
         return put_array(out, 0)
     put_array(out, stop - start + 1)
-    for i in range(start, stop + 1):
-        put_bytes(out, value.at(i))
+    place = value.seek(start)
+    for _i in range(start, stop + 1):
+        place = value.read(place, &element)
+        put_bulk(out, element.p, element.n)
     return 0
 
 
@@ -330,7 +466,7 @@ cdef int lset(Client c, Args a, Buf out) except -1:
         i += value.n
     if not 0 <= i < value.n:
         raise ReplyError("ERR index out of range")
-    value.replace(i, PyBytes_FromStringAndSize(a.v[3].p, a.v[3].n))
+    value.replace(i, &a.v[3], c.store.list_limit)
     c.db.changed(&a.v[1], EVENT_LIST, "lset")
     return put_ok(out)
 
@@ -344,12 +480,12 @@ cdef int linsert(Client c, Args a, Buf out) except -1:
     value = <List>c.db.find_kind(&a.v[1], LIST)
     if value is None:
         return put_int(out, 0)
-    for i in range(value.n):
-        if value.equals(i, &a.v[3]):
-            value.insert(i + after, PyBytes_FromStringAndSize(a.v[4].p, a.v[4].n))
-            c.db.changed(&a.v[1], EVENT_LIST, "linsert")
-            return put_int(out, value.n)
-    return put_int(out, -1)
+    i = value.index_of(&a.v[3], 0)
+    if i < 0:
+        return put_int(out, -1)
+    value.insert(i + after, &a.v[4], c.store.list_limit)
+    c.db.changed(&a.v[1], EVENT_LIST, "linsert")
+    return put_int(out, value.n)
 
 
 cdef int lrem(Client c, Args a, Buf out) except -1:
@@ -360,12 +496,12 @@ cdef int lrem(Client c, Args a, Buf out) except -1:
     if value is None:
         return put_int(out, 0)
     if count >= 0:
-        while i < value.n and (count == 0 or removed < count):
-            if value.equals(i, &a.v[3]):
-                value.remove(i)
-                removed += 1
-            else:
-                i += 1
+        while count == 0 or removed < count:
+            i = value.index_of(&a.v[3], i)
+            if i < 0:
+                break
+            value.remove(i)
+            removed += 1
     else:
         i = value.n - 1
         while i >= 0 and removed < -count:
@@ -380,7 +516,6 @@ cdef int lrem(Client c, Args a, Buf out) except -1:
 
 
 cdef int ltrim(Client c, Args a, Buf out) except -1:
-    cdef Py_ssize_t _i
     cdef int64_t start = int_of(&a.v[2])
     cdef int64_t stop = int_of(&a.v[3])
     cdef int64_t behind
@@ -390,10 +525,8 @@ cdef int ltrim(Client c, Args a, Buf out) except -1:
     if not clamp_range(&start, &stop, value.n):
         start, stop = value.n, value.n - 1
     behind = value.n - 1 - stop
-    for _i in range(start):
-        value.pop(True)
-    for _i in range(behind):
-        value.pop(False)
+    value.drop(start, True)
+    value.drop(behind, False)
     c.db.changed(&a.v[1], EVENT_LIST, "ltrim")
     c.db.drop_if_empty(&a.v[1], value)
     return put_ok(out)
@@ -415,6 +548,7 @@ cdef bint move_one(Client c, const Arg* source, const Arg* target, bint source_l
     cdef List taken = <List>c.db.find_kind(source, LIST)
     cdef List given
     cdef bytes element
+    cdef Arg moved
     if taken is None:
         return False
     given = <List>c.db.find_kind(target, LIST)
@@ -422,7 +556,8 @@ cdef bint move_one(Client c, const Arg* source, const Arg* target, bint source_l
     if given is None:
         given = List()
         c.db.set(target, given, False)
-    given.push(element, target_left)
+    moved = as_arg(element)
+    given.push(&moved, target_left, c.store.list_limit)
     c.db.changed(target, EVENT_LIST, "lpush" if target_left else "rpush")
     after_pop(c, source, taken, source_left)
     put_bytes(out, element)

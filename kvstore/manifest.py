@@ -46,6 +46,7 @@ class Manifest:
                 raise Damaged(self.name, 0, f"missing, though {orphans[0]} is there")
             return
         offset = 0
+        self.entries.clear()
         for line in self.disk.read(self.name).decode("utf-8", "replace").splitlines(True):
             if line.strip() and not line.startswith("#"):
                 self.entries.append(self.parse(line, offset))

@@ -59,20 +59,30 @@ cdef class Packed:
     cdef int splice(self, Py_ssize_t at, Py_ssize_t old, Py_ssize_t new) except -1:
         """Make the `old` bytes at an offset `new` bytes long."""
         cdef Py_ssize_t size = self.n - old + new
-        cdef char* grown
-        if size > self.cap or size < self.cap // 4:
-            grown = <char*>realloc(self.p, size + size // 4 + 16)
-            if grown is NULL:
-                raise MemoryError(size)
-            took(malloc_size(size + size // 4 + 16) - (malloc_size(self.cap) if self.p is not NULL else 0))
-            self.p = grown
-            self.cap = size + size // 4 + 16
+        if size > self.cap:
+            self.allocate(size)
         memmove(self.p + at + new, self.p + at + old, self.n - at - old)
         self.n = size
+        if size < self.cap // 4:
+            self.allocate(size)
+        return 0
+
+    cdef int allocate(self, Py_ssize_t size) except -1:
+        """Have memory for that many bytes, and some more."""
+        cdef Py_ssize_t cap = size + size // 4 + 16
+        cdef char* grown = <char*>realloc(self.p, cap)
+        if grown is NULL:
+            raise MemoryError(cap)
+        took(malloc_size(cap) - (malloc_size(self.cap) if self.p is not NULL else 0))
+        self.p = grown
+        self.cap = cap
         return 0
 
     cdef int append(self, const Arg* entry) except -1:
-        cdef Py_ssize_t at = self.n
+        return self.insert(self.n, entry)
+
+    cdef int insert(self, Py_ssize_t at, const Arg* entry) except -1:
+        """An entry of its own at an offset."""
         self.splice(at, 0, length_size(entry.n) + entry.n)
         put_entry(self.p + at, entry)
         self.count += 1

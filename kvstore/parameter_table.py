@@ -115,12 +115,12 @@ lazyfree-lazy-user-flush          bool        no           inert
 lfu-decay-time                    int         1            0..2147483647
 lfu-log-factor                    int         10           0..2147483647
 list-compress-depth               int         0            0..2147483647  inert
-list-max-listpack-size            int         -2           -99999999..  =list-max-ziplist-size inert
+list-max-listpack-size            int         -2           -99999999..  =list-max-ziplist-size
 logfile                           text        -            fixed inert
 loglevel                          level       notice       inert
 masterauth                        text        -
 masteruser                        text        -            inert
-maxclients                        int         10000        1..4294967295  fixed
+maxclients                        int         10000        1..4294967295
 maxmemory                         memory      0
 maxmemory-clients                 percent-memory  0        inert
 maxmemory-eviction-tenacity       int         10           0..100

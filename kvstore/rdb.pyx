@@ -110,19 +110,20 @@ cdef int put_value(Buf out, object value) except -1:
 
 
 cdef int put_list(Buf out, List value) except -1:
-    cdef Py_ssize_t i
+    cdef Py_ssize_t _i, place = 0
+    cdef Arg element
     put_length(out, value.n)
-    for i in range(value.n):
-        put_object_text(out, value.at(i))
+    for _i in range(value.n):
+        place = value.read(place, &element)
+        put_text(out, element.p, element.n)
     return 0
 
 
 cdef int put_set(Buf out, Set value) except -1:
-    cdef size_t i
-    put_length(out, value.table.used)
-    for i in range(value.table.end):
-        if value.table.slots[i].key is not NULL:
-            put_object_text(out, <bytes>value.table.slots[i].key)
+    cdef bytes member
+    put_length(out, value.length())
+    for member in value.members():
+        put_object_text(out, member)
     return 0
 
 

@@ -34,6 +34,7 @@ cdef class Reader:
     cdef uint64_t count(self) except? 0xFFFFFFFFFFFFFFFF
     cdef bytes text(self)
     cdef object value(self, int kind)
+    cdef List list_of(self, list elements)
     cdef List quicklist(self, bint plain_too)
     cdef Set set_of(self, list members)
     cdef Hash hash_of(self, list words)

@@ -142,7 +142,7 @@ cdef class Reader:
         if kind == RDB_STRING:
             return self.text()
         if kind == RDB_LIST:
-            return List.of([self.text() for _ in range(self.count())])
+            return self.list_of([self.text() for _ in range(self.count())])
         if kind == RDB_SET:
             return self.set_of([self.text() for _ in range(self.count())])
         if kind == RDB_SET_INTSET:
@@ -162,7 +162,7 @@ cdef class Reader:
         if kind == RDB_ZSET or kind == RDB_ZSET_TEXT:
             return self.zset(kind == RDB_ZSET)
         if kind == RDB_LIST_ZIPLIST:
-            return List.of(ziplist_entries(self.text()))
+            return self.list_of(ziplist_entries(self.text()))
         if kind == RDB_QUICKLIST or kind == RDB_QUICKLIST_2:
             return self.quicklist(kind == RDB_QUICKLIST_2)
         if kind == RDB_STREAM or kind == RDB_STREAM_OLD:
@@ -170,17 +170,18 @@ cdef class Reader:
         raise self.damaged(f"unknown kind of value {kind}")
 
     cdef List quicklist(self, bint plain_too):
-        cdef List value = List()
+        cdef list elements = []
         for _ in range(self.count()):
             if not plain_too:
-                nodes = ziplist_entries(self.text())
+                elements += ziplist_entries(self.text())
             elif self.length() == 1:
-                nodes = [self.text()]
+                elements.append(self.text())
             else:
-                nodes = listpack_entries(self.text())
-            for element in nodes:
-                value.push(element, False)
-        return value
+                elements += listpack_entries(self.text())
+        return self.list_of(elements)
+
+    cdef List list_of(self, list elements):
+        return List.of(elements, self.store.list_limit)
 
     cdef Set set_of(self, list members):
         cdef Set value = Set()
@@ -347,6 +348,11 @@ cdef class Reader:
         """
         for _ in self.steps(keep_dead):
             pass
+        return self.offset
+
+    @property
+    def offset(self) -> int:
+        """How far it has read."""
         return self.base + self.at
 
     def steps(self, bint keep_dead):

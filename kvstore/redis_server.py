@@ -35,6 +35,7 @@ SAVE_POINTS = "3600 1 300 100 60 10000"
 GATHERED = ("save", "client-output-buffer-limit")
 LEVELS = {"debug": "debug", "verbose": "info", "notice": "info", "warning": "warning"}
 SAYS = {
+    "listening": "Running as redis-server, Port: {port}, PID: {pid}",
     "ready": "Ready to accept connections",
     "draining": "User requested shutdown...",
     "stopped": "Redis is now ready to exit, bye bye...",
@@ -48,13 +49,13 @@ class RedisFormat(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         now = time.localtime(record.created)
         stamp = time.strftime("%d %b %Y %H:%M:%S", now)
-        event = record.getMessage()
+        event, given = record.getMessage(), getattr(record, "fields", {})
         fields = "" if event in SAYS else "".join(
-            f" {name}={value}" for name, value in getattr(record, "fields", {}).items()
+            f" {name}={value}" for name, value in given.items()
         )
         line = (
             f"{os.getpid()}:M {stamp}.{int(record.msecs):03d} {LETTERS.get(record.levelno, '#')} "
-            f"{SAYS.get(event, event)}{fields}"
+            f"{SAYS[event].format(**given) if event in SAYS else event}{fields}"
         )
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
@@ -123,13 +124,12 @@ def explain(error: Unreadable) -> str:
     )
 
 
-def log_to(path: str, port: int) -> None:
+def log_to(path: str) -> None:
     """Write the log as redis-server does, to a file or standard output."""
     stream = open(path, "a", encoding="utf-8") if path else sys.stdout  # noqa: SIM115 - to the end
     handler = logging.StreamHandler(stream)
     handler.setFormatter(RedisFormat())
     logging.getLogger().handlers[:] = [handler]
-    logger("kvstore").info(f"Running as redis-server, Port: {port}, PID: {os.getpid()}")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -151,7 +151,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"Can't chdir to '{config.data_dir}': {error.strerror}", file=sys.stderr)
         return 1
     log_file = dict(item.split("=", 1) for item in config.set).get("logfile", "")
-    code = serve(COMPONENT, config, prepare=lambda: log_to(log_file, config.port))
+    code = serve(COMPONENT, config, prepare=lambda: log_to(log_file))
     if code == PORT_TAKEN:
         logger("kvstore").warning(f"Failed listening on port {config.port} (TCP), aborting.")
     return code

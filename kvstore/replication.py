@@ -244,6 +244,7 @@ class Primary:
                 f"of backlog (Replica request was: {offset})."
             )
         self.full += 1
+        self.pinged_ms = self.store.keyspace.now_ms
         replica.online = False
         self.store.world.spawn(self._send_all(replica, bool(wanted)), "full resync")
 

@@ -36,11 +36,13 @@ cdef int put_string(Buf out, bytes key, object value) except -1:
 
 
 cdef int put_list(Buf out, bytes key, List value) except -1:
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, place = 0
+    cdef Arg element
     for i in range(value.n):
         if i % CHUNK == 0:
             put_head(out, b"RPUSH", key, min(<Py_ssize_t>CHUNK, value.n - i))
-        put_bytes(out, value.at(i))
+        place = value.read(place, &element)
+        put_bulk(out, element.p, element.n)
     return 0
 
 

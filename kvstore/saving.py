@@ -222,8 +222,9 @@ class Saver:
 
     def cycle(self, now_ms: int) -> None:
         """Begin what is due."""
-        aof, busy = self.store.aof, self.job is not None or self.store.snapshot is not None
-        if busy or (aof is not None and aof.rewriting) or self.store.server is None:
+        store, aof = self.store, self.store.aof
+        busy = self.job is not None or store.snapshot is not None or store.keyspace.loading
+        if busy or (aof is not None and aof.rewriting) or store.server is None:
             return
         if aof is not None and (self.rewrite_scheduled or self.grown(aof, now_ms // 1000)):
             self.rewrite_scheduled = False
@@ -262,6 +263,10 @@ class Saver:
 
     def load(self) -> None:
         """Load the file, if there is one."""
+        run(self.loading())
+
+    def loading(self) -> Steps:
+        """The same, a step at a time."""
         from kvstore.rdb_read import Reader
 
         if not self.disk.exists(self.file_name):
@@ -269,7 +274,7 @@ class Saver:
         self.store.keyspace.loading = True
         try:
             with self.disk.open(self.file_name) as file:
-                Reader(self.store, file, b"", self.file_name).load(False)
+                yield from Reader(self.store, file, b"", self.file_name).steps(False)
         finally:
             self.store.keyspace.loading = False
 
@@ -353,9 +358,7 @@ def bgrewriteaof(client, words):
     store = client.store
     if store.aof is None:
         raise ReplyError("ERR the append-only file is off")
-    if store.aof.rewriting:
-        raise ReplyError("ERR Background append only file rewriting already in progress")
-    if store.snapshot is not None:
+    if store.snapshot is not None and not store.aof.rewriting:
         store.saver.rewrite_scheduled = True
         return Simple("Background append only file rewriting scheduled")
     store.saver.rewrite()

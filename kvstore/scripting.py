@@ -543,8 +543,17 @@ def script_debug(client, words):
 
 
 def _when(words: list[bytes], refusal: str) -> None:
-    if len(words) > 3 or (len(words) == 3 and words[2].lower() not in (b"sync", b"async")):
+    if len(words) > 3:
+        raise wrong_number(words)
+    if len(words) == 3 and words[2].lower() not in (b"sync", b"async"):
         raise ReplyError(f"ERR {refusal}")
+
+
+def wrong_number(words: list[bytes]) -> ReplyError:
+    """The error for more words than a subcommand takes."""
+    return ReplyError(
+        f"ERR unknown subcommand or wrong number of arguments for '{_text(words[1])}'. "
+        f"Try {_text(words[0]).upper()} HELP.")
 
 
 @command("function|load")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from kvstore.engine import Store
 from kvstore.following import follow
 from kvstore.parameters import Parameters
 from kvstore.resp import ReplyError
+from kvstore.saving import run_beside
 from kvstore.session import RespSession
 
 log = logger("kvstore")
@@ -52,22 +54,20 @@ class Server:
         self.config = config
         self.ports: dict[str, int] = {}
         self.ready = False
+        self.loaded = False
         self.store: Store | None = None
         self._net: NetServer | None = None
         self._timer: Timer | None = None
 
     async def start(self) -> None:
-        """Load the data, then listen."""
+        """Listen, then load the data."""
         config = self.config
         store = Store(self.world, parameters_of(config, self.world.disk.path()))
         store.server = self
         self._admit(store)
-        if config.appendonly:
-            self._open_aof(store)
-        else:
-            store.saver.load()
         self.store = store
-        limits = Limits(max_clients=config.maxclients, first_message_s=0, frame_s=0)
+        # How many there may be is the session's to say: it can be changed, and has words for it.
+        limits = Limits(max_clients=0, first_message_s=0, frame_s=0)
         self._net = NetServer(
             self.world,
             lambda: RespSession(store),
@@ -78,16 +78,27 @@ class Server:
         await self._net.start()
         self.ports["port"] = self._net.port
         store.parameters.note("port", self._net.port)
+        log.info("listening", port=self._net.port, pid=os.getpid())
+        store.begin_loading()
+        try:
+            await self._load(store)
+        finally:
+            store.end_loading()
+        self.loaded = True
         self._expire_later()
         self.ready = True
         if store.parameters["replicaof"]:
             host, port = store.parameters["replicaof"].split()
             follow(store, host, int(port))
 
-    def _open_aof(self, store: Store) -> None:
+    async def _load(self, store: Store) -> None:
+        """Load the data; who connects meanwhile is told so."""
+        if not self.config.appendonly:
+            await run_beside(self.world, store.saver.loading())
+            return
         aof = Aof(store, self.world)
         try:
-            aof.open()
+            await run_beside(self.world, aof.opening())
         except Truncated as damage:
             log.error(f"Unexpected end of file reading the append only file {damage}")
             raise
@@ -148,7 +159,8 @@ class Server:
         store.saver.give_up()
         if store.aof is not None:
             store.aof.close()
-        store.stopping.save()
+        if self.loaded:
+            store.stopping.save()
 
     def metrics(self) -> Iterable[Metric]:
         """Commands run by name, keys, hits and misses."""

@@ -31,6 +31,11 @@ cdef class RespSession(Session):
 
     def opened(self) -> None:
         self.client = Client(self.store, self.link)
+        if len(self.store.clients) >= self.store.parameters["maxclients"]:
+            self.store.turned_away += 1
+            self.link.write(b"-ERR max number of clients reached\r\n")
+            self.link.close()
+            return
         self.store.add_client(self.client)
 
     def closed(self, exc) -> None:
@@ -57,6 +62,7 @@ cdef class RespSession(Session):
                 self.wait_for_more(args)
                 break
             at += used
+            client.request_bytes = used
             self.partial = None
             if args.n:
                 if store.execute(client, args, out):

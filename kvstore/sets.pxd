@@ -1,15 +1,25 @@
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
+from bedrock.world.rand cimport Rand
 from kvstore.hashtable cimport HashTable
 from kvstore.keyspace cimport Value
+from kvstore.packed cimport Packed
 from kvstore.resp cimport Arg
 
 
 cdef class Set(Value):
+    # Exactly one of three, looked at in this order:
     cdef HashTable table           # member -> nothing
-    cdef bint integers             # every member reads as a 64-bit number, and there are few
+    cdef Packed small              # a few short members
+    cdef int64_t* numbers          # ascending
+    cdef Py_ssize_t n, cap         # numbers held and allocated
 
     cdef bint add(self, const Arg* member, int64_t max_integers) except -1
     cdef bint remove(self, const Arg* member) except -1
     cdef bint contains(self, const Arg* member) noexcept
     cdef list members(self)
+    cdef bytes any(self, Rand rand)
+    cdef Py_ssize_t place(self, int64_t number) noexcept
+    cdef int insert_number(self, Py_ssize_t at, int64_t number) except -1
+    cdef int drop_numbers(self) except -1
+    cdef int convert(self, bint packed) except -1

@@ -1,42 +1,63 @@
 """Sets: members without order, each once.
 
-A set is one hash table.  While all members are numbers and no more than `set-max-intset-entries`,
-OBJECT ENCODING calls it "intset" and it is listed in numeric order; then "hashtable", for good.
+    numbers   | -7 | 3 | 15 | 200 |      "intset"      whole numbers, no more than
+                                                       `set-max-intset-entries`, ascending
+    small     | 3 foo | 5 hello |        "hashtable"   a few short members in one run of memory
+    table     hash table                 "hashtable"
+
+A set begins as numbers and goes down this list, never up.  OBJECT ENCODING has no name of its own
+for the form between, which Redis 7.0 does not have; SSCAN gives all of it at once.
 """
 
-from sys import getsizeof
-
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport INT64_MAX, uint64_t
+from libc.stdint cimport INT64_MAX
+from libc.stdlib cimport free, realloc
+from libc.string cimport memmove
 
 from bedrock.net.buf cimport Buf
-from bedrock.world.rand cimport Rand
 from kvstore.engine cimport Client, define
 from kvstore.hashtable cimport hash_of
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_SET, SET, as_arg
-from kvstore.resp cimport Args, is_word, parse_int, put_array, put_bytes, put_int, put_nil, put_set
+from kvstore.memory cimport gave, malloc_size, took, weight
+from kvstore.resp cimport Args, format_int, is_word, parse_int, put_array, put_bytes, put_int, \
+    put_nil, put_set
 from kvstore.resp import ReplyError
 from kvstore.scan cimport ScanOptions, put_scan, scan_options, wanted
 from kvstore.strings cimport int_of
+
+cdef enum:
+    SMALL_ENTRIES = 64
+    SMALL_MEMBER = 64              # bytes
+
+
+cdef inline bytes text_of_number(int64_t number):
+    cdef char[24] digits
+    return PyBytes_FromStringAndSize(digits, format_int(digits, number))
 
 
 cdef class Set(Value):
     def __cinit__(self):
         self.kind = SET
-        self.table = HashTable(raw=True)
-        self.integers = True
+
+    def __dealloc__(self):
+        self.drop_numbers()
 
     cdef Py_ssize_t length(self) noexcept:
-        return self.table.used
+        if self.table is not None:
+            return self.table.used
+        return self.small.count if self.small is not None else self.n
 
     cdef str encoding_name(self):
-        return "intset" if self.integers else "hashtable"
+        return "intset" if self.table is None and self.small is None else "hashtable"
 
     cdef Value duplicate(self):
         cdef Set copy = Set()
+        cdef Arg word
+        if self.table is not None or self.small is not None:
+            copy.convert(self.table is None)
         for member in self.members():
-            copy.table.add_bytes(member)
-        copy.integers = self.integers
+            word = as_arg(member)
+            copy.add(&word, INT64_MAX)
         return copy
 
     def elements(self) -> list[bytes]:
@@ -46,35 +67,155 @@ cdef class Set(Value):
     @property
     def memory(self) -> int:
         """Bytes it takes."""
-        return self.table.memory + sum([getsizeof(m) for m in self.members()])
+        if self.table is not None:
+            return self.table.memory + sum([weight(member) for member in self.members()])
+        return self.small.cap if self.small is not None else self.cap * sizeof(int64_t)
+
+    # ------------------------------------------------------------------ numbers
+
+    cdef Py_ssize_t place(self, int64_t number) noexcept:
+        """Of the first number that is not below."""
+        cdef Py_ssize_t low = 0, high = self.n, middle
+        if self.n and self.numbers[self.n - 1] < number:
+            return self.n
+        while low < high:
+            middle = (low + high) // 2
+            if self.numbers[middle] < number:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    cdef int insert_number(self, Py_ssize_t at, int64_t number) except -1:
+        cdef int64_t* grown
+        cdef Py_ssize_t cap = self.cap + self.cap // 2 + 2
+        if self.n == self.cap:
+            grown = <int64_t*>realloc(self.numbers, cap * sizeof(int64_t))
+            if grown is NULL:
+                raise MemoryError(cap)
+            took(malloc_size(cap * sizeof(int64_t)))
+            if self.numbers is not NULL:
+                gave(malloc_size(self.cap * sizeof(int64_t)))
+            self.numbers = grown
+            self.cap = cap
+        memmove(self.numbers + at + 1, self.numbers + at, (self.n - at) * sizeof(int64_t))
+        self.numbers[at] = number
+        self.n += 1
+        return 0
+
+    cdef int drop_numbers(self) except -1:
+        if self.numbers is not NULL:
+            gave(malloc_size(self.cap * sizeof(int64_t)))
+            free(self.numbers)
+        self.numbers = NULL
+        self.n = self.cap = 0
+        return 0
+
+    cdef int convert(self, bint packed) except -1:
+        """To the packed form, or to a table; there is no way back."""
+        cdef list members = self.members()
+        cdef Arg word
+        if packed:
+            self.small = Packed()
+            for member in members:
+                word = as_arg(member)
+                self.small.append(&word)
+        else:
+            self.table = HashTable(raw=True)
+            for member in members:
+                self.table.add_bytes(member)
+            self.small = None
+        return self.drop_numbers()
+
+    # ------------------------------------------------------------------ members
 
     cdef bint add(self, const Arg* member, int64_t max_integers) except -1:
         """True if the member is new."""
-        cdef uint64_t h = hash_of(member.p, member.n)
         cdef int64_t number
+        cdef Py_ssize_t at
+        cdef uint64_t h
+        if self.table is None and self.small is None:
+            if parse_int(member.p, member.n, &number):
+                at = self.place(number)
+                if at < self.n and self.numbers[at] == number:
+                    return False
+                if self.n < max_integers:
+                    self.insert_number(at, number)
+                    return True
+                # Too many: the new one may decide what comes next.
+            self.convert(self.n < SMALL_ENTRIES)
+        if self.small is not None:
+            if self.small.find(member, 1) >= 0:
+                return False
+            if member.n <= SMALL_MEMBER and self.small.count < SMALL_ENTRIES:
+                self.small.append(member)
+                return True
+            self.convert(False)
+        h = hash_of(member.p, member.n)
         if self.table.find_hash(h, member.p, member.n) is not NULL:
             return False
         self.table.add(h, PyBytes_FromStringAndSize(member.p, member.n))
-        if self.integers and (not parse_int(member.p, member.n, &number)
-                              or <int64_t>self.table.used > max_integers):
-            self.integers = False
         return True
 
     cdef bint remove(self, const Arg* member) except -1:
-        return self.table.discard(member.p, member.n)
+        cdef int64_t number
+        cdef Py_ssize_t at
+        if self.table is not None:
+            return self.table.discard(member.p, member.n)
+        if self.small is not None:
+            at = self.small.find(member, 1)
+            if at >= 0:
+                self.small.erase(at, 1)
+            return at >= 0
+        if not parse_int(member.p, member.n, &number):
+            return False
+        at = self.place(number)
+        if at == self.n or self.numbers[at] != number:
+            return False
+        memmove(self.numbers + at, self.numbers + at + 1, (self.n - at - 1) * sizeof(int64_t))
+        self.n -= 1
+        return True
 
     cdef bint contains(self, const Arg* member) noexcept:
-        return self.table.find(member.p, member.n) is not NULL
+        cdef int64_t number
+        cdef Py_ssize_t at
+        if self.table is not None:
+            return self.table.find(member.p, member.n) is not NULL
+        if self.small is not None:
+            return self.small.find(member, 1) >= 0
+        if not parse_int(member.p, member.n, &number):
+            return False
+        at = self.place(number)
+        return at < self.n and self.numbers[at] == number
 
     cdef list members(self):
         cdef list found = []
-        cdef size_t i
-        for i in range(self.table.end):
-            if self.table.slots[i].key is not NULL:
-                found.append(<object>self.table.slots[i].key)
-        if self.integers:
-            found.sort(key=int)
+        cdef Arg member
+        cdef Py_ssize_t i, at = 0
+        if self.table is not None:
+            for i in range(<Py_ssize_t>self.table.end):
+                if self.table.slots[i].key is not NULL:
+                    found.append(<object>self.table.slots[i].key)
+        elif self.small is not None:
+            while at < self.small.n:
+                at = self.small.read(at, &member)
+                found.append(PyBytes_FromStringAndSize(member.p, member.n))
+        else:
+            for i in range(self.n):
+                found.append(text_of_number(self.numbers[i]))
         return found
+
+    cdef bytes any(self, Rand rand):
+        """A random member of a set that is not empty."""
+        cdef Arg member
+        cdef Py_ssize_t _i, at = 0
+        if self.table is not None:
+            return <bytes>self.table.any(rand).key
+        if self.small is None:
+            return text_of_number(self.numbers[rand.next() % <uint64_t>self.n])
+        for _i in range(rand.next() % <uint64_t>self.small.count + 1):
+            at = self.small.read(at, &member)
+        return PyBytes_FromStringAndSize(member.p, member.n)
 
 
 cdef bint add_member(Client c, Set value, const Arg* member) except -1:
@@ -171,7 +312,7 @@ cdef int sscan(Client c, Args a, Buf out) except -1:
     scan_options(a, 2, &options, False)
     value = <Set>c.db.read_kind(&a.v[1], SET)
     if value is not None:
-        if value.integers:
+        if value.table is None:
             found = value.members()
         else:
             cursor = value.table.scan(options.cursor, options.count, found)
@@ -207,7 +348,7 @@ cdef int spop(Client c, Args a, Buf out) except -1:
     else:
         taken = []
         for _ in range(count):
-            member = <bytes>value.table.any(rand).key
+            member = value.any(rand)
             taken.append(member)
             word = as_arg(member)
             value.remove(&word)
@@ -230,7 +371,7 @@ cdef int srandmember(Client c, Args a, Buf out) except -1:
         value = <Set>c.db.read_kind(&a.v[1], SET)
         if value is None:
             return put_nil(out, c.resp)
-        return put_bytes(out, <bytes>value.table.any(rand).key)
+        return put_bytes(out, value.any(rand))
     count = int_of(&a.v[2])
     if not -(INT64_MAX // 2) <= count <= INT64_MAX // 2:
         raise ReplyError("ERR value is out of range")
@@ -241,7 +382,7 @@ cdef int srandmember(Client c, Args a, Buf out) except -1:
         # With repetition, written as they are drawn.
         put_array(out, -count)
         for _i in range(-count):
-            put_bytes(out, <bytes>value.table.any(rand).key)
+            put_bytes(out, value.any(rand))
         return 0
     chosen = value.members()
     if count < len(chosen):

@@ -6,7 +6,7 @@ its disk full or failing and the network delays, resets and parts.  Now and then
 for a snapshot or for the log to be rewritten.  What each client saw is written down:
 
     answered   the operation has a call, a return and an output
-    refused    MISCONF, or never sent: it did not happen and is left out
+    refused    MISCONF or LOADING, or never sent: it did not happen and is left out
     neither    the connection broke or was too slow: it happened at some time, or never
 
 When all is calm the clients read every key once more, so that a lost write has a witness.  Keys are
@@ -159,7 +159,7 @@ class Client:
     def note(self, op: Op) -> None:
         """Keep what tells something."""
         if isinstance(op.output, ReplyError):
-            if not str(op.output).startswith(("MISCONF", "EXECABORT")):
+            if not str(op.output).startswith(("MISCONF", "EXECABORT", "LOADING")):
                 raise Violation(f"{op.input}: {op.output}")
             return
         if op.output is UNKNOWN and op.input[0] == b"GET":

@@ -224,6 +224,7 @@ cdef int getdel(Client c, Args a, Buf out) except -1:
     if value is not None:
         c.db.delete(&a.v[1])
         c.db.changed(&a.v[1], EVENT_GENERIC, "del")
+        c.store.record(c, b"DEL", a.text(1))
     return 0
 
 
@@ -236,7 +237,7 @@ cdef int getex(Client c, Args a, Buf out) except -1:
     if value is None:
         return 0
     if options.flags & TIMED:
-        if options.at_ms <= c.store.keyspace.now_ms and not c.replaying:
+        if options.at_ms <= c.store.keyspace.now_ms and not c.store.keyspace.loading:
             c.db.delete(&a.v[1])
             c.db.changed(&a.v[1], EVENT_GENERIC, "del")
             c.store.record(c, b"DEL", a.text(1))

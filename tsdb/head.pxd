@@ -9,6 +9,7 @@ cdef struct Chunk:
     uint32_t size
     uint32_t count
     uint8_t* data
+    double least, most, total      # of its values; total is NaN if one of them is
 
 
 cdef class Series:

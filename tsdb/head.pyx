@@ -154,11 +154,17 @@ cdef class Series:
         cdef uint8_t[4096] scratch
         cdef void* grown
         cdef Chunk chunk
+        cdef uint32_t i
         assert chunk_bound(self.n) <= 4096
         chunk.size = <uint32_t>chunk_encode(self.t, self.v, self.n, scratch, FAST)
         chunk.count = self.n
         chunk.first = self.t[0]
         chunk.last = self.t[self.n - 1]
+        chunk.least = chunk.most = chunk.total = self.v[0]
+        for i in range(1, self.n):
+            chunk.total += self.v[i]
+            chunk.least = min(chunk.least, self.v[i])
+            chunk.most = max(chunk.most, self.v[i])
         if self.chunk_n == self.chunk_cap:
             grown = realloc(self.chunks, max(4, self.chunk_cap * 2) * sizeof(Chunk))
             if grown == NULL:

@@ -33,6 +33,7 @@ from bedrock.sim.loop import BOOT, SimLoop, Stuck
 from bedrock.sim.net import Network, SimNet
 from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFailed, Rand, Turn, World
+from bedrock.world.world import forget_tasks
 
 Build = Callable[[World], Coroutine[Any, Any, Any]]
 Scenario = Callable[["Simulation"], Coroutine[Any, Any, None]]
@@ -412,6 +413,7 @@ def _close(sim: Simulation) -> None:
 
     with contextlib.suppress(Stuck):
         sim.loop.run_until_complete(end())
+    forget_tasks(sim.loop)
     sim.loop.close()
 
 

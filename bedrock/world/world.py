@@ -18,6 +18,11 @@ T = TypeVar("T")
 _tasks: set[asyncio.Task] = set()
 
 
+def forget_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """A loop has ended: what was left unfinished on it keeps nothing alive any more."""
+    _tasks.difference_update([task for task in _tasks if task.get_loop() is loop])
+
+
 @dataclass(frozen=True)
 class World:
     """What an engine may touch.  `disk` and `net` are handed in by whoever puts it together.

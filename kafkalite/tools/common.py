@@ -29,7 +29,7 @@ def parser(name: str, about: str) -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--command-config", "--producer.config", "--consumer.config", dest="properties",
-        metavar="FILE", help="properties file that says how to log in",
+        default="", metavar="FILE", help="properties file that says how to log in",
     )
     return made
 
@@ -66,16 +66,16 @@ def security(held: dict[str, str]) -> Security:
     )
 
 
-async def connect(options: argparse.Namespace) -> Client:
-    """The first broker of the list that answers; OSError if none does."""
-    held = properties(options.properties) if options.properties else {}
+async def connect_to(addresses: str, path: str = "", name: str = "kafkalite") -> Client:
+    """The first broker of a list that answers; OSError if none does."""
+    held = properties(path) if path else {}
     failure: OSError | None = None
-    for address in options.bootstrap.split(","):
+    for address in addresses.split(","):
         host, _, port = address.strip().rpartition(":")
         if not host:
             host, port = port, str(DEFAULT_PORT)
         try:
-            return await Client.connect(host.strip("[]"), int(port), security(held))
+            return await Client.connect(host.strip("[]"), int(port), security(held), name)
         except OSError as exc:
             failure = exc
     assert failure is not None, "split gives one address at least"
@@ -88,7 +88,7 @@ def run(
     """Connect, work, and tell what failed; the exit code."""
 
     async def main() -> int:
-        client = await connect(options)
+        client = await connect_to(options.bootstrap, options.properties)
         try:
             return await work(client) or 0
         finally:

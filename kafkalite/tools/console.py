@@ -12,7 +12,7 @@ from bedrock.world import OsRand
 from kafkalite.assignment import Partition
 from kafkalite.batch import Record
 from kafkalite.client import EARLIEST, LATEST, Client
-from kafkalite.consumer import Membership, Writer, follow, start_of
+from kafkalite.consumer import Line, Membership, Writer, follow, start_of
 from kafkalite.tools.common import Refused, pairs, parser, run
 
 LINES_AT_ONCE = 500
@@ -60,9 +60,6 @@ def produce(argv: list[str] | None = None) -> int:
             await writer.send(waiting)
 
     return run("producer", options, work)
-
-
-Line = tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]
 
 
 def read_line(line: bytes, reader: dict[str, str], number: int = 0) -> Line:

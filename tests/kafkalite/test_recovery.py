@@ -49,7 +49,7 @@ def test_a_clean_restart_finds_everything():
     assert [log.records(i, 1)[0].key for i in range(30)] == [b"%d" % i for i in range(30)]
 
 
-@settings(max_examples=300)
+@settings(max_examples=500)
 @given(st.integers(0, LAST_SIZE - 1))
 def test_a_log_cut_anywhere_keeps_its_whole_batches(size):
     MEDIUM.load(SAVED)
@@ -64,7 +64,7 @@ def test_a_log_cut_anywhere_keeps_its_whole_batches(size):
     assert again.records(again.end_offset - 1)[0].value == b"after"
 
 
-@settings(max_examples=300)
+@settings(max_examples=500)
 @given(st.integers(0, LAST_SIZE - 1), st.integers(1, 255))
 def test_a_log_with_any_byte_changed_keeps_what_comes_before(place, mask):
     MEDIUM.load(SAVED)

@@ -113,16 +113,32 @@ def wait_until(true, seconds=20):
         time.sleep(0.01)
 
 
+def invent(rand, n):
+    """A random command over few keys of each type."""
+    i = rand.randrange(30)
+    return rand.choice([
+        ("SET", f"s{i}", rand.random()), ("INCR", f"n{i}"), ("APPEND", f"s{i}", "+"),
+        ("RPUSH", f"l{i}", rand.random(), 2), ("LPOP", f"l{i}"), ("SADD", f"e{i}", i, n),
+        ("SPOP", f"e{i}"), ("HSET", f"h{i}", n % 9, i), ("HINCRBYFLOAT", f"f{i}", "x", 0.1),
+        ("ZADD", f"z{i}", rand.random(), n % 50), ("ZPOPMIN", f"z{i}"), ("DEL", f"s{i}"),
+        ("XADD", f"x{i}", "MAXLEN", 100, "*", "a", n), ("LTRIM", f"l{i}", 0, 99),
+        ("PEXPIRE", f"h{i}", rand.choice([1, 10**7])), ("SELECT", 0),
+    ])  # fmt: skip
+
+
 def fill(run, seed, n=3000):
-    """Random commands over few keys of each type."""
+    """Random commands, one at a time."""
     rand = random.Random(seed)
-    for _ in range(n):
-        i = rand.randrange(30)
-        run(*rand.choice([
-            ("SET", f"s{i}", rand.random()), ("INCR", f"n{i}"), ("APPEND", f"s{i}", "+"),
-            ("RPUSH", f"l{i}", rand.random(), 2), ("LPOP", f"l{i}"), ("SADD", f"e{i}", i, _),
-            ("SPOP", f"e{i}"), ("HSET", f"h{i}", _ % 9, i), ("HINCRBYFLOAT", f"f{i}", "x", 0.1),
-            ("ZADD", f"z{i}", rand.random(), _ % 50), ("ZPOPMIN", f"z{i}"), ("DEL", f"s{i}"),
-            ("XADD", f"x{i}", "*", "a", _), ("PEXPIRE", f"h{i}", rand.choice([1, 10**7])),
-            ("SELECT", 0),
-        ]))  # fmt: skip
+    for i in range(n):
+        run(*invent(rand, i))
+
+
+def pour(port, seed, n, batch=1000):
+    """Random commands, many at a time; some of them in transactions."""
+    rand = random.Random(seed)
+    with redis.Redis(port=port) as client:
+        for start in range(0, n, batch):
+            with client.pipeline(transaction=rand.random() < 0.2) as pipe:
+                for i in range(start, min(start + batch, n)):
+                    pipe.execute_command(*invent(rand, i))
+                pipe.execute(raise_on_error=False)

@@ -200,6 +200,7 @@ def test_each_opens_the_others_append_only_folder(tmp_path):
 
 @pytest.mark.peer
 @pytest.mark.parametrize("sets", [15, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.timeout(400)
 def test_generated_data_sets_go_both_ways(tmp_path, sets):
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     ours.mkdir()

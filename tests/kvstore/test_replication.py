@@ -10,7 +10,7 @@ import redis
 
 import bedrock
 import kvstore
-from tests.kvstore.compare import FORMS, contents, fill, real, runner, wait_until
+from tests.kvstore.compare import FORMS, contents, fill, pour, real, runner, wait_until
 
 pytestmark = pytest.mark.peer
 
@@ -48,6 +48,39 @@ def test_a_redis_server_follows_and_resumes(tmp_path, cuts):
             said = ours("INFO", "stats")
             assert b"sync_full:1\r\nsync_partial_ok:%d\r\n" % cuts in said
             assert ours("ROLE")[0] == b"master" and len(ours("ROLE")[2]) == 1
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("ours_is_primary", [True, False], ids=["we lead", "we follow"])
+@pytest.mark.parametrize(
+    ("commands", "cuts"), [(10_000, 4), pytest.param(1_000_000, 20, marks=pytest.mark.slow)]
+)
+def test_all_random_commands_arrive_though_the_line_is_cut(
+    tmp_path, ours_is_primary, commands, cuts
+):
+    backlog = ("--repl-backlog-size", "64mb", "--repl-diskless-sync-delay", "0")
+    with (
+        bedrock.run("kvstore", process=True, set=["repl-backlog-size=64mb"]) as server,
+        real(tmp_path, *backlog) as theirs,
+    ):
+        ours, their_port = runner(server.port), theirs("CONFIG", "GET", "port")[1]
+        if ours_is_primary:
+            primary, replica, port = ours, theirs, server.port
+        else:
+            primary, replica, port = theirs, ours, int(their_port)
+        replica("REPLICAOF", "127.0.0.1", port)
+        wait_until(lambda: b"master_link_status:up" in replica("INFO", "replication"))
+        writer = threading.Thread(target=pour, args=(port, commands, commands))
+        writer.start()
+        for _ in range(cuts):
+            writer.join(commands / 1_000_000)
+            primary("CLIENT", "KILL", "TYPE", "replica")
+            wait_until(lambda: b"state=online" in primary("INFO", "replication"))
+        writer.join()
+        wait_until(lambda: primary("WAIT", 1, 1000) == 1, 60)
+        assert contents(replica) == contents(primary)
+        said = primary("INFO", "stats")
+        assert b"sync_full:1\r\nsync_partial_ok:%d\r\n" % cuts in said
 
 
 def test_a_snapshot_for_a_replica_is_taken_while_writes_go_on(tmp_path):

@@ -29,6 +29,7 @@ CLIENTS = {
     "test_prometheus_peer.py": "a Prometheus that remote-reads and one that federates",
     "test_monitor.py": "the same configuration file given to a Prometheus: scraping, "
     "relabelling, rules, alerts, what Alertmanager is sent, the API's lists",
+    "test_windows.py": "functions of ranges beside straight-line numpy",
     "test_influxql.py": "InfluxDB 1.6.7 and its shell `influx`",
     "test_pages.py": "Chromium: completion, chart, table, cardinality",
     "test_line_protocol.py": "the vectors of influxdata/line-protocol: 395 accepted with equal "

@@ -1,9 +1,7 @@
-"""kafkalite under crashes and a bad network: every record once, in order, in its place.
+"""Idempotent producers and a consumer: every record once, in order, in its place.
 
-Idempotent producers on another machine send numbered records to a broker that syncs before it
-answers, and send each batch again until it is acknowledged; a consumer follows the log and commits
-how far it came.  Meanwhile the broker is killed, its power cut, its disk full or failing, and the
-network bad.  Then:
+Producers send numbered records to a broker that syncs before it answers, and send each batch again
+until it is acknowledged; a consumer follows the log and commits how far it came.  Then:
 
 1. Offsets are dense: each record fetched has the offset after the one before.
 2. A producer's records are there once each and in order, and where their acknowledgement said.
@@ -14,65 +12,14 @@ network bad.  Then:
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-from bedrock.sim.caller import LOST, Caller, Line
+from bedrock.sim.caller import LOST
 from bedrock.sim.simulation import Simulation, Violation
-from bedrock.world import World
 from kafkalite.batch import Record, pack, unpack_all
-from kafkalite.config import KafkaConfig
 from kafkalite.errors import Code
-from kafkalite.requests import BY_NAME, decode_response, encode_request
-from kafkalite.server import Server
+from kafkalite.simulation.client import TRY_AGAIN, Client
 
-PRODUCERS = 3
-TROUBLE_S = 8
 TOPIC, GROUP = "t", "g"
-TRY_AGAIN = (Code.KAFKA_STORAGE_ERROR,)
-
-
-class FrameCaller(Caller):
-    """A connection of frames with their length in front."""
-
-    def whole(self, heard: bytes) -> tuple[bytes, int]:
-        """A response without its length."""
-        end = 4 + int.from_bytes(heard[:4], "big")
-        return (heard[4:end], end) if 4 < end <= len(heard) else (b"", 0)
-
-
-class Client:
-    """Makes requests by name."""
-
-    def __init__(self, sim: Simulation):
-        world: World = sim.host("client")
-        self.sim = sim
-        self.rand = world.rand
-        self.line = Line(world, ("server", 9092), FrameCaller)
-
-    async def call(self, name: str, **body: Any) -> Any:
-        """The response, or LOST."""
-        api = BY_NAME[name]
-        # Fetch by name, not by an id that would have to be asked for first.
-        version = min(api.newest, 12)
-        answer = await self.line.ask(encode_request(api, version, 1, body, "simulation"))
-        return answer if answer is LOST else decode_response(api, version, answer)
-
-    async def make_topic(self) -> None:
-        """Make the topic, whoever is first."""
-        wanted = {"name": TOPIC, "num_partitions": 1, "replication_factor": 1}
-        code = Code.KAFKA_STORAGE_ERROR
-        while code in TRY_AGAIN:
-            answer = await self.insist("CreateTopics", timeout_ms=1000, topics=[wanted])
-            code = answer["topics"][0]["error_code"]
-            await asyncio.sleep(0.05)
-        if code not in (Code.NONE, Code.TOPIC_ALREADY_EXISTS):
-            raise Violation(f"no topic: {Code(code).name}")
-
-    async def insist(self, name: str, **body: Any) -> dict[str, Any]:
-        """The response, however often it takes."""
-        while (answer := await self.call(name, **body)) is LOST:
-            await asyncio.sleep(0.01)
-        return answer
 
 
 class Producer(Client):
@@ -88,7 +35,7 @@ class Producer(Client):
 
     async def work(self) -> None:
         """One batch after another."""
-        await self.make_topic()
+        await self.make_topic(TOPIC)
         self.producer_id = -1
         while self.producer_id < 0:
             answer = await self.insist("InitProducerId", transactional_id=None)
@@ -139,7 +86,7 @@ class Consumer(Client):
 
     async def work(self) -> None:
         """Fetch from the end of what is known, and now and then all anew."""
-        await self.make_topic()
+        await self.make_topic(TOPIC)
         while not self.sim.calm.is_set():
             await asyncio.sleep(self.rand.random() * 0.05)
             await self.fetch(0 if self.rand.chance(0.1) else len(self.values))
@@ -220,27 +167,3 @@ class Consumer(Client):
         end = answer["topics"][0]["partitions"][0]["offset"]
         if end <= at:
             raise Violation(f"the log ends at {end}, more was acknowledged or fetched")
-
-
-async def scenario(sim: Simulation) -> None:
-    """See the module."""
-
-    async def build(world: World) -> Server:
-        config = KafkaConfig(
-            host="server", port=9092, fsync="always", segment_bytes=4000, retention_ms=-1
-        )
-        server = Server(world, config)
-        await server.start()
-        return server
-
-    machine = sim.machine("server", build)
-    await sim.bring_up(machine)
-    producers = [Producer(sim, number) for number in range(PRODUCERS)]
-    consumer = Consumer(sim)
-    tasks: list[asyncio.Task[Any]] = [sim.spawn(producer.work()) for producer in producers]
-    tasks.append(sim.spawn(consumer.work()))
-    await sim.trouble(TROUBLE_S)
-    await asyncio.wait_for(asyncio.gather(*tasks), 30)
-    machine.power_cut()
-    await sim.bring_up(machine)
-    await consumer.finish(producers)
