@@ -91,6 +91,8 @@ cdef class Client:
     cdef public object waiter          # kvstore.blocking.Waiter while blocked
     cdef public int64_t since_ms, active_ms
     cdef public bint no_evict
+    cdef public bint may_take          # a script that may go over `maxmemory`
+    cdef uint64_t begun_dirty          # changes there were when the script began
     cdef public bint asking            # the next request may be for a slot being taken over
     cdef public bint reads_replica     # what only reads may be answered by a replica
 

@@ -944,6 +944,7 @@ cdef class Store:
         own.replaying = caller.replaying
         own.become(caller.user)
         own.has_read = False
+        own.begun_dirty = self.keyspace.dirty
         own.gate = own.gate & ~TRACKED | caller.gate & TRACKED
         if self.journal is not None and not caller.executing:
             self.journal.start_transaction()
@@ -971,6 +972,10 @@ cdef class Store:
             if part is not None:
                 check_from_script(part, read_only)
         check_from_script(command, read_only)
+        # A script that has changed something goes on to its end.
+        if self.out_of_memory and command.flags & DENY_OOM and not own.may_take \
+                and self.keyspace.dirty == own.begun_dirty:
+            raise ReplyError(OUT_OF_MEMORY)
         if own.gate & RESTRICTED:
             self.check_access(own, command, a)
         if self.router is not None and not own.replaying:
