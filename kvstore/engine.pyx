@@ -599,12 +599,12 @@ cdef class Store:
                 self.check_access(c, command, a)
             except ReplyError as error:
                 return self.refuse(c, command, out, error)
-        if self.watched and c.link is not None:
+        # The log and the primary's stream are obeyed, whatever they cost and wherever keys are.
+        if self.watched and c.link is not None and not self.keyspace.loading:
             self.client_limits.evict()
             if c.link.closing:
                 return 0
-        # The log and the primary's stream are obeyed, wherever their keys are.
-        if self.router is not None and c.link is not None:
+        if self.router is not None and not self.keyspace.loading:
             try:
                 self.check_slot(c, command, a)
             except ReplyError as error:
@@ -612,7 +612,7 @@ cdef class Store:
                 if command.row.name == "exec":
                     c.leave_multi()
                 return self.refuse(c, command, out, error)
-        if self.limited and not c.replaying and self.lacks_memory(c, command):
+        if self.limited and not self.keyspace.loading and self.lacks_memory(c, command):
             return self.refuse(c, command, out, ReplyError(OUT_OF_MEMORY))
         if c.gate & SUBSCRIBED and c.resp == 2 and not command.flags & WHEN_SUBSCRIBED:
             return self.refuse(c, command, out, ReplyError(
@@ -978,7 +978,7 @@ cdef class Store:
             raise ReplyError(OUT_OF_MEMORY)
         if own.gate & RESTRICTED:
             self.check_access(own, command, a)
-        if self.router is not None and not own.replaying:
+        if self.router is not None and not self.keyspace.loading:
             self.check_script_slot(own, command, a)
         self.call(own, command, a, out)
         return decode_buf(out)
