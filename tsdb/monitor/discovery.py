@@ -158,15 +158,8 @@ class Discovery:
         low, high = form.span()
         if high < low:
             raise ApiError("bad_data", "end timestamp must not be before start timestamp")
-        selectors = list(_selectors(parse(form.get("query"))))
+        selectors = [each.matchers for each in ast.selectors(parse(form.get("query")))]
         return success_of(self.exemplars.find(selectors, low, high))
-
-
-def _selectors(expr: ast.Expr) -> Iterator[list[Matcher]]:
-    if isinstance(expr, ast.Selector):
-        yield expr.matchers
-    for inner in ast.children(expr):
-        yield from _selectors(inner)
 
 
 def _target(target: Target) -> dict[str, Any]:
