@@ -32,6 +32,7 @@ class Api:
 
     def __init__(self, store: Store, config: TsdbConfig, lookback_ms: int):
         self.store = store
+        self.received: Callable[[], None] = lambda: None  # called after a remote write
         self.config = config
         self.lookback_ms = lookback_ms
         self.queries = 0
@@ -169,6 +170,7 @@ class Api:
         """Remote-write."""
         try:
             self.store.write_remote(request.body)
+            self.received()
         except (BadRequest, Malformed, TooLarge, TooManySeries) as exc:
             return Response(f"{exc}\n".encode(), 400)
         except DiskFull as exc:

@@ -1,11 +1,13 @@
 """Prometheus remote-write 1.0: a protobuf message, parsed straight into samples.
 
-    WriteRequest  { 1: repeated TimeSeries, 3: repeated Metadata (not kept) }
-    TimeSeries    { 1: repeated Label { 1: name, 2: value }, 2: repeated Sample, 3, 4 (not kept) }
+    WriteRequest  { 1: repeated TimeSeries, 3: repeated Metadata }
+    TimeSeries    { 1: repeated Label { 1: name, 2: value }, 2: repeated Sample, 3: repeated
+                    Exemplar, 4 (histograms, not kept) }
     Sample        { 1: double value, 2: int64 timestamp (ms) }
 
 A series' encoded labels are the same bytes in every request, so they are looked up as they stand
-(`KeyMap`) and parsed only when new.  Exemplars and native histograms are passed over.
+(`KeyMap`) and parsed only when new.  Exemplars and metadata are handed on as they are encoded;
+native histograms are passed over.
 
 Invariant 1: nothing of a malformed message is kept: the batch is as it was before.
 """
@@ -80,16 +82,22 @@ cdef class RemoteWriteParser:
     cdef Head head
     cdef KeyMap keys
     cdef uint64_t generation
+    cdef readonly list exemplars   # of the last message: (ref of the series, encoded)
+    cdef readonly list metadata    # of the last message, encoded
 
     def __init__(self, Head head):
         self.head = head
         self.keys = KeyMap()
+        self.exemplars = []
+        self.metadata = []
 
     def parse(self, const uint8_t[::1] message not None, Batch batch not None) -> None:
         """Add the message's samples to the batch; BadRequest."""
         cdef Cursor at, inner
         cdef uint64_t tag = 0, number = 0
         cdef Py_ssize_t mark = batch.n
+        self.exemplars = []
+        self.metadata = []
         if self.generation != self.head.generation or self.keys.bytes_held > CACHE_BYTES_MAX:
             self.keys.clear()
             self.generation = self.head.generation
@@ -102,6 +110,9 @@ cdef class RemoteWriteParser:
                 read_field(&at, &tag, &inner, &number)
                 if tag == (1 << 3 | BYTES):
                     self.series(inner, batch)
+                elif tag == (3 << 3 | BYTES):
+                    self.metadata.append(PyBytes_FromStringAndSize(
+                        <const char*>inner.p, inner.end - inner.p))
         except ValueError:
             batch.n = mark
             raise
@@ -129,6 +140,9 @@ cdef class RemoteWriteParser:
                 self.sample(inner, <uint32_t>ref, batch)
             elif tag == (1 << 3 | BYTES):
                 raise BadRequest("a series' labels must come before its samples")
+            elif tag == (3 << 3 | BYTES):
+                self.exemplars.append((ref, PyBytes_FromStringAndSize(
+                    <const char*>inner.p, inner.end - inner.p)))
         return 0
 
     cdef int sample(self, Cursor at, uint32_t ref, Batch batch) except -1:

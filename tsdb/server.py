@@ -59,6 +59,7 @@ class Server:
             self.log.error("a damaged block was set aside", finding=str(finding))
         self._api = Api(store, config, duration_ms("lookback", config.lookback))
         self._monitor = Monitor(self.world, store, config.config_file, self._api.budget)
+        self._api.received = self._monitor.received.take
         status = Status(store, self._flags, self._monitor.settings.text)
         routes = self._api.routes() + status.routes() + self._monitor.routes()
         routes += Influx(store, self._api.budget).routes() + Admin(store).routes()
