@@ -107,5 +107,7 @@ def test_kafka_python_makes_topics(kafkalite_server):
         client.create_topics({"kp": {"num_partitions": 2, "replication_factor": 1}})
         described = client.describe_topics(["kp"])
         assert len(described[0]["partitions"]) == 2
+        quorum = client.describe_metadata_quorum()
+        assert quorum["topics"][0]["partitions"][0]["leader_id"] == 1
     finally:
         client.close()
