@@ -137,7 +137,8 @@ class Exchange:
         credential = self._credential
         assert credential is not None, "the first message found it"
         without_proof, _, proof = text.rpartition(",p=")
-        # librdkafka before 2.6 puts its own nonce in front once more, and Kafka bears with it.
+        # librdkafka before 2.6.1 puts its own nonce in front once more: no harm, and Kafka 3.9
+        # bore with it (4.0 does not).
         if not _attributes(without_proof)["r"].endswith(self._nonce):
             raise Refused("Invalid client nonce in the final client message.")
         said = f"{self._said},{without_proof}".encode()
