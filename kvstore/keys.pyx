@@ -225,6 +225,8 @@ cdef Database database(Client c, const Arg* arg):
 
 cdef int move(Client c, Args a, Buf out) except -1:
     cdef Database target
+    if c.store.router is not None:
+        raise ReplyError("ERR MOVE is not allowed in cluster mode")
     try:
         target = database(c, &a.v[2])
     except ReplyError:
@@ -247,6 +249,8 @@ cdef int copy(Client c, Args a, Buf out) except -1:
         elif is_word(&a.v[i], "db") and i + 1 < a.n:
             i += 1
             target = database(c, &a.v[i])
+            if target is not c.db and c.store.router is not None:
+                raise ReplyError("ERR Copying to another database is not allowed in cluster mode")
         else:
             raise ReplyError("ERR syntax error")
         i += 1
@@ -351,6 +355,8 @@ def flushall(Client c, words):
 def swapdb(Client c, words):
     cdef Keyspace keyspace = c.store.keyspace
     cdef Database one, two
+    if c.store.router is not None:
+        raise ReplyError("ERR SWAPDB is not allowed in cluster mode")
     numbers = []
     for word, which in zip(words[1:], ("first", "second"), strict=True):
         if not word.lstrip(b"-").isdigit():

@@ -67,23 +67,23 @@ busy-reply-threshold              int         5000         0..    =lua-time-limi
 client-output-buffer-limit        buffers     -
 client-query-buffer-limit         memory      1gb          1mb..  inert
 cluster-allow-pubsubshard-when-down  bool     yes          inert
-cluster-allow-reads-when-down     bool        no           inert
+cluster-allow-reads-when-down     bool        no
 cluster-allow-replica-migration   bool        yes          inert
 cluster-announce-bus-port         int         0            0..65535  inert
-cluster-announce-hostname         text        -            inert
-cluster-announce-ip               text        -            inert
-cluster-announce-port             int         0            0..65535  inert
+cluster-announce-hostname         text        -
+cluster-announce-ip               text        -
+cluster-announce-port             int         0            0..65535
 cluster-announce-tls-port         int         0            0..65535  inert
-cluster-config-file               text        nodes.conf   fixed inert
-cluster-enabled                   bool        no           fixed inert
+cluster-config-file               text        nodes.conf   fixed
+cluster-enabled                   bool        no           fixed
 cluster-link-sendbuf-limit        memory      0            inert
 cluster-migration-barrier         int         1            0..2147483647  inert
 cluster-node-timeout              int         15000        0..    inert
 cluster-port                      int         0            0..65535  fixed inert
-cluster-preferred-endpoint-type   endpoint    ip           inert
+cluster-preferred-endpoint-type   endpoint    ip
 cluster-replica-no-failover       bool        no           =cluster-slave-no-failover inert
 cluster-replica-validity-factor   int         10           0..  =cluster-slave-validity-factor inert
-cluster-require-full-coverage     bool        yes          inert
+cluster-require-full-coverage     bool        yes
 crash-log-enabled                 bool        yes          inert
 crash-memcheck-enabled            bool        yes          inert
 daemonize                         bool        no           fixed inert

@@ -78,6 +78,8 @@ class Server:
         await self._net.start()
         self.ports["port"] = self._net.port
         store.parameters.note("port", self._net.port)
+        if store.parameters["cluster-enabled"]:
+            self._join(store)
         log.info("listening", port=self._net.port, pid=os.getpid())
         store.begin_loading()
         try:
@@ -118,6 +120,20 @@ class Server:
                 store.users.load()
         except (BadRule, ReplyError) as error:
             raise ConfigError(f"users: {error}") from None
+
+    def _join(self, store: Store) -> None:
+        """Be a node of the cluster that is written down."""
+        from kvstore.cluster import Cluster
+        from kvstore.following import follow
+
+        cluster = Cluster(store)
+        try:
+            cluster.load(self.config.host, self.ports["port"])
+        except (ValueError, IndexError, KeyError) as error:
+            raise ConfigError(f"cluster-config-file: {error}") from None
+        store.join_cluster(cluster.router)
+        if cluster.me.primary is not None:
+            follow(store, cluster.me.primary.host, cluster.me.primary.port)
 
     @property
     def address_text(self) -> str:
