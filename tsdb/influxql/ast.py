@@ -109,10 +109,12 @@ class Show:
 
 @dataclass
 class Manage:
-    """CREATE DATABASE and others that change something, or would."""
+    """CREATE DATABASE, DROP, DELETE; others that would change something are refused by `what`."""
 
     what: str
     name: str = ""
+    sources: list[Source] = field(default_factory=list)
+    where: Expr | None = None
 
 
 Statement = Select | Show | Manage

@@ -170,14 +170,23 @@ class Parser:
 
     def manage(self) -> Manage:
         words = [self.next().lower()]
-        while self.kind == "word" and len(words) < 2:
+        statement = Manage(words[0])
+        if words != ["delete"] and self.kind == "word":
             words.append(self.next().lower())
-        name = ""
-        if words[0] in ("create", "drop") and words[1:] in (["database"], ["measurement"]):
-            name = self.identifier()
+        statement.what = " ".join(words)
+        if statement.what in ("create database", "drop database", "drop measurement"):
+            statement.name = self.identifier()
+        if statement.what in ("delete", "drop series"):
+            if self.word("from"):
+                statement.sources = self.sources()
+            if self.word("where"):
+                statement.where = self.expression()
+            if not statement.sources and statement.where is None:
+                raise self.fail("FROM, WHERE")
+            return statement
         while self.kind != "end" and not self.is_op(";"):
             self.next()
-        return Manage(" ".join(words), name)
+        return statement
 
     def show(self) -> Show:
         words = []
