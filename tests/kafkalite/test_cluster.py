@@ -262,3 +262,13 @@ def test_ids_of_producers_are_given_once_even_across_a_restart(tmp_path):
             response = wire.call("InitProducerId", transactional_id=None)
             taken.add(response["producer_id"])
     assert len(taken) == 15
+
+
+def test_a_stopped_broker_says_that_it_stopped_in_order(tmp_path):
+    disk = OsDisk(str(tmp_path))
+    peer = Peer(disk)
+    assert not disk.exists(".kafka_cleanshutdown")
+    peer.broker.close()
+    assert disk.exists(".kafka_cleanshutdown")
+    Peer(disk)
+    assert not disk.exists(".kafka_cleanshutdown")
