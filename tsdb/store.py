@@ -59,7 +59,7 @@ class Store:
         world: World,
         *,
         series_max: int = 10_000_000,
-        labels_max: int = 128,
+        labels_max: int = 512,
         policy: Policy | None = None,
     ):
         self.world = world
