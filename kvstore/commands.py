@@ -9,11 +9,11 @@ The facts are those of Redis 7.0.15 (COMMAND INFO there gives the same); the tex
 
 from __future__ import annotations
 
-from kvstore.rows import access, server, special, values
+from kvstore.rows import access, clustering, server, special, values
 from kvstore.rows.row import Row
 
 GROUPS: dict[str, list[Row]] = {}
-for _table in (values, special, server, access):
+for _table in (values, special, server, access, clustering):
     for _group, _rows in _table.GROUPS.items():
         GROUPS.setdefault(_group, []).extend(_rows)
 ROWS: dict[str, Row] = {row.name: row for rows in GROUPS.values() for row in rows}

@@ -35,6 +35,8 @@ cdef int select(Client c, Args a, Buf out) except -1:
     cdef int64_t index = int_of(&a.v[1])
     if not 0 <= index < len(c.store.keyspace.databases):
         raise ReplyError("ERR DB index is out of range")
+    if index and c.store.router is not None:
+        raise ReplyError("ERR SELECT is not allowed in cluster mode")
     c.db = c.store.keyspace.databases[index]
     return put_ok(out)
 
@@ -92,7 +94,8 @@ def hello(Client c, words):
         c.name = name
     return {
         b"server": b"redis", b"version": REDIS_VERSION.encode(), b"proto": resp, b"id": c.id,
-        b"mode": b"standalone", b"role": b"master" if c.store.follower is None else b"replica",
+        b"mode": b"standalone" if c.store.router is None else b"cluster",
+        b"role": b"master" if c.store.follower is None else b"replica",
         b"modules": [],
     }
 
@@ -111,6 +114,7 @@ def reset(Client c, words):
     c.store.monitors.pop(c, None)
     if c.store.tracking is not None:
         c.store.tracking.stop(c)
+    c.asking = c.reads_replica = False
     c.resp = 2
     c.name = b""
     c.db = c.store.keyspace.databases[0]

@@ -23,6 +23,7 @@ cdef enum Flag:
     NO_SCRIPT = 128                # not from a script
     READ_ONLY = 256
     SKIP_SLOWLOG = 8192
+    ADMIN = 16384
     ALLOW_BUSY = 4096              # while a script takes long
     MAY_REPLICATE = 512            # writes, or leads to what must be told to replicas
     WHEN_LOADING = 1024            # also while data is being loaded
@@ -55,6 +56,8 @@ cdef class Command:
     cdef readonly dict subcommands     # name -> Command, or None
     cdef public uint64_t calls, failed, rejected
     cdef public int64_t nsec           # time spent in it
+    cdef int first_key, last_key, key_step     # where its keys stand; first 0: it has none
+    cdef bint movable                  # its keys stand elsewhere in each request
     cdef uint64_t[40] took             # runs of 2^i up to 2^(i+1) ns
     cdef bytes own_name
     cdef const char* name_p
@@ -88,12 +91,15 @@ cdef class Client:
     cdef public object waiter          # kvstore.blocking.Waiter while blocked
     cdef public int64_t since_ms, active_ms
     cdef public bint no_evict
+    cdef public bint asking            # the next request may be for a slot being taken over
+    cdef public bint reads_replica     # what only reads may be answered by a replica
 
 
 cdef class Store:
     cdef readonly object world
     cdef readonly Clock clock          # the world's, or the one a test steers
     cdef public object faults          # kvstore.faults.Faults, None until one is asked for
+    cdef public object log_engine      # kvstore.log_engine.LogEngine, or None
     cdef public object checkpoint      # kvstore.checkpoint.Checkpoint to go back to, or None
     cdef int gate                      # what every new client begins with
     cdef readonly Keyspace keyspace
@@ -113,6 +119,7 @@ cdef class Store:
     cdef public object snapshot        # kvstore.snapshot.Snapshot under way, or None
     cdef readonly object follower      # kvstore.following.Follower while a replica, or None
     cdef readonly object evictor       # kvstore.eviction.Evictor
+    cdef readonly object router        # kvstore.slots.Router in a cluster, or None
     cdef readonly bint limited         # `maxmemory` is to be kept
     cdef readonly bint out_of_memory   # it was not when the running command began
     cdef readonly object primary       # kvstore.replication.Primary
@@ -152,6 +159,7 @@ cdef class Store:
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1
     cdef int check_access(self, Client c, Command command, Args a) except -1
     cdef int admit(self, Client c, Command command, Args a, Buf out) except -1
+    cdef int check_slot(self, Client c, Command command, Args a) except -1
     cdef bint lacks_memory(self, Client c, Command command) except -1
     cdef int close_gate(self, int gate, bint on) except -1
     cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1

@@ -20,9 +20,10 @@ from libc.string cimport memset
 
 from kvstore.commands import ROWS
 from kvstore.eviction cimport Evictor
-from kvstore.keyspecs import keys_of
+from kvstore.keyspecs import key_places, keys_of
 from kvstore.hashtable cimport seed_hash
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_LIST, as_arg
+from kvstore.slots cimport Router
 from kvstore.resp cimport decode_buf, is_word, put_error, put_object, put_request
 from kvstore.resp import ReplyError, decode
 
@@ -43,6 +44,7 @@ FLAGS = {
     "no_multi": NO_MULTI,
     "skip_monitor": SKIP_MONITOR,
     "skip_slowlog": SKIP_SLOWLOG,
+    "admin": ADMIN,
     "readonly": READ_ONLY,
     "allow_busy": ALLOW_BUSY,
     "may_replicate": MAY_REPLICATE,
@@ -132,6 +134,7 @@ cdef class Command:
             self.flags |= UNQUEUED
         if row.name in SUBSCRIBED_NAMES:
             self.flags |= WHEN_SUBSCRIBED
+        self.movable, (self.first_key, self.last_key, self.key_step) = key_places(row)
         self.call = PYTHON_HANDLERS.get(row.name)
         if row.name in CONTAINERS:
             self.run = run_container
@@ -488,9 +491,15 @@ cdef class Store:
             return 1
         if self.tracking is not None:
             return self.run_tracked(c, command, a, out)
-        if c.gate or self.limited:
+        if c.gate or self.limited or self.router is not None:
             return self.admit(c, command, a, out)
         return self.call(c, command, a, out)
+
+    cdef int check_slot(self, Client c, Command command, Args a) except -1:
+        """The error that says where to go with a request whose keys are not here."""
+        (<Router>self.router).check(c, command, a)
+        c.asking = False
+        return 0
 
     cdef bint lacks_memory(self, Client c, Command command) except -1:
         """Evict what is too much; True if that did not help and the command may take memory."""
@@ -506,7 +515,7 @@ cdef class Store:
     cdef int run_tracked(self, Client c, Command command, Args a, Buf out) except -1:
         """Run a request while clients track keys: what changes may be due to this one."""
         self.running = c
-        if c.gate or self.limited:
+        if c.gate or self.limited or self.router is not None:
             self.admit(c, command, a, out)
         else:
             self.call(c, command, a, out)
@@ -575,6 +584,15 @@ cdef class Store:
             try:
                 self.check_access(c, command, a)
             except ReplyError as error:
+                return self.refuse(c, command, out, error)
+        # The log and the primary's stream are obeyed, wherever their keys are.
+        if self.router is not None and c.link is not None:
+            try:
+                self.check_slot(c, command, a)
+            except ReplyError as error:
+                c.asking = False
+                if command.row.name == "exec":
+                    c.leave_multi()
                 return self.refuse(c, command, out, error)
         if self.limited and not c.replaying and self.lacks_memory(c, command):
             return self.refuse(c, command, out, ReplyError(OUT_OF_MEMORY))
@@ -712,8 +730,8 @@ cdef class Store:
         self.processed += 1
         c.command = command
         self.recorded = False
-        if self.monitors and not command.flags & SKIP_MONITOR:
-            self.show_monitors(c, a)
+        if self.monitors and command.flags & SKIP_MONITOR:
+            self.show_monitors(c, a)       # a script: before what it calls
         try:
             self.reserve_for(c, command, a)
             command.run(c, a, out)
@@ -723,6 +741,8 @@ cdef class Store:
             self.put_failure(out, error)
         if command.subcommands is not None:
             command = c.command            # the subcommand that was run
+        if self.monitors and not command.flags & (SKIP_MONITOR | ADMIN):
+            self.show_monitors(c, a)
         # A script's own request counts for nothing, though EVAL_RO is marked as reading.
         if c.gate & TRACKED and command.flags & (READ_ONLY | NO_SCRIPT) == READ_ONLY:
             if c.scripted:
@@ -805,6 +825,8 @@ cdef class Store:
             self.tracking.limit()
         self.primary.cycle(self.keyspace.now_ms)
         self.saver.cycle(self.keyspace.now_ms)
+        if self.log_engine is not None:
+            self.log_engine.cycle()
 
     def reload(self) -> None:
         """Forget everything and read the journal's files again."""
@@ -930,8 +952,26 @@ cdef class Store:
         check_from_script(command, read_only)
         if own.gate & RESTRICTED:
             self.check_access(own, command, a)
+        if self.router is not None and not own.replaying:
+            self.check_script_slot(own, command, a)
         self.call(own, command, a, out)
         return decode_buf(out)
+
+    def check_script_slot(self, Client own not None, Command command not None,
+                          Args a not None) -> None:
+        """A script may only use keys that are here."""
+        try:
+            (<Router>self.router).check(own, command, a)
+        except ReplyError as error:
+            if str(error).startswith("CROSSSLOT"):
+                raise ReplyError("ERR Script attempted to access keys that do not hash to the "
+                                 "same slot") from None
+            raise ReplyError("ERR Script attempted to access a non local key in a cluster "
+                             "node") from None
+
+    def join_cluster(self, router) -> None:
+        """Serve only what the cluster says is served here."""
+        self.router = router
 
     def count_change(self) -> None:
         """Something changed that is no key: libraries of functions."""

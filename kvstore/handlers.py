@@ -9,7 +9,8 @@ MODULES = (
     "strings", "bits", "bitfield", "hyperloglog", "lcs", "lists", "hashes", "sets",
     "zsets", "zset_ranges", "zset_algebra", "geo", "stream_commands", "stream_groups",
     "keys", "sorting", "multi", "pubsub", "dump", "scripting",
-    "connection", "tracking", "pausing", "acl_commands", "latency", "debugging", "memory_report",
+    "connection", "tracking", "pausing", "acl_commands", "cluster_commands", "latency",
+    "debugging", "memory_report",
     "info", "introspection", "admin", "saving", "stopping", "replication", "following",
     "rehearsal", "slowlog",
 )

@@ -33,7 +33,7 @@ def server(store: Any) -> dict[str, Any]:
     parameters = store.parameters
     return {
         "redis_version": REDIS_VERSION,
-        "redis_mode": "standalone",
+        "redis_mode": "standalone" if store.router is None else "cluster",
         "server_name": "bedrock kvstore",
         "os": " ".join((os.uname().sysname, os.uname().release, os.uname().machine)),
         "arch_bits": 64 if sys.maxsize > 2**32 else 32,
@@ -133,6 +133,7 @@ def stats(store: Any) -> dict[str, Any]:
         "rejected_connections": store.turned_away,
         "sync_full": store.primary.full,
         "sync_partial_ok": store.primary.partial,
+        "sync_partial_err": store.primary.refused,
         "expired_keys": keyspace.expired,
         "evicted_keys": keyspace.evicted,
         "evicted_clients": store.evicted_clients,
@@ -195,8 +196,8 @@ def errorstats(store: Any) -> dict[str, Any]:
 
 
 def cluster(store: Any) -> dict[str, Any]:
-    """There is none."""
-    return {"cluster_enabled": 0}
+    """Whether it is a node of one."""
+    return {"cluster_enabled": int(store.router is not None)}
 
 
 def keyspace(store: Any) -> dict[str, Any]:

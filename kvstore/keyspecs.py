@@ -84,7 +84,7 @@ def sort_keys(words: list[bytes]) -> Keys:
             store = i + 1
             i += 1
         i += skipped.get(upper[i], 1)
-    if store > 0:
+    if store > 0 and words[0].lower() == b"sort":
         yield words[store], ("OW", "update")
 
 
@@ -127,6 +127,8 @@ def places_of(spec: KeySpec, words: list[bytes]) -> range:
             raise ValueError(n)
         return range(first, first + n * spec.step, spec.step)
     last = len(words) + spec.last if spec.last < 0 else begin + spec.last
+    if spec.limit > 1:  # keys first, then as many other words
+        last = begin + (last + 1 - begin) // spec.limit - 1
     return range(begin, min(last + 1, len(words)), spec.step)
 
 
@@ -137,4 +139,21 @@ def legacy_range(row: Row) -> tuple[int, int, int]:
         return 0, 0, 0
     first = min(spec.begin for spec in specs)
     lasts = [spec.last if spec.last < 0 else spec.begin + spec.last for spec in specs]
-    return first, (-1 if min(lasts) < 0 else max(lasts)), specs[0].step
+    return first, (min(lasts) if min(lasts) < 0 else max(lasts)), specs[0].step
+
+
+def key_places(row: Row) -> tuple[bool, tuple[int, int, int]]:
+    """Whether keys must be looked for in each request; else first, last and step of them."""
+    specs = key_specs(row)
+    plain = [spec for spec in specs if spec.count_at < 0 and not spec.keyword and spec.limit < 2]
+    if row.name in KEYS_OF or len(specs) > 1 or len(plain) < len(specs) or "?" in row.keys:
+        return True, (0, 0, 0)
+    if not specs:
+        return False, (0, 0, 0)
+    spec = specs[0]
+    return False, (spec.begin, spec.last if spec.last < 0 else spec.begin + spec.last, spec.step)
+
+
+def shard_channels_of(name: str, words: list[bytes]) -> list[bytes]:
+    """Channels that are in slots as keys are."""
+    return [words[i] for spec in key_specs(ROWS[name]) for i in places_of(spec, words)]

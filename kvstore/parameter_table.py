@@ -3,6 +3,7 @@
 A row is `name kind default [low..high] [marks]`.  A default of `-` is the empty text.  Marks:
 
     fixed       only before the start
+    rigid       the same, though Redis could change it: the value it has may be set again
     protected   at run time only with `enable-protected-configs`
     =NAME       the older name of the same parameter
     inert       known, checked, kept and shown, but nothing here obeys it: it tunes a part of Redis
@@ -60,36 +61,36 @@ appendonly                        bool        no
 auto-aof-rewrite-min-size         memory      64mb
 auto-aof-rewrite-percentage       int         100          0..2147483647
 bgsave_cpulist                    text        -            fixed inert
-bind                              text        127.0.0.1    fixed
+bind                              text        127.0.0.1    rigid
 bind-source-addr                  text        -            inert
 bio_cpulist                       text        -            fixed inert
 busy-reply-threshold              int         5000         0..    =lua-time-limit
 client-output-buffer-limit        buffers     -
 client-query-buffer-limit         memory      1gb          1mb..  inert
 cluster-allow-pubsubshard-when-down  bool     yes          inert
-cluster-allow-reads-when-down     bool        no           inert
+cluster-allow-reads-when-down     bool        no
 cluster-allow-replica-migration   bool        yes          inert
 cluster-announce-bus-port         int         0            0..65535  inert
-cluster-announce-hostname         text        -            inert
-cluster-announce-ip               text        -            inert
-cluster-announce-port             int         0            0..65535  inert
+cluster-announce-hostname         text        -
+cluster-announce-ip               text        -
+cluster-announce-port             int         0            0..65535
 cluster-announce-tls-port         int         0            0..65535  inert
-cluster-config-file               text        nodes.conf   fixed inert
-cluster-enabled                   bool        no           fixed inert
+cluster-config-file               text        nodes.conf   fixed
+cluster-enabled                   bool        no           fixed
 cluster-link-sendbuf-limit        memory      0            inert
 cluster-migration-barrier         int         1            0..2147483647  inert
 cluster-node-timeout              int         15000        0..    inert
 cluster-port                      int         0            0..65535  fixed inert
-cluster-preferred-endpoint-type   endpoint    ip           inert
+cluster-preferred-endpoint-type   endpoint    ip
 cluster-replica-no-failover       bool        no           =cluster-slave-no-failover inert
 cluster-replica-validity-factor   int         10           0..  =cluster-slave-validity-factor inert
-cluster-require-full-coverage     bool        yes          inert
+cluster-require-full-coverage     bool        yes
 crash-log-enabled                 bool        yes          inert
 crash-memcheck-enabled            bool        yes          inert
 daemonize                         bool        no           fixed inert
 databases                         int         16           1..2147483647  fixed
 dbfilename                        text        dump.rdb     protected
-dir                               text        -            fixed
+dir                               text        -            rigid
 disable-thp                       bool        yes          fixed inert
 dynamic-hz                        bool        yes          inert
 enable-debug-command              debug       no           fixed
@@ -133,7 +134,7 @@ notify-keyspace-events            events      -
 oom-score-adj                     oom         no           inert
 oom-score-adj-values              oom-values  0_200_800    inert
 pidfile                           text        -            fixed inert
-port                              int         0            0..65535  fixed
+port                              int         0            0..65535  rigid
 proc-title-template               text        {title}_{listen-addr}_{server-mode}  inert
 propagation-error-behavior        propagation  ignore      inert
 protected-mode                    bool        yes          inert

@@ -31,7 +31,7 @@ def parameters_of(config: Any, directory: str = "") -> Parameters:
     """The parameters a configuration asks for."""
     parameters = Parameters(
         appendfsync=config.appendfsync,
-        appendonly=config.appendonly,
+        appendonly=config.appendonly and config.engine == "memory",
         bind=config.host,
         databases=config.databases,
         dir=directory,
@@ -78,6 +78,8 @@ class Server:
         await self._net.start()
         self.ports["port"] = self._net.port
         store.parameters.note("port", self._net.port)
+        if store.parameters["cluster-enabled"]:
+            self._join(store)
         log.info("listening", port=self._net.port, pid=os.getpid())
         store.begin_loading()
         try:
@@ -93,6 +95,13 @@ class Server:
 
     async def _load(self, store: Store) -> None:
         """Load the data; who connects meanwhile is told so."""
+        if self.config.engine == "log":
+            from kvstore.log_engine import LogEngine, Reservation
+
+            store.log_engine = LogEngine(store, self.world)
+            store.log_engine.open()
+            store.record_in(Reservation(store.log_engine))
+            return
         if not self.config.appendonly:
             await run_beside(self.world, store.saver.loading())
             return
@@ -118,6 +127,20 @@ class Server:
                 store.users.load()
         except (BadRule, ReplyError) as error:
             raise ConfigError(f"users: {error}") from None
+
+    def _join(self, store: Store) -> None:
+        """Be a node of the cluster that is written down."""
+        from kvstore.cluster import Cluster
+        from kvstore.following import follow
+
+        cluster = Cluster(store)
+        try:
+            cluster.load(self.config.host, self.ports["port"])
+        except (ValueError, IndexError, KeyError) as error:
+            raise ConfigError(f"cluster-config-file: {error}") from None
+        store.join_cluster(cluster.router)
+        if cluster.me.primary is not None:
+            follow(store, cluster.me.primary.host, cluster.me.primary.port)
 
     @property
     def address_text(self) -> str:
@@ -159,6 +182,8 @@ class Server:
         store.saver.give_up()
         if store.aof is not None:
             store.aof.close()
+        if store.log_engine is not None and self.loaded:
+            store.log_engine.close()
         if self.loaded:
             store.stopping.save()
 

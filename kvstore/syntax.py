@@ -11,6 +11,8 @@ import re
 from functools import cache
 from typing import Any
 
+from kvstore.resp import Simple
+
 WORD = re.compile(r"\[|\]|<|>|\||\.\.\.|[^\s\[\]<>|]+")
 INTEGERS = {
     "count", "cursor", "db", "destination-db", "increment", "decrement", "index", "limit",
@@ -55,21 +57,21 @@ def _add_group(sequence: list[dict], inner: list[list[dict]], optional: bool) ->
     if len(inner) == 1 and inner[0] and optional:
         last = inner[0][-1]
         same = [argument[b"name"] for argument in inner[0]]
-        if b"multiple" in last.get(b"flags", ()) and sequence \
+        if "multiple" in last.get(b"flags", ()) and sequence \
                 and [a[b"name"] for a in sequence[-len(same):]] == same:
             # `key [key ...]` is one argument that repeats, not two.
             _repeat(sequence[-1])
             return
     group = _oneof(inner) if len(inner) > 1 else _block(inner[0])
     if optional:
-        group.setdefault(b"flags", []).append(b"optional")
+        group.setdefault(b"flags", []).append(Simple("optional"))
     sequence.append(group)
 
 
 def _repeat(argument: dict) -> None:
     flags = argument.setdefault(b"flags", [])
-    if b"multiple" not in flags:
-        flags.append(b"multiple")
+    if "multiple" not in flags:
+        flags.append(Simple("multiple"))
 
 
 def _word(word: str) -> dict[bytes, Any]:
