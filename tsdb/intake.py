@@ -28,8 +28,9 @@ PROTOS = {"": False, "prometheus.WriteRequest": False, "io.prometheus.write.v2.R
 class Intake:
     """The handlers; `routes` is the table."""
 
-    def __init__(self, store: Store):
+    def __init__(self, store: Store, received: Callable[[], None] = lambda: None):
         self.store = store
+        self.received = received  # told of each remote write
 
     def routes(self) -> list[Route]:
         """Method, path, handler."""
@@ -52,6 +53,7 @@ class Intake:
             raise HttpError(415, "remote-write is compressed with snappy")
         second = PROTOS[proto]
         written = self.store.write_remote(request.body, second)
+        self.received()
         kinds = {"Samples": written, "Histograms": 0, "Exemplars": 0} if second else {}
         return Response(b"", 204, headers={
             f"X-Prometheus-Remote-Write-{kind}-Written": str(n) for kind, n in kinds.items()

@@ -1,7 +1,8 @@
 """Prometheus remote-write 1.0 and 2.0: a protobuf message, parsed straight into samples.
 
-    1.0  WriteRequest { 1: repeated TimeSeries, 3: repeated Metadata (not kept) }
-         TimeSeries   { 1: repeated Label { 1: name, 2: value }, 2: repeated Sample, 3, 4 }
+    1.0  WriteRequest { 1: repeated TimeSeries, 3: repeated Metadata }
+         TimeSeries   { 1: repeated Label { 1: name, 2: value }, 2: repeated Sample, 3: repeated
+                        Exemplar, 4 (histograms, not kept) }
     2.0  Request      { 4: repeated string symbols, 5: repeated TimeSeries }
          TimeSeries   { 1: packed uint32 labels: symbols of name, value, name, ...
                         2: repeated Sample, 3, 4, 5, 6 }
@@ -10,7 +11,8 @@
 In 1.0 a series' encoded labels are the same bytes in every request, so they are looked up as they
 stand (`KeyMap`) and parsed only when new.  In 2.0 the numbers of symbols differ from request to
 request: the symbols are put one after the other, each after a 0xFF, and those bytes looked up.
-Exemplars, metadata and native histograms are passed over.
+Exemplars and metadata (of 1.0) are handed on as they are encoded; native histograms are passed
+over.
 
 Invariant 1: nothing of a malformed message is kept: the batch is as it was before.
 """
@@ -91,10 +93,14 @@ cdef class RemoteWriteParser:
     cdef Py_ssize_t symbol_n, symbol_cap
     cdef uint8_t* joined           # a 2.0 series' labels, to look up
     cdef Py_ssize_t joined_cap
+    cdef readonly list exemplars   # of the last message: (ref of the series, encoded)
+    cdef readonly list metadata    # of the last message, encoded
 
     def __init__(self, Head head):
         self.head = head
         self.keys = KeyMap()
+        self.exemplars = []
+        self.metadata = []
 
     def __dealloc__(self):
         free(self.symbols)
@@ -109,6 +115,8 @@ cdef class RemoteWriteParser:
         cdef Cursor at, inner
         cdef uint64_t tag = 0, number = 0
         cdef Py_ssize_t mark = batch.n
+        self.exemplars = []
+        self.metadata = []
         if self.generation != self.head.generation or self.keys.bytes_held > CACHE_BYTES_MAX:
             self.keys.clear()
             self.generation = self.head.generation
@@ -124,6 +132,9 @@ cdef class RemoteWriteParser:
                     self.symbol(inner)
                 elif tag == ((5 if second else 1) << 3 | BYTES):
                     self.series(inner, batch, second)
+                elif not second and tag == (3 << 3 | BYTES):
+                    self.metadata.append(PyBytes_FromStringAndSize(
+                        <const char*>inner.p, inner.end - inner.p))
         except ValueError:
             batch.n = mark
             raise
@@ -167,6 +178,9 @@ cdef class RemoteWriteParser:
                 self.sample(inner, <uint32_t>ref, batch)
             elif tag == (1 << 3 | BYTES):
                 raise BadRequest("a series' labels must come before its samples")
+            elif not second and tag == (3 << 3 | BYTES):
+                self.exemplars.append((ref, PyBytes_FromStringAndSize(
+                    <const char*>inner.p, inner.end - inner.p)))
         return 0
 
     cdef int join(self, const uint8_t* p, const uint8_t* end, const uint8_t** first,

@@ -74,7 +74,7 @@ class Server:
         status = Status(store, self._flags, self._monitor.settings.text)
         routes = self._api.routes() + status.routes() + self._monitor.routes()
         routes += Influx(store, self._api.budget).routes() + Admin(store).routes()
-        routes += Intake(store).routes()
+        routes += Intake(store, self._monitor.received.take).routes()
         routes += pages.routes()
         router = GuardedRouter(map(self._surviving, routes), password=config.password())
         tls = config.tls()

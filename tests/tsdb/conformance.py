@@ -139,7 +139,7 @@ KNOWN = """\
   step, beyond what the subquery evaluated; here the window stays.
 - InfluxQL: no subqueries, `INTO`, `tz()`, `sample()`, integer division or text fields; times are
   kept in milliseconds; points with one time come in the order of their tags.
-- Exemplars are kept from OpenMetrics pages; those in a remote write are accepted and dropped.
+- Exemplars are kept in memory, the last 100,000, and go with the server.
 - `/api/v1/status/tsdb` counts no chunks; `/-/reload` and service discovery do not exist.
 - Grafana and Telegraf were not run: the requests they make are among those tested here.
 """

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from tsdb.catalog import Catalog, database_matcher
-from tsdb.influxql.ast import Expr, InfluxError, Literal, Manage, Name, Operation, Pattern
+from tsdb.influxql.ast import Expr, InfluxError, Literal, Manage, Name, Operation, Pattern, parts
 from tsdb.influxql.select import named
 from tsdb.influxql.show import known
 from tsdb.influxql.where import TIME_MAX, TIME_MIN, Bounds, label_of
@@ -49,8 +49,8 @@ def _conditions(expr: Expr | None) -> list[Matcher]:
     match expr:
         case None:
             return []
-        case Operation("and", left, right):
-            return _conditions(left) + _conditions(right)
+        case Operation("and"):
+            return [m for part in parts("and", expr) for m in _conditions(part)]
         case Operation("=" | "!=" as op, Name(name), Literal(str() as value)):
             return [Matcher(label_of(name), op, value)]
         case Operation("=~" | "!~" as op, Name(name), Pattern(regex)):

@@ -324,11 +324,15 @@ class Parser:
         if self.depth > NESTING_MAX:
             raise SyntaxTrouble("error parsing query: nested too deeply")
         left = self.operand()
+        arithmetic = 0
         while self.kind in ("op", "word"):
             op = self.token.lower()
             strength = BINDING.get(op, 0)
             if strength <= binding:
                 break
+            arithmetic += strength > BINDING["and"]
+            if arithmetic > NESTING_MAX:
+                raise SyntaxTrouble("error parsing query: too many operators in a row")
             if op in ("=~", "!~"):
                 self.kind = "op"
                 self.begin = self.at
@@ -360,7 +364,7 @@ class Parser:
         if self.op("-"):
             return Operation("-", Literal(0.0), self.expression(BINDING["*"]))
         if self.op("+"):
-            return self.operand()
+            return self.expression(BINDING["*"])
         if pattern := self.regex():
             return pattern
         if self.is_word("true", "false"):
