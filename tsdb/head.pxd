@@ -69,6 +69,7 @@ cdef class Head:
     cdef readonly Py_ssize_t samples
     cdef readonly Py_ssize_t live          # series held
     cdef readonly Py_ssize_t series_max
+    cdef readonly Py_ssize_t labels_max
     cdef readonly int64_t first, last      # bounds of the timestamps held
     cdef readonly uint64_t generation      # changes when refs were dropped
     cdef readonly uint32_t unlogged        # refs from here on are not in the log yet

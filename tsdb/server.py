@@ -20,6 +20,7 @@ from tsdb.api import Api
 from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
 from tsdb.influx import Influx
+from tsdb.intake import Intake
 from tsdb.monitor.monitor import Monitor
 from tsdb.policy import duration_ms, policy_of
 from tsdb.status import Status
@@ -51,6 +52,7 @@ class Server:
         self.store = store = Store(
             self.world,
             series_max=config.series_max,
+            labels_max=config.labels_max,
             policy=policy_of(config),
         )
         for finding in store.log.findings:
@@ -59,10 +61,10 @@ class Server:
             self.log.error("a damaged block was set aside", finding=str(finding))
         self._api = Api(store, config, duration_ms("lookback", config.lookback))
         self._monitor = Monitor(self.world, store, config.config_file, self._api.budget)
-        self._api.received = self._monitor.received.take
         status = Status(store, self._flags, self._monitor.settings.text)
         routes = self._api.routes() + status.routes() + self._monitor.routes()
         routes += Influx(store, self._api.budget).routes() + Admin(store).routes()
+        routes += Intake(store, self._monitor.received.take).routes()
         routes += pages.routes()
         router = GuardedRouter(map(self._surviving, routes), password=config.password())
         tls = config.tls()
