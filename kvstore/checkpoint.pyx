@@ -20,6 +20,7 @@ from kvstore.engine cimport Store
 from kvstore.hashtable cimport HashTable, Slot, order_of
 from kvstore.keyspace cimport Database, Keyspace, Value, Walk, as_arg
 from kvstore.resp cimport Arg
+from kvstore.resp import ReplyError
 
 
 cdef class DatabaseCheckpoint(Walk):
@@ -92,6 +93,8 @@ cdef class Checkpoint:
 
     def __init__(self, Store store not None):
         cdef Database db
+        if store.log_engine is not None:
+            raise ReplyError("ERR checkpoints are not possible with the log engine")
         self.store = store
         self.parts = [DatabaseCheckpoint(db) for db in store.keyspace.databases]
 

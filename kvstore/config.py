@@ -10,6 +10,11 @@ from bedrock.app.config import ServerConfig, option
 class Config(ServerConfig):
     port: int = option(6379, "port for RESP; 0 takes a free one")
     databases: int = option(16, "number of databases SELECT can choose from")
+    engine: str = option(
+        "memory",
+        "where the data is: in memory, or strings and hashes in a log that may be larger",
+        choices=["memory", "log"],
+    )
     appendonly: bool = option(True, "keep the data in an append-only file")
     appendfsync: str = option(
         "everysec", "when that file is synced", choices=["always", "everysec", "no"]

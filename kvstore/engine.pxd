@@ -23,6 +23,7 @@ cdef enum Flag:
     NO_SCRIPT = 128                # not from a script
     READ_ONLY = 256
     SKIP_SLOWLOG = 8192
+    ADMIN = 16384
     ALLOW_BUSY = 4096              # while a script takes long
     MAY_REPLICATE = 512            # writes, or leads to what must be told to replicas
     WHEN_LOADING = 1024            # also while data is being loaded
@@ -98,6 +99,7 @@ cdef class Store:
     cdef readonly object world
     cdef readonly Clock clock          # the world's, or the one a test steers
     cdef public object faults          # kvstore.faults.Faults, None until one is asked for
+    cdef public object log_engine      # kvstore.log_engine.LogEngine, or None
     cdef public object checkpoint      # kvstore.checkpoint.Checkpoint to go back to, or None
     cdef int gate                      # what every new client begins with
     cdef readonly Keyspace keyspace

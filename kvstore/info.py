@@ -133,6 +133,7 @@ def stats(store: Any) -> dict[str, Any]:
         "rejected_connections": store.turned_away,
         "sync_full": store.primary.full,
         "sync_partial_ok": store.primary.partial,
+        "sync_partial_err": store.primary.refused,
         "expired_keys": keyspace.expired,
         "evicted_keys": keyspace.evicted,
         "evicted_clients": store.evicted_clients,

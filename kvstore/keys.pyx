@@ -269,11 +269,15 @@ cdef int copy(Client c, Args a, Buf out) except -1:
 # ---------------------------------------------------------------------- walking
 
 cdef int keys(Client c, Args a, Buf out) except -1:
-    cdef list found = []
+    cdef list found = [], some = []
     cdef bytes key
     cdef size_t i
     cdef Slot* slot
-    for i in range(c.db.keys.end):
+    if c.db.behind is not None:
+        c.db.scan(0, c.db.behind.count(c.db), some)
+        found = [key for key in some if glob(
+            a.v[1].p, a.v[1].n, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), False)]
+    for i in range(c.db.keys.end if c.db.behind is None else 0):
         slot = &c.db.keys.slots[i]
         if slot.key is not NULL and not (c.db.expires.used and c.db.is_dead(slot)):
             key = <bytes>slot.key
@@ -293,7 +297,7 @@ cdef int scan(Client c, Args a, Buf out) except -1:
     scan_options(a, 1, &options, True)
     if options.type_name is not NULL:
         kind = options.type_name.p[:options.type_name.n].decode("latin-1").lower()
-    cursor = c.db.keys.scan(options.cursor, options.count, found)
+    cursor = c.db.scan(options.cursor, options.count, found)
     for key in found:
         if wanted(&options, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)):
             value = c.db.get(key)
@@ -303,18 +307,16 @@ cdef int scan(Client c, Args a, Buf out) except -1:
 
 
 cdef int randomkey(Client c, Args a, Buf out) except -1:
-    cdef Slot* slot
     cdef bytes key
-    while c.db.keys.used:
-        slot = c.db.keys.any(c.store.keyspace.rand)
-        key = <bytes>slot.key
+    while len(c.db):
+        key = c.db.any_key()
         if c.db.find_bytes(key) is not None:
             return put_bytes(out, key)
     return put_nil(out, c.resp)
 
 
 cdef int dbsize(Client c, Args a, Buf out) except -1:
-    return put_int(out, c.db.keys.used)
+    return put_int(out, len(c.db))
 
 
 # ---------------------------------------------------------------------- whole databases
@@ -348,6 +350,8 @@ def flushall(Client c, words):
     for db in c.store.keyspace.databases:
         db.clear()
     note_flush(c)
+    if c.store.parameters["save"] and c.store.server is not None:
+        c.store.saver.save()               # empty as it is, and nothing is left to be saved
     return "OK"
 
 

@@ -42,6 +42,16 @@ cdef class Walk:
     cdef int born(self, uint64_t h, bytes key) except -1   # a key that was not there
 
 
+# Where keys are that are not in memory (kvstore.log_engine).
+cdef class Behind:
+    cdef bint fetch(self, Database db, const Arg* key) except -1    # put it in `db.keys`
+    cdef int note(self, Database db, const Arg* key) except -1      # it may have changed
+    cdef int admit(self, value) except -1                           # refuse what it cannot hold
+    cdef Py_ssize_t count(self, Database db) except -1
+    cdef uint64_t scan(self, Database db, uint64_t cursor, size_t count, list keys) except? 0
+    cdef int clear(self, Database db) except -1
+
+
 cdef class Watch:
     cdef bint broken               # a watched key changed
     cdef list keys                 # (Database, bytes)
@@ -58,7 +68,7 @@ cdef class Keyspace:
     cdef public int events         # classes of notifications someone wants
     cdef public object on_event    # (class, name, key, database) of a notification
     cdef public object on_vanished # (database, key) of a key that expired or was evicted
-    cdef public object on_touched  # (key) of a key that changed or went, while someone tracks
+    cdef public object on_touched  # (key[, died]) of a key that changed or went, for who tracks
     cdef readonly list ready       # (database, key) that changed and that clients wait for
     cdef public bint passive       # a replica: the primary removes keys, here they are only hidden
     cdef public bint loading       # replaying the log: nothing expires by itself
@@ -80,11 +90,16 @@ cdef class Database:
     cdef readonly dict watched         # bytes -> list of Watch
     cdef Walk walk                     # the first of those there are, or None
     cdef readonly dict blocked         # bytes -> dict of what waits for it, in order
+    cdef Behind behind                 # where the keys are that `keys` has not, or None
 
     cdef int attend(self, Walk walk) except -1
     cdef int dismiss(self, Walk walk) except -1
     cdef int touched(self, Slot* slot) except -1        # a key may be about to change
     cdef int added(self, Slot* slot) except -1
+
+    # Append at least `count` keys from `cursor` on; the next cursor, 0 at the end.
+    cdef uint64_t scan(self, uint64_t cursor, size_t count, list keys) except? 0
+    cdef bytes any_key(self)
 
     # Look a key up; None when it is not there (any more).
     cdef object find(self, const Arg* key)

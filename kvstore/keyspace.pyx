@@ -83,6 +83,28 @@ cdef class Walk:
         raise NotImplementedError
 
 
+cdef class Behind:
+    """What holds the keys that are not in memory."""
+
+    cdef bint fetch(self, Database db, const Arg* key) except -1:
+        raise NotImplementedError
+
+    cdef int note(self, Database db, const Arg* key) except -1:
+        raise NotImplementedError
+
+    cdef int admit(self, value) except -1:
+        raise NotImplementedError
+
+    cdef Py_ssize_t count(self, Database db) except -1:
+        raise NotImplementedError
+
+    cdef uint64_t scan(self, Database db, uint64_t cursor, size_t count, list keys) except? 0:
+        raise NotImplementedError
+
+    cdef int clear(self, Database db) except -1:
+        raise NotImplementedError
+
+
 cdef class Watch:
     """What a client watches, from WATCH to EXEC: `broken` once any of it changed."""
 
@@ -250,7 +272,9 @@ cdef class Database:
         """Where a key is that is alive, NULL without one."""
         cdef Slot* slot = self.keys.find(key.p, key.n)
         if slot is NULL:
-            return NULL
+            if self.behind is None or not self.behind.fetch(self, key):
+                return NULL
+            slot = self.keys.find(key.p, key.n)
         if self.expires.used and self.is_dead(slot):
             if not self.keyspace.passive:
                 self.vanish(slot, EVENT_EXPIRED, "expired")
@@ -348,7 +372,23 @@ cdef class Database:
         return self.expires_at(&arg)
 
     def __len__(self) -> int:
-        return self.keys.used
+        return self.keys.used if self.behind is None else self.behind.count(self)
+
+    cdef uint64_t scan(self, uint64_t cursor, size_t count, list keys) except? 0:
+        if self.behind is not None:
+            return self.behind.scan(self, cursor, count, keys)
+        return self.keys.scan(cursor, count, keys)
+
+    cdef bytes any_key(self):
+        """A random key, perhaps a dead one; None when there is none."""
+        cdef Slot* slot
+        cdef list found = []
+        if self.behind is not None:
+            if not self.behind.scan(self, self.keyspace.rand.next() >> 16, 1, found) and not found:
+                self.behind.scan(self, 0, 1, found)
+            return found[0] if found else None
+        slot = self.keys.any(self.keyspace.rand)
+        return None if slot is NULL else <bytes>slot.key
 
     cdef bint is_dead(self, Slot* slot) noexcept:
         cdef Slot* deadline = self.expires.find_hash(
@@ -370,7 +410,7 @@ cdef class Database:
         if self.watched:
             self.break_watches(key)
         if self.keyspace.on_touched is not None:
-            self.keyspace.on_touched(key)
+            self.keyspace.on_touched(key, True)
         self.keyspace.notify(kind, name, key, self)
         return 0
 
@@ -414,6 +454,11 @@ cdef class Database:
         """Give a key a value, whether it was there or not; its time to live ends unless kept."""
         cdef Slot* slot
         cdef uint64_t h = hash_of(key.p, key.n)
+        if self.behind is not None:
+            self.behind.admit(value)
+            if keep_ttl:
+                self.slot_of(key)
+            self.behind.note(self, key)
         slot = self.keys.find_hash(h, key.p, key.n)
         if slot is NULL:
             slot = self.keys.add(h, PyBytes_FromStringAndSize(key.p, key.n))
@@ -444,7 +489,11 @@ cdef class Database:
         cdef uint64_t h = hash_of(key.p, key.n)
         cdef Slot* slot = self.keys.find_hash(h, key.p, key.n)
         if slot is NULL:
-            return False
+            if self.behind is None or not self.behind.fetch(self, key):
+                return False
+            slot = self.keys.find_hash(h, key.p, key.n)
+        if self.behind is not None:
+            self.behind.note(self, key)
         if self.walk is not None:
             self.touched(slot)
         if self.expires.used:
@@ -459,6 +508,8 @@ cdef class Database:
         """
         cdef Keyspace keyspace = self.keyspace
         keyspace.dirty += 1
+        if self.behind is not None:
+            self.behind.note(self, key)
         if self.watched or self.blocked or keyspace.events & kind \
                 or keyspace.on_touched is not None:
             self.tell(PyBytes_FromStringAndSize(key.p, key.n), kind, name)
@@ -491,7 +542,9 @@ cdef class Database:
         for key in list(self.watched):
             if self.find_bytes(key) is not None:
                 self.break_watches(key)
-        self.keyspace.dirty += self.keys.used
+        self.keyspace.dirty += len(self)
+        if self.behind is not None:
+            self.behind.clear(self)
         if self.walk is None:
             self.keys.clear()
             self.expires.clear()
@@ -510,6 +563,8 @@ cdef class Database:
 
     def exchange(self, Database other not None) -> None:
         """SWAPDB: each gets the other's keys; clients stay where they are."""
+        if self.behind is not None:
+            raise ReplyError("ERR SWAPDB is not possible with the log engine")
         affected = {(self, key) for key in (*self.watched, *self.blocked)} \
             | {(other, key) for key in (*other.watched, *other.blocked)}
         before = {(db, key): (<Database>db).held(key) for db, key in affected}
@@ -531,6 +586,8 @@ cdef class Database:
         cdef uint64_t h = hash_of(key.p, key.n)
         cdef Slot* slot = self.expires.find_hash(h, key.p, key.n)
         cdef Slot* owner
+        if self.behind is not None:
+            self.behind.note(self, key)
         if slot is NULL:
             owner = self.keys.find_hash(h, key.p, key.n)
             slot = self.expires.add(h, <bytes>owner.key)
@@ -539,6 +596,8 @@ cdef class Database:
 
     cdef bint clear_expiry(self, const Arg* key) except -1:
         """Let a key live on; False when it had no deadline."""
+        if self.behind is not None:
+            self.behind.note(self, key)
         return self.expires.discard(key.p, key.n)
 
     cdef int forget_expiry(self, uint64_t h, const Arg* key) except -1:

@@ -39,6 +39,7 @@ class Manifest:
 
     def load(self) -> None:
         """Read it; Damaged when it makes no sense or is missing beside data."""
+        self.entries = []
         if not self.disk.exists(self.name):
             orphans = [n for n in self.disk.list(self.stem) if n.endswith((".aof", ".rdb"))]
             # The first start writes the file before the manifest: an empty one may be left over.

@@ -193,6 +193,8 @@ class Saver:
 
     def turn_on(self) -> None:
         """CONFIG SET appendonly yes."""
+        if self.store.log_engine is not None:
+            raise ValueError("the log engine keeps no append-only file")
         from kvstore.aof import Aof
 
         aof = Aof(self.store, self.store.world)

@@ -31,7 +31,7 @@ def parameters_of(config: Any, directory: str = "") -> Parameters:
     """The parameters a configuration asks for."""
     parameters = Parameters(
         appendfsync=config.appendfsync,
-        appendonly=config.appendonly,
+        appendonly=config.appendonly and config.engine == "memory",
         bind=config.host,
         databases=config.databases,
         dir=directory,
@@ -95,6 +95,13 @@ class Server:
 
     async def _load(self, store: Store) -> None:
         """Load the data; who connects meanwhile is told so."""
+        if self.config.engine == "log":
+            from kvstore.log_engine import LogEngine, Reservation
+
+            store.log_engine = LogEngine(store, self.world)
+            store.log_engine.open()
+            store.record_in(Reservation(store.log_engine))
+            return
         if not self.config.appendonly:
             await run_beside(self.world, store.saver.loading())
             return
@@ -175,6 +182,8 @@ class Server:
         store.saver.give_up()
         if store.aof is not None:
             store.aof.close()
+        if store.log_engine is not None and self.loaded:
+            store.log_engine.close()
         if self.loaded:
             store.stopping.save()
 

@@ -103,6 +103,8 @@ cdef class Snapshot:
                  bint only_functions=False):
         cdef Database db
         cdef DatabaseWalk walk
+        if store.log_engine is not None:
+            raise ReplyError("ERR snapshots are not possible with the log engine")
         if store.snapshot is not None:
             raise ReplyError("ERR Background save already in progress")
         store.snapshot = self

@@ -76,12 +76,16 @@ cdef class Upstream(Session):
         self.heard_ns = self.store.clock.now_ns()
 
     def opened(self) -> None:
+        # It is a client like others to CLIENT LIST and CLIENT KILL.
+        self.client.link = self.link
+        self.store.clients[self.client.id] = self.client
         self.ask()
 
     def closed(self, exc) -> None:
         log.info("MASTER <-> REPLICA connection lost", why=str(exc or ""))
         self.up = False
         self.lost = True
+        self.store.clients.pop(self.client.id, None)
         self.client.leave_multi()
         if self.stage != LOADING:
             self.drop_file()

@@ -26,11 +26,11 @@ PROTOS = {"": False, "prometheus.WriteRequest": False, "io.prometheus.write.v2.R
 
 
 class Intake:
-    """The handlers; `routes` is the table.  received is called after a remote write."""
+    """The handlers; `routes` is the table."""
 
     def __init__(self, store: Store, received: Callable[[], None] = lambda: None):
         self.store = store
-        self.received = received
+        self.received = received  # told of each remote write
 
     def routes(self) -> list[Route]:
         """Method, path, handler."""

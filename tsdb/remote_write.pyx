@@ -1,7 +1,8 @@
 """Prometheus remote-write 1.0 and 2.0: a protobuf message, parsed straight into samples.
 
     1.0  WriteRequest { 1: repeated TimeSeries, 3: repeated Metadata }
-         TimeSeries   { 1: repeated Label { 1: name, 2: value }, 2: repeated Sample, 3, 4 }
+         TimeSeries   { 1: repeated Label { 1: name, 2: value }, 2: repeated Sample, 3: repeated
+                        Exemplar, 4 (histograms, not kept) }
     2.0  Request      { 4: repeated string symbols, 5: repeated TimeSeries }
          TimeSeries   { 1: packed uint32 labels: symbols of name, value, name, ...
                         2: repeated Sample, 3, 4, 5, 6 }
@@ -10,8 +11,8 @@
 In 1.0 a series' encoded labels are the same bytes in every request, so they are looked up as they
 stand (`KeyMap`) and parsed only when new.  In 2.0 the numbers of symbols differ from request to
 request: the symbols are put one after the other, each after a 0xFF, and those bytes looked up.
-Exemplars and metadata of 1.0 (field 3 of either) are handed on as they are encoded; those of 2.0,
-and native histograms, are passed over.
+Exemplars and metadata (of 1.0) are handed on as they are encoded; native histograms are passed
+over.
 
 Invariant 1: nothing of a malformed message is kept: the batch is as it was before.
 """
@@ -88,12 +89,12 @@ cdef class RemoteWriteParser:
     cdef Head head
     cdef KeyMap keys
     cdef uint64_t generation
-    cdef readonly list exemplars   # of the last message: (ref of the series, encoded)
-    cdef readonly list metadata    # of the last message, encoded
     cdef Cursor* symbols           # of the 2.0 message being parsed
     cdef Py_ssize_t symbol_n, symbol_cap
     cdef uint8_t* joined           # a 2.0 series' labels, to look up
     cdef Py_ssize_t joined_cap
+    cdef readonly list exemplars   # of the last message: (ref of the series, encoded)
+    cdef readonly list metadata    # of the last message, encoded
 
     def __init__(self, Head head):
         self.head = head

@@ -1,0 +1,24 @@
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+
+
+cdef struct Partition:
+    uint8_t* slots                 # ENTRY bytes each, ordered by hash; position 0 = free
+    size_t cap                     # nominal slots, which hashes map to
+    size_t end                     # allocated slots
+    size_t used
+
+
+cdef class Directory:
+    cdef Partition parts[256]
+    cdef readonly size_t used
+
+    # The positions noted under a hash: the first slot, then the next; -1 at the end.
+    cdef int64_t first(self, uint64_t h, int64_t* slot) noexcept
+    cdef int64_t next(self, uint64_t h, int64_t* slot) noexcept
+    cdef int add(self, uint64_t h, int64_t position) except -1
+    cdef int replace(self, uint64_t h, int64_t slot, int64_t position) noexcept
+    cdef int remove(self, uint64_t h, int64_t slot) noexcept
+    # Append positions from `cursor` on, at least `count` if there are as many; the next cursor.
+    cdef uint64_t scan(self, uint64_t cursor, size_t count, list positions) except? 0
+    cdef int clear(self) except -1
+    cdef int grow(self, Partition* part) except -1
