@@ -20,7 +20,7 @@ class TsdbConfig(ServerConfig):
     block_range: str = option("2h", "span of a block")
     lookback: str = option("5m", "how old a sample an instant query still takes")
     series_max: int = option(10_000_000, "series in the head; more are refused")
-    forward: str = option("", "http://host:port/path that all samples are remote-written to as well")
+    forward: str = option("", "http://host:port/path that samples are remote-written to as well")
     labels_max: int = option(512, "labels a series may have; one with more is refused")
     samples_max: int = option(50_000_000, "samples in the head at which it is flushed")
     config_file: str = option("", "what to scrape, rules, Alertmanagers: as Prometheus has it")

@@ -34,8 +34,8 @@ CLIENTS = {
     "test_pages.py": "Chromium: completion, chart, table, cardinality",
     "test_line_protocol.py": "the vectors of influxdata/line-protocol: 395 accepted with equal "
     "values, 6,220 refused",
-    "test_exchange.py": "exported blocks opened by a Prometheus 2.42, 50 queries equal; "
-    "promtool tsdb analyze; Parquet read by pyarrow",
+    "test_exchange.py": "exported blocks opened by a Prometheus 2.42, 50 queries equal; promtool "
+    "tsdb analyze; Parquet read by pyarrow",
     "test_intake.py": "remote-write 2.0, OTLP in protobuf and JSON, exposition pages",
     "test_crash.py": "kill -9 while three writers write",
     "test_sim.py": "seeds of the simulator: crashes, full and failing disks, deletion, retention",
@@ -139,7 +139,7 @@ KNOWN = """\
   step, beyond what the subquery evaluated; here the window stays.
 - InfluxQL: no subqueries, `INTO`, `tz()`, `sample()`, integer division or text fields; times are
   kept in milliseconds; points with one time come in the order of their tags.
-- Exemplars are kept from OpenMetrics pages; those in a remote write are accepted and dropped.
+- Exemplars are kept in memory, the last 100,000, and go with the server.
 - `/api/v1/status/tsdb` counts no chunks; `/-/reload` and service discovery do not exist.
 - Grafana and Telegraf were not run: the requests they make are among those tested here.
 """
