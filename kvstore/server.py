@@ -59,6 +59,7 @@ class Server:
         self.store: Store | None = None
         self._net: NetServer | None = None
         self._local: NetServer | None = None  # the unix socket
+        self._page: Any = None  # kvstore.page.server.Page, when it is asked for
         self._timer: Timer | None = None
 
     async def start(self) -> None:
@@ -91,6 +92,12 @@ class Server:
             store.end_loading()
         self.loaded = True
         self._expire_later()
+        if config.page_port >= 0:
+            from kvstore.page.server import Page
+
+            self._page = Page(self.world, store, config)
+            await self._page.start()
+            self.ports["page_port"] = self._page.port
         self.ready = True
         if store.parameters["replicaof"]:
             host, port = store.parameters["replicaof"].split()
@@ -185,7 +192,7 @@ class Server:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for net in (self._local, self._net):
+        for net in (self._page, self._local, self._net):
             if net is not None:
                 await net.stop()
         store, self.store = self.store, None
