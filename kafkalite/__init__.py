@@ -1,23 +1,22 @@
 """kafkalite: a broker that Kafka's clients cannot tell from Apache Kafka.
 
     Server   config -> listener -> broker          (`python -m kafkalite serve`)
-    Broker   topics, groups and requests, without a socket
-    Log      one partition: append and read records
+    Broker   a broker in this process, without a socket: Broker("data")
+    Log      one partition: append and read records: Log("data/t-0")
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kafkalite.batch import Record
-    from kafkalite.broker import Broker
-    from kafkalite.log import Log
+    from kafkalite.embedded import Broker, Log
     from kafkalite.server import Server
 
 __all__ = ["Broker", "Log", "Record", "Server"]
 
 _HOMES = {
-    "Broker": "kafkalite.broker",
-    "Log": "kafkalite.log",
+    "Broker": "kafkalite.embedded",
+    "Log": "kafkalite.embedded",
     "Record": "kafkalite.batch",
     "Server": "kafkalite.server",
 }

@@ -362,6 +362,14 @@ def _producers(item: dict, code: Code) -> dict[str, Any]:
     }
 
 
+def subscription(asked: Asked) -> Any:
+    """One topic that may not be seen is enough to refuse all of them."""
+    names = asked.request["subscribed_topic_names"] or ()
+    if all(asked.may(O.DESCRIBE, R.TOPIC, name) for name in names):
+        return asked.proceed()
+    return {"error_code": Code.TOPIC_AUTHORIZATION_FAILED}
+
+
 def _markers(item: dict, code: Code) -> dict[str, Any]:
     topics = [_producers(topic, code) for topic in item["topics"]]
     return {"producer_id": item["producer_id"], "topics": topics}
@@ -448,7 +456,7 @@ RULES: dict[int, Rule] = {
         answer=lambda name, code: {"transactional_id": name, "error_code": code},
     ),
     66: Whole(O.DESCRIBE),
-    68: _READ_GROUP,
+    68: Whole(O.READ, R.GROUP, "group_id", then=subscription),
     69: Items(
         "group_ids", "groups", O.DESCRIBE, R.GROUP, name="",
         answer=lambda group, code: {"group_id": group, "error_code": code},

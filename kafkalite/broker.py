@@ -26,13 +26,17 @@ from kafkalite.transactions import Transactions
 from kafkalite.users import Users
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bedrock.world import Timer, World
     from kafkalite.config import KafkaConfig
+    from kafkalite.faults import Faults
 
 logger = logging.getLogger("kafkalite")
 
 META = "meta.properties"
 UPKEEP_S = 30.0
+OWN_TIMERS = ("upkeep", "sync")
 
 
 @dataclass
@@ -71,9 +75,18 @@ class Broker:
         self.host = config.advertised_host or config.host
         self.port = config.advertised_port or config.port
         self.cluster_id = self._identity()
+        self.faults: Faults | None = None
+        self.closed = self.started = False
+        self._password = password
+        self._timers: dict[str, tuple[Timer, float, Callable[[], None]]] = {}
+        self._open()
+
+    def _open(self) -> None:
+        """Everything that the disk holds."""
+        world, config = self.world, self.config
         self.settings = Settings(world.disk, config)
         self.users = Users(
-            world.disk, world.rand, config.sasl_mechanisms, config.users(), password
+            world.disk, world.rand, config.sasl_mechanisms, config.users(), self._password
         )
         self.authorizer = Authorizer(
             world.disk, config.super_users, config.allow_everyone_if_no_acl_found
@@ -90,10 +103,33 @@ class Broker:
         self.transactions = Transactions(
             world, self.topics, self.coordinator.offsets, self.producer_ids,
             config.transaction_max_timeout_ms,
-        )  # fmt: skip
+        )
         self.cleaner = Cleaner(world, self.topics)
-        self.closed = False
-        self._timers: dict[str, Timer] = {}
+
+    def reset(self, world: World | None = None) -> None:
+        """As new, but for the cluster's id; for tests.  Clients stay connected.
+
+        world: what to go on in: another clock, say, on the same disk
+        """
+        self.release()
+        self.world.turn.run()
+        for log in self.topics.all_logs():
+            log.discard()
+        disk = self.world.disk
+        for folder in {name.partition("/")[0] for name in disk.list() if "/" in name}:
+            disk.remove_tree(folder)
+        for name in disk.list():
+            if name != META:
+                disk.remove(name)
+        self.world = world or self.world
+        self._open()
+        timers, self._timers = self._timers, {}
+        for name, (timer, seconds, work) in timers.items():
+            timer.cancel()
+            if name not in OWN_TIMERS:
+                self.every(seconds, name, work)
+        if self.started:
+            self.start()
 
     def _identity(self) -> str:
         """The cluster's id, made once and kept in meta.properties."""
@@ -127,6 +163,7 @@ class Broker:
 
     def start(self) -> None:
         """Go on with what a restart interrupted; begin upkeep.  Needs a running loop."""
+        self.started = True
         self.coordinator.resume()
         self.transactions.resume()
         self.cleaner.start()
@@ -136,12 +173,13 @@ class Broker:
 
     def every(self, seconds: float, name: str, work: Any) -> None:
         """Do some work now and then, until the broker closes.  Needs a running loop."""
+
         def run() -> None:
             self.every(seconds, name, work)
             work()
 
         when_ns = self.world.clock.now_ns() + int(seconds * 1e9)
-        self._timers[name] = self.world.clock.call_at(when_ns, run)
+        self._timers[name] = (self.world.clock.call_at(when_ns, run), seconds, work)
 
     def _upkeep(self) -> None:
         self.topics.upkeep()
@@ -172,7 +210,7 @@ class Broker:
         if self.closed:
             return
         self.closed = True
-        for timer in self._timers.values():
+        for timer, _, _ in self._timers.values():
             timer.cancel()
         self.release()
         self.world.turn.run()

@@ -6,6 +6,7 @@
 3. An entry of an offset index is the last offset of the batch that begins at its position.
 4. An entry of a time index is the largest timestamp of the batch that ends at its offset.
 5. A log reaches its recovery point.
+6. An entry of a transaction index names a control batch of its producer, by its last offset.
 
 What lies behind the recovery point and is no batch is what an interrupted write leaves: a restart
 cuts it off, so it is harmless.  So is whatever is wrong with the indexes of a segment that reaches
@@ -20,12 +21,15 @@ from typing import TYPE_CHECKING
 from bedrock.codec.errors import Malformed
 from bedrock.storage.errors import Damaged, Finding
 from kafkalite import checkpoint
+from kafkalite.aborted import ENTRY, AbortedIndex
 from kafkalite.index import Index
-from kafkalite.segment import LOG, OFFSETS, TIMES, Scanner
+from kafkalite.segment import LOG, OFFSETS, TIMES, TRANSACTIONS, Scanner
 from kafkalite.topics import CATALOG, read_catalog
 
 if TYPE_CHECKING:
     from bedrock.world import Disk
+
+CONTROL = 32  # attribute of a batch
 
 
 def check(disk: Disk) -> Iterator[Finding]:
@@ -62,6 +66,7 @@ def _check_partition(
             yield Finding(name, 0, f"begins at offset {base}, the one before ends at {expected}")
         expected = base
         offsets, times = {}, {}
+        markers: dict[int, int] = {}
         with disk.open(name) as file:
             size = file.size()
             scanner = Scanner(file, 0, size)
@@ -72,6 +77,8 @@ def _check_partition(
                 last = header["base_offset"] + header["last_delta"]
                 offsets[position] = last
                 times[last] = header["max_timestamp"]
+                if header["attributes"] & CONTROL:
+                    markers[last] = header["producer_id"]
                 expected = last + 1
         if scanner.why is not None:
             yield Finding(name, scanner.position, scanner.why, expected >= recovery_point)
@@ -83,6 +90,9 @@ def _check_partition(
             index = name[: -len(LOG)] + suffix
             for offset, why in _check_index(disk, index, base, width, truth):
                 yield Finding(index, offset, why, not trusted)
+        index = name[: -len(LOG)] + TRANSACTIONS
+        for offset, why in _check_transactions(disk, index, markers):
+            yield Finding(index, offset, why, not trusted)
     if expected is not None and expected < recovery_point:
         why = f"ends at offset {expected}, {recovery_point} was durable"
         yield Finding(logs[-1], size, why)
@@ -109,3 +119,21 @@ def _check_index(
         offset, claim = (key, value) if width == 8 else (value, key)
         if truth.get(offset) != claim:
             yield number * width, f"offset {offset} is at {truth.get(offset)}, not {claim}"
+
+
+def _check_transactions(
+    disk: Disk, name: str, markers: dict[int, int]
+) -> Iterator[tuple[int, str]]:
+    """Compare a transaction index with the control batches: offset -> producer."""
+    index = AbortedIndex()
+    try:
+        index.load(disk.read(name))
+    except FileNotFoundError:
+        return
+    except Malformed as exc:
+        yield 0, str(exc)
+        return
+    for number, entry in enumerate(index.entries):
+        if markers.get(entry.last_offset) != entry.producer_id:
+            why = f"no marker of producer {entry.producer_id} at offset {entry.last_offset}"
+            yield number * ENTRY.size, why

@@ -48,6 +48,11 @@ def murmur2(data: bytes) -> int:
     return h ^ h >> 15
 
 
+def partition_of(key: bytes | None, count: int, turn: int) -> int:
+    """The partition of a record: by its key, or in turn when it has none."""
+    return turn % count if key is None else (murmur2(key) & 0x7FFFFFFF) % count
+
+
 class Reader:
     """Follows partitions from `positions` on; the dict is moved along.
 
@@ -299,9 +304,7 @@ class Writer:
     def _choose(self, key: bytes | None) -> int:
         if self.partition is not None:
             return self.partition
-        if key is None:
-            return self._partitions[self._turn % len(self._partitions)]
-        return self._partitions[(murmur2(key) & 0x7FFFFFFF) % len(self._partitions)]
+        return self._partitions[partition_of(key, len(self._partitions), self._turn)]
 
 
 async def start_of(

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 from kafkalite.assignors import ASSIGNORS, Share
 from kafkalite.errors import Code, KafkaError
 from kafkalite.group import State
-from kafkalite.topic_regex import TopicRegex
+from kafkalite.regex import Regex
 
 if TYPE_CHECKING:
     from bedrock.world import Clock, Timer
@@ -63,7 +63,7 @@ class ConsumerMember:
     previous_epoch: int = -1
     rebalance_timeout_ms: int = 0
     topics: set[str] = field(default_factory=set)
-    regex: TopicRegex | None = None
+    regex: Regex | None = None
     assignor: str | None = None
     progress: Progress = Progress.STABLE
     assigned: Share = field(default_factory=set)
@@ -130,7 +130,7 @@ class ConsumerGroup:
                 Code.UNSUPPORTED_ASSIGNOR, f"The assignors are {', '.join(ASSIGNORS)}."
             )
         regex = request["subscribed_topic_regex"]
-        compiled = TopicRegex(regex) if regex else None
+        compiled = Regex(regex) if regex else None
         if epoch == JOINS:
             member, new = self._join(request, client_id, host)
         else:
@@ -205,7 +205,7 @@ class ConsumerGroup:
         )
 
     def _take_settings(
-        self, member: ConsumerMember, request: dict[str, Any], regex: TopicRegex | None
+        self, member: ConsumerMember, request: dict[str, Any], regex: Regex | None
     ) -> bool:
         """Copy what has changed; True if that is what it wants to read."""
         before = (member.topics, member.regex, member.assignor)

@@ -184,6 +184,9 @@ cdef class Segment:
         cdef Header h
         cdef const char* p
         cdef Scanner scanner = Scanner(self.file, 0, size)
+        if producers is not None and self.disk.exists(self.name + TRANSACTIONS):
+            # It may tell of markers that a crash has taken.
+            self.disk.remove(self.name + TRANSACTIONS)
         while True:
             p = scanner.next(&h)
             if p is NULL:
@@ -250,6 +253,10 @@ cdef class Segment:
             except DiskFull:
                 if self.disk.exists(self.name + suffix):
                     self.disk.remove(self.name + suffix)
+        try:
+            self.aborted.save(self.disk, self.name + TRANSACTIONS)
+        except DiskFull:
+            pass                   # `sync` tries again before the segment is trusted
 
     def seal(self) -> None:
         """No batch will be added: complete the indexes and give back the room not used."""
@@ -280,7 +287,8 @@ cdef class Segment:
         if self.synced:
             return
         self.file.sync()
-        self.aborted.save(self.disk, self.name + TRANSACTIONS)
+        if self.sealed:
+            self.aborted.save(self.disk, self.name + TRANSACTIONS)
         for suffix in (OFFSETS, TIMES, TRANSACTIONS) if self.sealed else ():
             if self.disk.exists(self.name + suffix):
                 with self.disk.open(self.name + suffix, "rw") as file:

@@ -36,6 +36,7 @@ from kafkalite.apis.connection import API_VERSIONS
 from kafkalite.authorization import authorized
 from kafkalite.broker import Call
 from kafkalite.errors import Code
+from kafkalite.faults import BROKEN
 from kafkalite.handlers import HANDLERS
 from kafkalite.handlers.connection import log_in
 from kafkalite.later import Later
@@ -196,7 +197,11 @@ cdef class KafkaSession(Session):
         if route.flexible:
             TAGS_ONLY.read(&source)
         request = route.decoder.read(&source)
-        if self.broker.authorizer.active:
+        if self.broker.faults is not None:
+            response = self.broker.faults.answer(key, route.handler, request, call)
+            if response is BROKEN:
+                return False
+        elif self.broker.authorizer.active:
             response = authorized(self.broker, key, route.handler, request, call)
         else:
             response = route.handler(self.broker, request, call)

@@ -94,8 +94,8 @@ def monitor_line(client: Any, words: list[bytes]) -> bytes:
     """What MONITOR shows for a request."""
     words = discreet(words)
     now_ms = client.store.keyspace.now_ms
-    peer = address_text(getattr(client.link, "peer", None)) or "embedded"
-    line = f"+{now_ms // 1000}.{now_ms % 1000 * 1000:06d} [{client.db.index} {peer}] "
+    peer = "lua" if client.scripted else address_text(getattr(client.link, "peer", None))
+    line = f"+{now_ms // 1000}.{now_ms % 1000 * 1000:06d} [{client.db.index} {peer or 'embedded'}] "
     return (line + " ".join(map(quoted, words)) + "\r\n").encode()
 
 

@@ -23,6 +23,7 @@ cdef enum Flag:
     NO_SCRIPT = 128                # not from a script
     READ_ONLY = 256
     SKIP_SLOWLOG = 8192
+    ADMIN = 16384
     ALLOW_BUSY = 4096              # while a script takes long
     MAY_REPLICATE = 512            # writes, or leads to what must be told to replicas
     WHEN_LOADING = 1024            # also while data is being loaded

@@ -44,6 +44,7 @@ FLAGS = {
     "no_multi": NO_MULTI,
     "skip_monitor": SKIP_MONITOR,
     "skip_slowlog": SKIP_SLOWLOG,
+    "admin": ADMIN,
     "readonly": READ_ONLY,
     "allow_busy": ALLOW_BUSY,
     "may_replicate": MAY_REPLICATE,
@@ -729,8 +730,8 @@ cdef class Store:
         self.processed += 1
         c.command = command
         self.recorded = False
-        if self.monitors and not command.flags & SKIP_MONITOR:
-            self.show_monitors(c, a)
+        if self.monitors and command.flags & SKIP_MONITOR:
+            self.show_monitors(c, a)       # a script: before what it calls
         try:
             self.reserve_for(c, command, a)
             command.run(c, a, out)
@@ -740,6 +741,8 @@ cdef class Store:
             self.put_failure(out, error)
         if command.subcommands is not None:
             command = c.command            # the subcommand that was run
+        if self.monitors and not command.flags & (SKIP_MONITOR | ADMIN):
+            self.show_monitors(c, a)
         # A script's own request counts for nothing, though EVAL_RO is marked as reading.
         if c.gate & TRACKED and command.flags & (READ_ONLY | NO_SCRIPT) == READ_ONLY:
             if c.scripted:

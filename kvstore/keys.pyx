@@ -350,6 +350,8 @@ def flushall(Client c, words):
     for db in c.store.keyspace.databases:
         db.clear()
     note_flush(c)
+    if c.store.parameters["save"] and c.store.server is not None:
+        c.store.saver.save()               # empty as it is, and nothing is left to be saved
     return "OK"
 
 

@@ -68,7 +68,7 @@ cdef class Keyspace:
     cdef public int events         # classes of notifications someone wants
     cdef public object on_event    # (class, name, key, database) of a notification
     cdef public object on_vanished # (database, key) of a key that expired or was evicted
-    cdef public object on_touched  # (key) of a key that changed or went, while someone tracks
+    cdef public object on_touched  # (key[, died]) of a key that changed or went, for who tracks
     cdef readonly list ready       # (database, key) that changed and that clients wait for
     cdef public bint passive       # a replica: the primary removes keys, here they are only hidden
     cdef public bint loading       # replaying the log: nothing expires by itself

@@ -410,7 +410,7 @@ cdef class Database:
         if self.watched:
             self.break_watches(key)
         if self.keyspace.on_touched is not None:
-            self.keyspace.on_touched(key)
+            self.keyspace.on_touched(key, True)
         self.keyspace.notify(kind, name, key, self)
         return 0
 

@@ -3,6 +3,7 @@
 A row is `name kind default [low..high] [marks]`.  A default of `-` is the empty text.  Marks:
 
     fixed       only before the start
+    rigid       the same, though Redis could change it: the value it has may be set again
     protected   at run time only with `enable-protected-configs`
     =NAME       the older name of the same parameter
     inert       known, checked, kept and shown, but nothing here obeys it: it tunes a part of Redis
@@ -60,7 +61,7 @@ appendonly                        bool        no
 auto-aof-rewrite-min-size         memory      64mb
 auto-aof-rewrite-percentage       int         100          0..2147483647
 bgsave_cpulist                    text        -            fixed inert
-bind                              text        127.0.0.1    fixed
+bind                              text        127.0.0.1    rigid
 bind-source-addr                  text        -            inert
 bio_cpulist                       text        -            fixed inert
 busy-reply-threshold              int         5000         0..    =lua-time-limit
@@ -89,7 +90,7 @@ crash-memcheck-enabled            bool        yes          inert
 daemonize                         bool        no           fixed inert
 databases                         int         16           1..2147483647  fixed
 dbfilename                        text        dump.rdb     protected
-dir                               text        -            fixed
+dir                               text        -            rigid
 disable-thp                       bool        yes          fixed inert
 dynamic-hz                        bool        yes          inert
 enable-debug-command              debug       no           fixed
@@ -133,7 +134,7 @@ notify-keyspace-events            events      -
 oom-score-adj                     oom         no           inert
 oom-score-adj-values              oom-values  0_200_800    inert
 pidfile                           text        -            fixed inert
-port                              int         0            0..65535  fixed
+port                              int         0            0..65535  rigid
 proc-title-template               text        {title}_{listen-addr}_{server-mode}  inert
 propagation-error-behavior        propagation  ignore      inert
 protected-mode                    bool        yes

@@ -27,6 +27,7 @@ class Parameter(NamedTuple):
     low: int
     high: int
     fixed: bool
+    rigid: bool
     protected: bool
     inert: bool
     alias: str
@@ -45,8 +46,9 @@ class Parameter(NamedTuple):
                 low, high = kind.parse(below), int(above or HIGHEST)
         text = "" if default == "-" else default.replace("_", " ")
         value = BUFFER_LIMITS if kind_name == "buffers" else kind.parse(text)
-        fixed, protected, inert = (word in marks for word in ("fixed", "protected", "inert"))
-        return cls(name, kind, value, low, high, fixed, protected, inert, alias)
+        rigid, protected, inert = (word in marks for word in ("rigid", "protected", "inert"))
+        fixed = rigid or "fixed" in marks
+        return cls(name, kind, value, low, high, fixed, rigid, protected, inert, alias)
 
     def read(self, text: str, before: Any) -> Any:
         """A value from its text; ValueError with Redis's words when it cannot be."""
@@ -107,7 +109,7 @@ class Parameters:
                 )
             if row.name in values and not starting:
                 raise self.refused(name, "duplicate parameter")
-            if row.fixed and not starting:
+            if row.fixed and not starting and not row.rigid:
                 raise self.refused(name, "can't set immutable config")
             if row.protected and not starting and self["enable-protected-configs"] == "no":
                 raise self.refused(name, "can't set protected config")
@@ -115,6 +117,8 @@ class Parameters:
                 values[row.name] = row.read(text, self._values[row.name])
             except ValueError as error:
                 raise self.refused(name, str(error)) from None
+            if row.rigid and not starting and values[row.name] != self._values[row.name]:
+                raise self.refused(name, "can't be changed while this server runs")
         before = {name: self._values[name] for name in values}
         self._values.update(values)
         try:

@@ -111,12 +111,12 @@ class Tracking:
         while most and len(self.keys) > most:
             self.invalidate_readers(next(iter(self.keys)))
 
-    def invalidate(self, key: bytes) -> None:
-        """A key changed, or went."""
+    def invalidate(self, key: bytes, died: bool = False) -> None:
+        """A key changed, or went; its time that was up is nobody's doing."""
         if self.prefixes:
             if not self.touched:
                 self.store.world.turn.before_flush(self.broadcast)
-            self.touched[key] = self.store.running
+            self.touched[key] = None if died else self.store.running
         if key in self.keys:
             self.invalidate_readers(key)
 

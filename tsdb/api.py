@@ -1,27 +1,23 @@
-"""Prometheus' HTTP API, version 1: queries, what there is to query, remote write and read.
+"""Prometheus' HTTP API, version 1: queries, what there is to query, remote read.
 
-Other routes: `status` (the server itself), `admin` (deletion, snapshots), `discovery` (targets,
-rules, metadata, exemplars).  The query engine is imported by the first query: a server is ready
-without it.
+Other routes: `intake` (writes), `status` (the server itself), `admin` (deletion, snapshots),
+`discovery` (targets, rules, metadata, exemplars).  The query engine is imported by the first query:
+a server is ready without it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from bedrock.codec.errors import Malformed, TooLarge
 from bedrock.net.http import Request, Response, Route
-from bedrock.world import DiskFull
 from tsdb.budget import Budget
 from tsdb.config import TsdbConfig
 from tsdb.federate import federate
 from tsdb.form import ApiError, Form, answering, success, success_of
-from tsdb.head import TooManySeries
 from tsdb.labels import is_label_name
 from tsdb.promql.json_out import json_labels
 from tsdb.promql.parser import parse
 from tsdb.remote_read import read
-from tsdb.remote_write import BadRequest
 from tsdb.store import Store
 
 STEPS_MAX = 11_000
@@ -47,7 +43,6 @@ class Api:
             (("GET",), "/api/v1/label/{name}/values", self.label_values),
             (both, "/api/v1/series", self.series),
             (("POST",), "/api/v1/read", self.read),
-            (("POST",), "/api/v1/write", self.write),
             (("GET",), "/federate", self.federate),
         ]
         return [
@@ -164,13 +159,3 @@ class Api:
     def federate(self, request: Request) -> Response:
         """The newest samples, for a Prometheus that scrapes them."""
         return federate(self.store.finder, request, self._now_ms(), self.lookback_ms)
-
-    def write(self, request: Request) -> Response:
-        """Remote-write."""
-        try:
-            self.store.write_remote(request.body)
-        except (BadRequest, Malformed, TooLarge, TooManySeries) as exc:
-            return Response(f"{exc}\n".encode(), 400)
-        except DiskFull as exc:
-            return Response(f"{exc}\n".encode(), 507)
-        return Response(b"", 204)

@@ -51,6 +51,14 @@ class Catalog:
         if changed or self.unsaved:
             self._save()
 
+    def forget(self, database: str, measurement: str = "") -> None:
+        """Drop a database, or one of its measurements."""
+        if measurement:
+            self.databases.get(database, {}).pop(measurement, None)
+        else:
+            self.databases.pop(database, None)
+        self._save()
+
     def _save(self) -> None:
         content: dict[str, Any] = {
             database: {name: sorted(fields) for name, fields in measurements.items()}

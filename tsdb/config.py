@@ -20,6 +20,7 @@ class TsdbConfig(ServerConfig):
     block_range: str = option("2h", "span of a block")
     lookback: str = option("5m", "how old a sample an instant query still takes")
     series_max: int = option(10_000_000, "series in the head; more are refused")
+    labels_max: int = option(128, "labels a series may have; one with more is refused")
     samples_max: int = option(50_000_000, "samples in the head at which it is flushed")
     config_file: str = option("", "what to scrape, rules, Alertmanagers: as Prometheus has it")
     query_samples_max: int = option(50_000_000, "samples a query may read; 0 for no limit")

@@ -9,6 +9,7 @@ cdef struct Chunk:
     uint32_t size
     uint32_t count
     uint8_t* data
+    double least, most, total      # of its values; total is NaN if one of them is
 
 
 cdef class Series:
@@ -68,6 +69,7 @@ cdef class Head:
     cdef readonly Py_ssize_t samples
     cdef readonly Py_ssize_t live          # series held
     cdef readonly Py_ssize_t series_max
+    cdef readonly Py_ssize_t labels_max
     cdef readonly int64_t first, last      # bounds of the timestamps held
     cdef readonly uint64_t generation      # changes when refs were dropped
     cdef readonly uint32_t unlogged        # refs from here on are not in the log yet

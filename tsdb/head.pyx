@@ -37,12 +37,17 @@ cdef enum:
     TAIL_MIN = 4
     TAIL = 64                      # a tail of this many samples becomes a chunk
 
+KEY_MAX = 32 << 10                 # bytes of all labels of a series
 cdef int64_t TIME_MIN = -0x7fffffffffffffff - 1
 cdef int64_t TIME_MAX = 0x7fffffffffffffff
 
 
 class TooManySeries(ValueError):
     """The limit on series in the head is reached; nothing was written."""
+
+
+class LabelLimit(ValueError):
+    """A series with too many labels, or with too long ones."""
 
 
 cdef class Series:
@@ -149,11 +154,17 @@ cdef class Series:
         cdef uint8_t[4096] scratch
         cdef void* grown
         cdef Chunk chunk
+        cdef uint32_t i
         assert chunk_bound(self.n) <= 4096
         chunk.size = <uint32_t>chunk_encode(self.t, self.v, self.n, scratch, FAST)
         chunk.count = self.n
         chunk.first = self.t[0]
         chunk.last = self.t[self.n - 1]
+        chunk.least = chunk.most = chunk.total = self.v[0]
+        for i in range(1, self.n):
+            chunk.total += self.v[i]
+            chunk.least = min(chunk.least, self.v[i])
+            chunk.most = max(chunk.most, self.v[i])
         if self.chunk_n == self.chunk_cap:
             grown = realloc(self.chunks, max(4, self.chunk_cap * 2) * sizeof(Chunk))
             if grown == NULL:
@@ -318,20 +329,27 @@ cdef class Batch:
 cdef class Head:
     """All series of the head; see the module."""
 
-    def __init__(self, Py_ssize_t series_max=10_000_000):
+    def __init__(self, Py_ssize_t series_max=10_000_000, Py_ssize_t labels_max=128):
         self.series = []
         self.by_key = {}
         self.postings = Postings()
         self.series_max = series_max
+        self.labels_max = labels_max
         self.first = TIME_MAX
         self.last = TIME_MIN
         self.held = TIME_MIN
 
     cpdef int64_t ref_of(self, bytes key) except -1:
-        """The ref of a series, made if it is new; TooManySeries at the limit."""
+        """The ref of a series, made if it is new; TooManySeries, LabelLimit."""
+        cdef Py_ssize_t labels
         found = self.by_key.get(key)
         if found is not None:
             return (<Series>found).ref
+        labels = (key.count(b"\xff") + 1) // 2
+        if labels > self.labels_max:
+            raise LabelLimit(f"{labels} labels: a series may have {self.labels_max}")
+        if len(key) > KEY_MAX:
+            raise LabelLimit(f"{len(key)} bytes of labels: a series may have {KEY_MAX}")
         if self.live >= self.series_max:
             raise TooManySeries(f"the limit of {self.series_max} series in the head is reached")
         cdef Series series = Series(len(self.series), key)

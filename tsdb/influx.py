@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from bedrock.codec.compress import decompress
 from bedrock.codec.errors import Malformed, TooLarge
@@ -47,7 +47,7 @@ class Influx:
 
     def routes(self) -> list[Route]:
         """Method, path, handler."""
-        table: list[tuple[str, str, Callable[[Request], Response]]] = [
+        table: list[tuple[str, str, Callable[[Request], Response | Awaitable[Response]]]] = [
             ("POST", "/write", self.write),
             ("POST", "/api/v2/write", self.write_v2),
             ("GET", "/ping", self.ping),
@@ -128,7 +128,7 @@ class Influx:
             }
         )
 
-    def query(self, request: Request) -> Response:
+    async def query(self, request: Request) -> Response:
         """InfluxQL."""
         from tsdb.influxql.answer import CHUNK_ROWS, Session, encode
         from tsdb.influxql.ast import SyntaxTrouble
@@ -144,9 +144,10 @@ class Influx:
         try:
             if get("chunked") == "true":
                 size = int(get("chunk_size") or CHUNK_ROWS) if get("chunk_size").isdigit() else 0
-                body = b"".join(session.chunks(get("q"), size or CHUNK_ROWS))
+                lines = session.chunks(get("q"), size or CHUNK_ROWS)
+                body = b"".join([line async for line in lines])
             else:
-                body = encode(session.answer(get("q")))
+                body = encode(await session.answer(get("q")))
         except SyntaxTrouble as exc:
             return _json({"error": str(exc)}, 400, HEADERS)
         return Response(body, content_type="application/json", headers=HEADERS)

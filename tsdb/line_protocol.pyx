@@ -26,6 +26,8 @@ from tsdb.head cimport Batch, Head, batch_add
 from tsdb.keymap cimport KeyMap, hash_bytes
 from tsdb.labels cimport key_of_pairs
 
+from tsdb.head import LabelLimit
+
 cdef extern from "Python.h":
     double PyOS_string_to_double(const char* s, char** end, object overflow) except? -1.0
 
@@ -288,6 +290,8 @@ cdef class LineParser:
             found.ref = <uint32_t>self.head.ref_of(key_of_pairs(pairs))
         except UnicodeDecodeError as exc:
             raise LineError(f"invalid UTF-8: {exc.reason}") from exc
+        except LabelLimit as exc:
+            raise LineError(str(exc)) from exc
         return found.ref
 
 

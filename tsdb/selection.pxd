@@ -17,6 +17,14 @@ cdef class Gathered(Rows):
     cdef Columns columns
 
 
+cdef struct Piece:
+    int64_t first, last            # of a chunk's timestamps
+    Py_ssize_t count
+    double least, most, total      # NaN where they are not known, or a value is NaN
+    Py_ssize_t source              # in the list of the row's places
+    Py_ssize_t at, n               # its samples in the scratch once it is decoded; at -1 before
+
+
 cdef class Found:
     cdef readonly object labels
     cdef readonly list places      # for each row a head's Series, or [(Block, number) | Series]
@@ -29,3 +37,10 @@ cdef class Selection(Rows):
     cdef int column                # of a bucket's numbers
     cdef Budget budget
     cdef Columns scratch
+    cdef Piece* pieces             # of the row that was split last
+    cdef Py_ssize_t piece_n, piece_cap
+
+    cdef Py_ssize_t split(self, Py_ssize_t row) except -1
+    cdef int add_piece(self, int64_t first, int64_t last, Py_ssize_t count, double least,
+                       double most, double total, Py_ssize_t source) except -1
+    cdef int decode(self, Py_ssize_t row, Piece* piece) except -1

@@ -12,10 +12,12 @@ Rows come in the order of their labels, as Prometheus has them.
 
 from collections import OrderedDict
 
+from libc.math cimport NAN
 from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
-from tsdb.block cimport Block
+from tsdb.block cimport Block, Index
 from tsdb.budget cimport Budget
 from tsdb.columns cimport Columns
 from tsdb.head cimport Head, Series
@@ -23,6 +25,7 @@ from tsdb.head cimport Head, Series
 from tsdb.block import ROWS
 
 cdef uint64_t STALE = 0x7ff0000000000002
+cdef int64_t TIME_MIN = -0x7fffffffffffffff - 1
 cdef enum:
     COUNT = 4                      # the row that counts
     KEPT_ROWS = 100_000            # rows of all Found that are kept
@@ -92,6 +95,77 @@ cdef class Selection(Rows):
         self.n = scratch.n if self.stale else without_stale(scratch.t, scratch.v, scratch.n)
         return 0
 
+    def __dealloc__(self):
+        free(self.pieces)
+
+    cdef Py_ssize_t split(self, Py_ssize_t row) except -1:
+        """Set `pieces` to the chunks of a row, in the order of time; 0 if they cannot be told apart.
+
+        That is so where samples came late, were deleted or downsampled, or lie in two places.
+        """
+        cdef Index index
+        cdef Series series
+        cdef Py_ssize_t i, source = 0
+        cdef int64_t before = TIME_MIN
+        self.piece_n = 0
+        self.scratch.n = 0
+        for place in places_of(self.found.places[row]):
+            if isinstance(place, Series):
+                series = place
+                if series.late_n:
+                    return 0
+                for i in range(series.chunk_n):
+                    self.add_piece(
+                        series.chunks[i].first, series.chunks[i].last, series.chunks[i].count,
+                        series.chunks[i].least, series.chunks[i].most, series.chunks[i].total,
+                        source)
+                if series.n:
+                    self.add_piece(series.t[0], series.t[series.n - 1], series.n, 0, 0, NAN, source)
+            else:
+                block, number = place
+                index = (<Block>block).index()
+                if (<Block>block).cuts or index.rows_each > 1:
+                    return 0
+                for i in range(index.starts[number], index.starts[<Py_ssize_t>number + 1]):
+                    self.add_piece(index.first[i], index.last[i], index.count[i], index.least[i],
+                                   index.most[i], index.total[i], source)
+            source += 1
+        for i in range(self.piece_n):
+            if self.pieces[i].first <= before:
+                return 0
+            before = self.pieces[i].last
+        return self.piece_n
+
+    cdef int add_piece(self, int64_t first, int64_t last, Py_ssize_t count, double least,
+                       double most, double total, Py_ssize_t source) except -1:
+        cdef Py_ssize_t cap
+        cdef void* grown
+        if last < self.low or first > self.high:
+            return 0
+        if self.piece_n == self.piece_cap:
+            cap = max(16, self.piece_cap * 2)
+            grown = realloc(self.pieces, cap * sizeof(Piece))
+            if grown == NULL:
+                raise MemoryError
+            self.pieces = <Piece*>grown
+            self.piece_cap = cap
+        self.pieces[self.piece_n] = Piece(first, last, count, least, most, total, source, -1, 0)
+        self.piece_n += 1
+        return 0
+
+    cdef int decode(self, Py_ssize_t row, Piece* piece) except -1:
+        """Put a piece's samples behind those that are in the scratch."""
+        cdef Columns scratch = self.scratch
+        place = places_of(self.found.places[row])[piece.source]
+        piece.at = scratch.n
+        gather(place if isinstance(place, Series) else [place], scratch,
+               max(piece.first, self.low), min(piece.last, self.high), self.column)
+        piece.n = without_stale(scratch.t + piece.at, scratch.v + piece.at, scratch.n - piece.at)
+        scratch.n = piece.at + piece.n
+        if self.budget is not None:
+            self.budget.take(piece.n)
+        return 0
+
     def gather(self) -> Columns:
         """All samples at once; series without any are left out."""
         cdef Columns columns = Columns()
@@ -101,10 +175,15 @@ cdef class Selection(Rows):
         return columns
 
 
+cdef places_of(place):
+    """The places of a series, the oldest first."""
+    return (place,) if isinstance(place, Series) else place
+
+
 cdef int gather(place, Columns into, int64_t low, int64_t high, int column) except -1:
     """Add the samples of one series, the oldest source first."""
     cdef Py_ssize_t mark
-    for source in (place,) if isinstance(place, Series) else <list>place:
+    for source in places_of(place):
         if isinstance(source, Series):
             mark = into.n
             (<Series>source).read(into, low, high)

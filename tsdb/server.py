@@ -20,6 +20,7 @@ from tsdb.api import Api
 from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
 from tsdb.influx import Influx
+from tsdb.intake import Intake
 from tsdb.monitor.monitor import Monitor
 from tsdb.policy import duration_ms, policy_of
 from tsdb.status import Status
@@ -51,6 +52,7 @@ class Server:
         self.store = store = Store(
             self.world,
             series_max=config.series_max,
+            labels_max=config.labels_max,
             policy=policy_of(config),
         )
         for finding in store.log.findings:
@@ -62,6 +64,7 @@ class Server:
         status = Status(store, self._flags, self._monitor.settings.text)
         routes = self._api.routes() + status.routes() + self._monitor.routes()
         routes += Influx(store, self._api.budget).routes() + Admin(store).routes()
+        routes += Intake(store, self._monitor.received.take).routes()
         routes += pages.routes()
         router = GuardedRouter(map(self._surviving, routes), password=config.password())
         tls = config.tls()

@@ -50,16 +50,22 @@ class Store:
     """A time-series store in `world.disk`.
 
     series_max: series the head may hold
+    labels_max: labels a series may have
     policy:     what becomes of samples, and when (see `lifecycle`)
     """
 
     def __init__(
-        self, world: World, *, series_max: int = 10_000_000, policy: Policy | None = None
+        self,
+        world: World,
+        *,
+        series_max: int = 10_000_000,
+        labels_max: int = 128,
+        policy: Policy | None = None,
     ):
         self.world = world
         self.lifecycle = Lifecycle(self, policy or Policy())
         self.busy = asyncio.Lock()  # held while a job runs
-        self.head = Head(series_max)
+        self.head = Head(series_max, labels_max)
         self.remote = RemoteWriteParser(self.head)
         self.parsers: dict[bytes, LineParser] = {}
         self.finder = Finder(self)
@@ -111,11 +117,15 @@ class Store:
         self._commit()
         return parser
 
-    def write_remote(self, body: bytes) -> None:
-        """Write a remote-write request (snappy); BadRequest, Malformed, TooLarge."""
+    def write_remote(self, body: bytes, second: bool = False) -> int:
+        """Write a remote-write request (snappy), of version 2.0 or 1.0; how many samples.
+
+        BadRequest, Malformed, TooLarge.
+        """
         self.batch.clear()
-        self.remote.parse(decompress("snappy", body, DECODED_BYTES_MAX), self.batch)
+        self.remote.parse(decompress("snappy", body, DECODED_BYTES_MAX), self.batch, second)
         self._commit()
+        return len(self.batch)
 
     def add(self, labels: Labels, times: ArrayLike, values: ArrayLike) -> None:
         """Write samples of one series; fastest from arrays of int64 and float64."""

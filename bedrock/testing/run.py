@@ -237,7 +237,9 @@ def run(name: str, *, process: bool = False, disk: Disk | None = None, **options
     Returns an `InProcess`, or with `process` a `Process`; both are context managers.
     """
     found = component(name)
-    options = {port.option: 0 for port in found.ports} | options
+    # A port that is off unless asked for stays off.
+    usual = found.config()
+    options = {p.option: 0 for p in found.ports if getattr(usual, p.option) >= 0} | options
     if process:
         return Process(found, dict(options), ephemeral=not options.get("data_dir"))
     if not options.get("data_dir"):

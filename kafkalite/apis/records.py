@@ -108,7 +108,7 @@ node_endpoints              []       16+ ~0
 """,
     ),
     Api(
-        2, "ListOffsets", "1-8", flexible=6,
+        2, "ListOffsets", "1-10", flexible=6,
         request="""
 replica_id                  int32
 isolation_level             int8     2+
@@ -118,6 +118,7 @@ topics                      []
     index                   int32
     current_leader_epoch    int32    4+ = -1
     timestamp               int64
+timeout_ms                  int32    10+
 """,
         response="""
 throttle_time_ms            int32    2+

@@ -175,11 +175,12 @@ transaction_states          []
 """,
     ),
     Api(
-        66, "ListTransactions", "0-1", flexible=0,
+        66, "ListTransactions", "0-2", flexible=0,
         request="""
 state_filters               []string
 producer_id_filters         []int64
 duration_filter             int64    1+ = -1
+transactional_id_pattern    string?  2+ = null
 """,
         response="""
 throttle_time_ms            int32

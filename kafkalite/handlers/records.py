@@ -13,7 +13,7 @@ from kafkalite.log import Log
 
 logger = logging.getLogger("kafkalite")
 
-LATEST, EARLIEST, NEWEST, EARLIEST_LOCAL = -1, -2, -3, -4
+LATEST, EARLIEST, NEWEST, EARLIEST_LOCAL, LATEST_TIERED = -1, -2, -3, -4, -5
 READ_COMMITTED = 1
 LEADER_EPOCH = 0
 
@@ -48,6 +48,8 @@ def _offset_for(log: Log, timestamp: int, committed: bool) -> tuple[int, int]:
         return -1, log.start_offset
     if timestamp == NEWEST:
         return log.newest()
+    if timestamp == LATEST_TIERED:
+        return -1, -1  # all storage is local
     return log.offset_at(timestamp)
 
 

@@ -8,6 +8,7 @@ from bedrock.world import DiskFull
 from kafkalite.broker import Broker, Call
 from kafkalite.errors import Code, KafkaError
 from kafkalite.handlers.groups import asked_commits, commit_response
+from kafkalite.regex import Regex
 from kafkalite.topics import OFFSETS_TOPIC
 from kafkalite.transaction_log import Partition, Phase
 
@@ -216,6 +217,11 @@ def describe_transactions(broker: Broker, request: dict, call: Call) -> dict[str
 
 def list_transactions(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     """All transactional ids, or those in some states, of some producers, open for some time."""
+    try:
+        pattern = request["transactional_id_pattern"]
+        regex = Regex(pattern) if pattern else None
+    except KafkaError as exc:
+        return {"error_code": exc.code}
     titles = {phase.title for phase in Phase}
     states, producers = set(request["state_filters"]), request["producer_id_filters"]
     least_ms = request["duration_filter"]
@@ -230,6 +236,7 @@ def list_transactions(broker: Broker, request: dict, call: Call) -> dict[str, An
         if (not states or each.phase.title in states)
         and (not producers or each.producer_id in producers)
         and (least_ms < 0 or 0 <= each.started_ms <= now_ms - least_ms)
+        and (regex is None or regex.matches(each.id))
     ]
     unknown = [state for state in request["state_filters"] if state not in titles]
     return {"unknown_state_filters": unknown, "transaction_states": found}

@@ -64,13 +64,26 @@ def run_suite(
 
 def run_clients(folder: Path, python: str) -> str:
     """What pytest says at the end of confluent-kafka-python's integration tests."""
-    with bedrock.run("kafkalite", process=True, log_level="error", **BROKER) as server:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        bedrock.run("kafkalite", process=True, log_level="error", **BROKER) as server,
+    ):
+        users = Path(scratch) / "users"
+        users.write_text("sasl_user:sasl_user\n")
         kinds = [f"tests/integration/{kind}" for kind in ("admin", "consumer", "producer")]
-        done = subprocess.run(
-            [python, "-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider", *kinds],
-            cwd=folder, env=os.environ | {"BROKERS": f"{server.host}:{server.port}"},
-            timeout=600, capture_output=True, text=True,
-        )  # fmt: skip
+        plugins = ["-p", "no:cacheprovider", "-p", "sasl_cluster"]
+        with bedrock.run(
+            "kafkalite", process=True, log_level="error", users_file=str(users), **BROKER
+        ) as secured:
+            environment = os.environ | {
+                "BROKERS": f"{server.host}:{server.port}",
+                "SASL_BROKERS": f"{secured.host}:{secured.port}",
+                "PYTHONPATH": f"{Path(__file__).parent}:.",
+            }
+            done = subprocess.run(
+                [python, "-m", "pytest", "-q", "-rfE", *plugins, *kinds],
+                cwd=folder, env=environment, timeout=600, capture_output=True, text=True,
+            )  # fmt: skip
     failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
     return "; ".join([done.stdout.strip().splitlines()[-1].strip("= "), *failed])
 

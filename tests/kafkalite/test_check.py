@@ -1,5 +1,7 @@
 """The checker: silent about what is sound, exact about what is not."""
 
+import struct
+
 import pytest
 
 from bedrock.world import OsDisk
@@ -59,6 +61,12 @@ def test_an_index_that_points_elsewhere_is_found(disk):
     change(disk, FIRST + ".index", 4, b"\0\0\0\7")
     change(disk, FIRST + ".timeindex", 0, b"\0\0\0\0\0\0\0\1")
     assert findings(disk) == [(FIRST + ".index", 0, False), (FIRST + ".timeindex", 0, False)]
+
+
+def test_a_transaction_that_was_not_aborted_is_found(disk):
+    entry = struct.pack(">hqqqq", 0, 7, 0, 3, 4)
+    disk.replace(FIRST + ".txnindex", entry)
+    assert findings(disk) == [(FIRST + ".txnindex", 0, False)]
 
 
 def test_a_missing_segment_is_found(disk):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kafkalite.assignors import ASSIGNORS, uniform
 from kafkalite.errors import Code, KafkaError
-from kafkalite.topic_regex import TopicRegex
+from kafkalite.regex import Regex
 
 from .wire import Peer, Wire
 
@@ -207,13 +207,13 @@ def test_the_two_protocols_do_not_mix(wire):
 @pytest.mark.parametrize("pattern", ["(a*)*", "(a|b+)+c", "(", r"(a)\1", "(?=a)", "a" * 1001])
 def test_a_pattern_that_could_take_for_ever_is_refused(pattern):
     with pytest.raises(KafkaError) as refused:
-        TopicRegex(pattern)
+        Regex(pattern)
     assert refused.value.code is Code.INVALID_REGULAR_EXPRESSION
 
 
 def test_a_pattern_is_for_the_whole_name():
-    assert TopicRegex("t[0-9]+").matches("t12")
-    assert not TopicRegex("t[0-9]+").matches("t12x")
+    assert Regex("t[0-9]+").matches("t12")
+    assert not Regex("t[0-9]+").matches("t12x")
 
 
 TOPICS = {"a": 5, "b": 3, "c": 1}

@@ -28,7 +28,6 @@ BODIES = {
     "DeleteTopics": {"topics": [{"name": "n"}], "topic_names": ["n"]},
     "DescribeConfigs": {"resources": [{"resource_type": 2, "resource_name": "t"}]},
     "AlterConfigs": {"resources": [{"resource_type": 2, "resource_name": "t"}]},
-    "IncrementalAlterConfigs": {"resources": [{"resource_type": 2, "resource_name": "t"}]},
     "OffsetCommit": {"group_id": "g", "topics": [{"name": "t", "partitions": [PART]}]},
     "OffsetFetch": {"group_id": "g", "groups": [{"group_id": "g"}]},
     "OffsetDelete": {"group_id": "g", "topics": [{"name": "t", "partitions": [PART]}]},
@@ -44,6 +43,52 @@ BODIES = {
     "LeaveGroup": {"group_id": "g", "members": [{"member_id": "m"}]},
     "DescribeGroups": {"groups": ["g"]},
     "DeleteGroups": {"groups": ["h"]},
+    "CreateAcls": {
+        "creations": [
+            {
+                "resource_type": 3,
+                "resource_name": "g2",
+                "resource_pattern_type": 3,
+                "principal": "User:nobody",
+                "host": "*",
+                "operation": 3,
+                "permission_type": 3,
+            }
+        ]
+    },
+    "DeleteAcls": {"filters": [{"resource_type_filter": 2, "resource_name_filter": "none"}]},
+    "IncrementalAlterConfigs": {
+        "resources": [
+            {
+                "resource_type": 2,
+                "resource_name": "t",
+                "configs": [{"name": "flush.ms", "config_operation": 0, "value": "5"}],
+            }
+        ]
+    },
+    "AlterClientQuotas": {
+        "entries": [
+            {
+                "entity": [{"entity_type": "user", "entity_name": "nobody"}],
+                "ops": [{"key": "producer_byte_rate", "value": 1e9, "remove": False}],
+            }
+        ]
+    },
+    "AlterUserScramCredentials": {
+        "upsertions": [
+            {
+                "name": "u",
+                "mechanism": 1,
+                "iterations": 4096,
+                "salt": b"salt",
+                "salted_password": b"salted",
+            }
+        ]
+    },
+    "ElectLeaders": {"topic_partitions": [{"topic": "t", "partitions": [0]}]},
+    "AlterPartitionReassignments": {
+        "topics": [{"name": "t", "partitions": [{"partition_index": 0, "replicas": [1]}]}]
+    },
 }
 
 

@@ -6,7 +6,8 @@ from base64 import b64decode, b64encode
 
 import pytest
 
-from bedrock.world import OsDisk
+from bedrock.sim.disk import Medium
+from bedrock.world import OsDisk, Rand
 from kafkalite.acls import Operation, Pattern, Permission, Resource
 from kafkalite.authorization import RULES
 from kafkalite.errors import Code
@@ -176,6 +177,12 @@ def test_what_is_not_allowed_is_refused(people):
     assert alice.call("Metadata", topics=[{"name": "t"}])["topics"][0]["error_code"] == denied
     group = alice.call("Heartbeat", group_id="g", member_id="m", generation_id=1)
     assert group["error_code"] == Code.GROUP_AUTHORIZATION_FAILED
+    assert acl(root, Operation.READ, Resource.GROUP, "g") == 0
+    joined = alice.call(
+        "ConsumerGroupHeartbeat", group_id="g", member_id="m", subscribed_topic_names=["t"],
+        topic_partitions=[],
+    )
+    assert joined["error_code"] == denied
     assert acl(root, Operation.WRITE) == 0
     assert alice.produce("t", b"v")["error_code"] == 0
     assert alice.fetch("t", 0)["error_code"] == denied
@@ -333,3 +340,31 @@ def test_the_most_exact_quota_is_in_force(wire, peer):
 )
 def test_quotas_that_cannot_be(wire, key, value, entity):
     assert quota(wire, key, value, **entity) == Code.INVALID_REQUEST
+
+
+# ---------------------------------------------------------------------- a full disk
+
+
+def test_administration_on_a_full_disk_is_refused_and_changes_nothing():
+    medium = Medium(Rand(1))
+    peer = Peer(medium.disk())
+    wire = peer.connect()
+    wire.create("t")
+    medium.capacity = medium.used_bytes() + 1
+    full = Code.KAFKA_STORAGE_ERROR
+    assert acl(wire, Operation.READ) == full
+    assert scram_user(wire, "carol", "pw") == full
+    assert quota(wire, "producer_byte_rate", 1.0, client_id=None) == full
+    for kind, name, option in (
+        (2, "t", "retention.ms"), (4, "1", "log.retention.ms"),
+        (32, "g", "consumer.session.timeout.ms"),
+    ):
+        config = {"name": option, "value": "50000", "config_operation": 0}
+        resource = {"resource_type": kind, "resource_name": name, "configs": [config]}
+        response = wire.call("IncrementalAlterConfigs", resources=[resource])
+        assert response["responses"][0]["error_code"] == full
+    broker = peer.broker
+    assert not (broker.authorizer.acls or broker.users.credentials or broker.quotas.limits)
+    assert not (broker.topics.by_name["t"].overrides or broker.settings.names("group"))
+    medium.capacity = 0
+    assert acl(wire, Operation.READ) == 0

@@ -281,6 +281,7 @@ def test_transactions_are_listed_and_described(wire, writer):
     listed = wire.call("ListTransactions", state_filters=["Ongoing", "Odd"])
     assert listed["unknown_state_filters"] == ["Odd"]
     assert [t["transactional_id"] for t in listed["transaction_states"]] == ["w"]
+    assert not wire.call("ListTransactions", transactional_id_pattern="x.*")["transaction_states"]
     one, none = wire.call("DescribeTransactions", transactional_ids=["w", "x"])[
         "transaction_states"
     ]
@@ -327,3 +328,15 @@ def test_a_full_disk_delays_the_markers_and_loses_nothing(wire, writer, monkeypa
     assert read(wire)[2] == [b"a"]
 
 
+def test_an_index_that_tells_of_a_lost_marker_is_made_anew(tmp_path, wire, writer):
+    writer.send("t", b"kept")
+    log = wire.peer.broker.topics.log("t", 0)
+    size = log.active.size
+    assert writer.end(False) == 0
+    log.save_indexes()
+    disk = OsDisk(str(tmp_path))
+    assert disk.exists("t-0/00000000000000000000.txnindex")
+    disk.open("t-0/00000000000000000000.log", "rw").truncate(size)
+    again = wire.peer.restart(disk)
+    assert not disk.exists("t-0/00000000000000000000.txnindex")
+    assert again.broker.topics.log("t", 0).stable_offset == 0

@@ -29,10 +29,16 @@ CLIENTS = {
     "test_prometheus_peer.py": "a Prometheus that remote-reads and one that federates",
     "test_monitor.py": "the same configuration file given to a Prometheus: scraping, "
     "relabelling, rules, alerts, what Alertmanager is sent, the API's lists",
+    "test_windows.py": "functions of ranges beside straight-line numpy",
     "test_influxql.py": "InfluxDB 1.6.7 and its shell `influx`",
     "test_pages.py": "Chromium: completion, chart, table, cardinality",
     "test_line_protocol.py": "the vectors of influxdata/line-protocol: 395 accepted with equal "
     "values, 6,220 refused",
+    "test_exchange.py": "exported blocks opened by a Prometheus 2.42, 50 queries equal; promtool tsdb "
+    "analyze; Parquet read by pyarrow",
+    "test_intake.py": "remote-write 2.0, OTLP in protobuf and JSON, exposition pages",
+    "test_crash.py": "kill -9 while three writers write",
+    "test_sim.py": "seeds of the simulator: crashes, full and failing disks, deletion, retention",
 }
 OUTCOMES = re.compile(r"(\d+) (passed|failed|skipped|error)")
 
@@ -133,7 +139,7 @@ KNOWN = """\
   step, beyond what the subquery evaluated; here the window stays.
 - InfluxQL: no subqueries, `INTO`, `tz()`, `sample()`, integer division or text fields; times are
   kept in milliseconds; points with one time come in the order of their tags.
-- Exemplars are kept from OpenMetrics pages; those in a remote write are accepted and dropped.
+- Exemplars are kept in memory, the last 100,000, and go with the server.
 - `/api/v1/status/tsdb` counts no chunks; `/-/reload` and service discovery do not exist.
 - Grafana and Telegraf were not run: the requests they make are among those tested here.
 """

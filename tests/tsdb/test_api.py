@@ -11,13 +11,14 @@ from tests.tsdb.wire import memory_store, memory_world, remote_write_body
 from tsdb.api import Api
 from tsdb.config import TsdbConfig
 from tsdb.influx import Influx
+from tsdb.intake import Intake
 from tsdb.status import Status
 from tsdb.store import Store
 
 
 def handlers(store):
     routes = Api(store, TsdbConfig(), 300_000).routes() + Status(store, dict).routes()
-    routes += Influx(store).routes()
+    routes += Influx(store).routes() + Intake(store).routes()
     return {(route.method, route.pattern): route.handler for route in routes}
 
 

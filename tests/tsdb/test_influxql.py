@@ -127,3 +127,25 @@ def test_what_prometheus_wrote_is_a_measurement_too():
         _, (answer,) = ask(server.url, "SELECT value FROM up_v", db="prometheus", epoch="s")
         assert answer["results"][0].get("series") is None
         assert ask(server.url, "SELECT v FROM up", db="nowhere")[1][0]["results"][0]["error"]
+
+
+@pytest.mark.peer
+def test_what_is_dropped_and_deleted_is_gone_as_from_influxdb(ours, theirs):
+    lines = "\n".join(
+        f"gone{n},host=h{i % 3} v={i} {START + i}" for n in range(4) for i in range(30)
+    )
+    for url in (ours.url, theirs.url):
+        assert ask(url, "CREATE DATABASE other")[0] == 200
+        assert http(f"{url}/write?db=other&precision=s", lines.encode())[0] == 204
+    steps = [
+        f"DELETE FROM gone0 WHERE time < {START + 20}s", "SELECT count(v) FROM gone0",
+        "DROP SERIES FROM gone1 WHERE host = 'h1'", "SELECT count(v) FROM gone1 GROUP BY host",
+        "DELETE FROM /gone[12]/ WHERE host =~ /0/", "SELECT count(v) FROM gone2 GROUP BY host",
+        "DROP MEASUREMENT gone3", "SHOW MEASUREMENTS", "SELECT count(v) FROM gone3",
+        "DELETE", "DROP MEASUREMENT nowhere", "DROP DATABASE other", "SHOW DATABASES",
+        "SELECT v FROM gone0", "DROP DATABASE nowhere",
+    ]  # fmt: skip
+    for query in steps:
+        got, want = ask(ours.url, query, db="other"), ask(theirs.url, query, db="other")
+        assert got[0] == want[0], query
+        assert got == want or "error" in str(want), query

@@ -141,3 +141,13 @@ def expected(points):
             labels = tuple(sorted({**tags, "__name__": name}.items()))
             series.setdefault(labels, {})[point["time"] // 1_000_000] = float(value)
     return series
+
+
+def test_a_line_with_too_many_or_too_long_labels_is_refused_and_the_others_are_kept():
+    store = memory_store(labels_max=5)
+    wide = ",".join(f"t{i}=v" for i in range(5))
+    body = f"m,a=1 v=1 1\nm,{wide} v=1 1\nm,a={'x' * 40_000} v=1 1\nm,b=2 v=2 1\n"
+    parser = store.write_lines(body.encode())
+    assert [number for number, _ in parser.errors] == [2, 3]
+    assert "6 labels: a series may have 5" in parser.errors[0][1]
+    assert len(contents(store)) == 2

@@ -11,10 +11,12 @@ import pytest
 
 import bedrock
 from bedrock.app.config import ConfigError
+from bedrock.codec.compress import compress
 from bedrock.testing import peers
-from tests.tsdb.wire import ask, wait_for
+from tests.tsdb.wire import ask, http, wait_for, write_request
 from tsdb.monitor.exposition import BadExposition, labels_in, parse_page
 from tsdb.monitor.load import load
+from tsdb.monitor.received import EXEMPLAR, METADATA
 from tsdb.monitor.relabel import apply, relabels
 from tsdb.monitor.template import Template
 
@@ -256,6 +258,30 @@ def test_openmetrics_pages_bring_exemplars(pages, tmp_path):
         found = ask(server.url, "query_exemplars", query="h_bucket")["data"]
         assert [len(row["exemplars"]) for row in found] == [1, 1]
         assert ask(server.url, "query_exemplars", query="nothing")["data"] == []
+
+
+def test_remote_writes_bring_exemplars_and_metadata():
+    series = write_request({(("__name__", "h"), ("a", "b")): [(1000, 5.0)]})
+    exemplar = EXEMPLAR.encode(
+        {"labels": [{"name": "trace_id", "value": "x"}], "value": 0.5, "timestamp": 1000}
+    )
+    told = METADATA.encode({"type": 3, "name": "h", "help": "How long.", "unit": "seconds"})
+    # The series is the message's only field: the exemplar goes behind what is in it.
+    inner = series[2:] + b"\x1a" + bytes([len(exemplar)]) + exemplar
+    body = b"\x0a" + bytes([len(inner)]) + inner + b"\x1a" + bytes([len(told)]) + told
+    with bedrock.run("tsdb") as server:
+        assert http(f"{server.url}/api/v1/write", compress("snappy", body))[0] == 204
+        assert ask(server.url, "query_exemplars", query="h", end="2")["data"] == [
+            {
+                "seriesLabels": {"__name__": "h", "a": "b"},
+                "exemplars": [{"labels": {"trace_id": "x"}, "value": "0.5", "timestamp": 1.0}],
+            }
+        ]
+        assert ask(server.url, "metadata")["data"] == {
+            "h": [{"type": "histogram", "help": "How long.", "unit": "seconds"}]
+        }
+        broken = body[:-3] + b"\xff\xff\xff"
+        assert http(f"{server.url}/api/v1/write", compress("snappy", broken))[0] in (204, 400)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ class Browser:
         port = port_file.read_text().splitlines()[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as answer:
             page = next(one for one in json.load(answer) if one["type"] == "page")
-        self.socket = connect(page["webSocketDebuggerUrl"], max_size=None)
+        self.connection = connect(page["webSocketDebuggerUrl"], max_size=None)
+        self.socket = self.connection.__enter__()
         self.number = 0
 
     def tell(self, method, **params):
@@ -61,7 +62,7 @@ class Browser:
         path.write_bytes(base64.b64decode(data))
 
     def stop(self):
-        self.socket.close()
+        self.connection.__exit__(None, None, None)
         self.process.terminate()
         self.process.wait(10)
 

@@ -9,13 +9,14 @@ Chunked answers are one such object a line, with at most `chunk_size` rows each,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from tsdb.budget import Budget
 from tsdb.catalog import Catalog
 from tsdb.influxql.ast import InfluxError, Manage, Select, Show, Statement, SyntaxTrouble
+from tsdb.influxql.drop import going
 from tsdb.influxql.parser import parse
 from tsdb.influxql.select import Series, run
 from tsdb.influxql.show import known, show
@@ -37,15 +38,15 @@ class Session:
         self.budget = budget
         self.now_ms = catalog.store.world.clock.wall_ms()
 
-    def answer(self, text: str) -> dict[str, Any]:
+    async def answer(self, text: str) -> dict[str, Any]:
         """All results at once; SyntaxTrouble."""
-        results = [self._result(n, self._run(s)) for n, s in enumerate(parse(text))]
+        results = [self._result(n, await self._run(s)) for n, s in enumerate(parse(text))]
         return {"results": results}
 
-    def chunks(self, text: str, size: int) -> Iterator[bytes]:
+    async def chunks(self, text: str, size: int) -> AsyncIterator[bytes]:
         """The results as lines of at most `size` rows."""
         for number, statement in enumerate(parse(text)):
-            found = self._run(statement)
+            found = await self._run(statement)
             pieces = list(self._pieces(found, size)) if isinstance(found, list) else []
             if not pieces:
                 yield encode({"results": [self._result(number, found)]})
@@ -64,7 +65,7 @@ class Session:
                 more = at + size < len(series.rows)
                 yield Series(series.name, series.tags, series.columns, rows), more
 
-    def _run(self, statement: Statement) -> list[Series] | str:
+    async def _run(self, statement: Statement) -> list[Series] | str:
         """The series of an answer, or what went wrong."""
         try:
             match statement:
@@ -78,6 +79,12 @@ class Session:
                     return show(statement, self.catalog, self.database, self.now_ms)
                 case Manage("create database", name):
                     self.catalog.add(name)
+                    return []
+                case Manage("drop database" | "drop measurement" | "drop series" | "delete"):
+                    for matchers, low, high in going(
+                        statement, self.catalog, self.database, self.now_ms
+                    ):
+                        await self.catalog.store.delete_beside(matchers, low, high)
                     return []
                 case Manage(what):
                     raise InfluxError(f"{what.upper()} is not supported")

@@ -109,31 +109,50 @@ class Show:
 
 @dataclass
 class Manage:
-    """CREATE DATABASE and others that change something, or would."""
+    """CREATE DATABASE, DROP, DELETE; others that would change something are refused by `what`."""
 
     what: str
     name: str = ""
+    sources: list[Source] = field(default_factory=list)
+    where: Expr | None = None
 
 
 Statement = Select | Show | Manage
 
 
+def parts(op: str, expr: Expr) -> list[Expr]:
+    """`a and b and c` as a, b and c.  There may be more of them than functions may nest."""
+    found: list[Expr] = []
+    while isinstance(expr, Operation) and expr.op == op:
+        found.append(expr.right)
+        expr = expr.left
+    return [expr, *found[::-1]]
+
+
 def calls(expr: Expr) -> list[Call]:
     """The outermost calls in an expression."""
-    if isinstance(expr, Call):
-        return [expr]
-    if isinstance(expr, Operation):
-        return calls(expr.left) + calls(expr.right)
-    return []
+    return [e for e in _leaves(expr) if isinstance(e, Call)]
 
 
 def names(expr: Expr | None) -> list[str]:
     """The fields and tags in an expression."""
-    match expr:
-        case Name():
-            return [expr.name]
-        case Call():
-            return [name for arg in expr.args for name in names(arg)]
-        case Operation():
-            return names(expr.left) + names(expr.right)
-    return []
+    found = []
+    for leaf in _leaves(expr) if expr is not None else ():
+        if isinstance(leaf, Name):
+            found.append(leaf.name)
+        elif isinstance(leaf, Call):
+            found += [name for arg in leaf.args for name in names(arg)]
+    return found
+
+
+def _leaves(expr: Expr) -> list[Expr]:
+    """What operators are between, from the left."""
+    waiting: list[Expr] = [expr]
+    found: list[Expr] = []
+    while waiting:
+        expr = waiting.pop()
+        if isinstance(expr, Operation):
+            waiting += (expr.right, expr.left)
+        else:
+            found.append(expr)
+    return found

@@ -170,14 +170,23 @@ class Parser:
 
     def manage(self) -> Manage:
         words = [self.next().lower()]
-        while self.kind == "word" and len(words) < 2:
+        statement = Manage(words[0])
+        if words != ["delete"] and self.kind == "word":
             words.append(self.next().lower())
-        name = ""
-        if words[0] in ("create", "drop") and words[1:] in (["database"], ["measurement"]):
-            name = self.identifier()
+        statement.what = " ".join(words)
+        if statement.what in ("create database", "drop database", "drop measurement"):
+            statement.name = self.identifier()
+        if statement.what in ("delete", "drop series"):
+            if self.word("from"):
+                statement.sources = self.sources()
+            if self.word("where"):
+                statement.where = self.expression()
+            if not statement.sources and statement.where is None:
+                raise self.fail("FROM, WHERE")
+            return statement
         while self.kind != "end" and not self.is_op(";"):
             self.next()
-        return Manage(" ".join(words), name)
+        return statement
 
     def show(self) -> Show:
         words = []
@@ -315,11 +324,15 @@ class Parser:
         if self.depth > NESTING_MAX:
             raise SyntaxTrouble("error parsing query: nested too deeply")
         left = self.operand()
+        arithmetic = 0
         while self.kind in ("op", "word"):
             op = self.token.lower()
             strength = BINDING.get(op, 0)
             if strength <= binding:
                 break
+            arithmetic += strength > BINDING["and"]
+            if arithmetic > NESTING_MAX:
+                raise SyntaxTrouble("error parsing query: too many operators in a row")
             if op in ("=~", "!~"):
                 self.kind = "op"
                 self.begin = self.at
@@ -351,7 +364,7 @@ class Parser:
         if self.op("-"):
             return Operation("-", Literal(0.0), self.expression(BINDING["*"]))
         if self.op("+"):
-            return self.operand()
+            return self.expression(BINDING["*"])
         if pattern := self.regex():
             return pattern
         if self.is_word("true", "false"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tsdb.influxql.ast import (
     Name,
     Operation,
     Pattern,
+    parts,
 )
 from tsdb.labels import is_label_name
 from tsdb.line_protocol import label_name
@@ -53,10 +55,8 @@ class Bounds:
 
     def _take(self, expr: Expr) -> Expr | None:
         if isinstance(expr, Operation) and expr.op == "and":
-            left, right = self._take(expr.left), self._take(expr.right)
-            if left is None or right is None:
-                return left or right
-            return Operation("and", left, right)
+            kept = [e for e in map(self._take, parts("and", expr)) if e is not None]
+            return reduce(lambda a, b: Operation("and", a, b), kept) if kept else None
         if isinstance(expr, Operation) and expr.op in FLIPPED:
             if _is_time(expr.left):
                 self._bound(expr.op, self.moment_ns(expr.right))
@@ -124,8 +124,8 @@ def label_of(tag: str) -> str:
 def matchers_of(expr: Expr | None, fields: Mapping[str, Any]) -> list[Matcher]:
     """What the index can look for: conditions on tags that all must hold."""
     match expr:
-        case Operation("and", left, right):
-            return matchers_of(left, fields) + matchers_of(right, fields)
+        case Operation("and"):
+            return [m for part in parts("and", expr) for m in matchers_of(part, fields)]
         case Operation("=" | "!=" as op, Name(name), Literal(str() as value)):
             if name not in fields:
                 return [Matcher(label_of(name), op, value)]
@@ -139,10 +139,9 @@ def holds(
     if expr is None:
         return np.ones(n, np.bool_)
     match expr:
-        case Operation("and", left, right):
-            return holds(left, tags, columns, n) & holds(right, tags, columns, n)
-        case Operation("or", left, right):
-            return holds(left, tags, columns, n) | holds(right, tags, columns, n)
+        case Operation("and" | "or" as op):
+            met = [holds(part, tags, columns, n) for part in parts(op, expr)]
+            return (np.logical_and if op == "and" else np.logical_or).reduce(met)
         case Operation("=~" | "!~" as op, left, Pattern(regex)):
             value = _side(left, tags, columns)
             found = isinstance(value, str) and regex.search(value) is not None

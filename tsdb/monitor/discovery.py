@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from bedrock.net.http import Request, Response, Route
@@ -11,6 +12,7 @@ from tsdb.matchers import Matcher
 from tsdb.monitor.exemplars import Exemplars
 from tsdb.monitor.exposition import Metadata
 from tsdb.monitor.notify import Notifier, rfc3339
+from tsdb.monitor.received import Received
 from tsdb.monitor.rules import Alert, RuleManager, Standing
 from tsdb.monitor.scrape import NEVER, Scraper, Target
 from tsdb.promql import ast
@@ -22,8 +24,14 @@ class Discovery:
     """The handlers; `routes` is the table."""
 
     def __init__(
-        self, scraper: Scraper, rules: RuleManager, notifier: Notifier, exemplars: Exemplars
+        self,
+        scraper: Scraper,
+        rules: RuleManager,
+        notifier: Notifier,
+        exemplars: Exemplars,
+        received: Received,
     ):
+        self.received = received
         self.scraper = scraper
         self.rules = rules
         self.notifier = notifier
@@ -93,7 +101,8 @@ class Discovery:
         form = Form(request)
         metric, limit = form.get("metric"), form.count("limit")
         found: dict[str, list[dict[str, str]]] = {}
-        for _, name, told in self._told():
+        scraped = ((name, told) for _, name, told in self._told())
+        for name, told in chain(scraped, self.received.metadata.items()):
             if metric in ("", name):
                 listed = found.setdefault(name, [])
                 if _metadata(told) not in listed:
@@ -158,15 +167,8 @@ class Discovery:
         low, high = form.span()
         if high < low:
             raise ApiError("bad_data", "end timestamp must not be before start timestamp")
-        selectors = list(_selectors(parse(form.get("query"))))
+        selectors = [each.matchers for each in ast.selectors(parse(form.get("query")))]
         return success_of(self.exemplars.find(selectors, low, high))
-
-
-def _selectors(expr: ast.Expr) -> Iterator[list[Matcher]]:
-    if isinstance(expr, ast.Selector):
-        yield expr.matchers
-    for inner in ast.children(expr):
-        yield from _selectors(inner)
 
 
 def _target(target: Target) -> dict[str, Any]:

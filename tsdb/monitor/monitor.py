@@ -10,6 +10,7 @@ from tsdb.budget import Budget
 from tsdb.monitor.discovery import Discovery
 from tsdb.monitor.exemplars import Exemplars
 from tsdb.monitor.notify import Notifier
+from tsdb.monitor.received import Received
 from tsdb.monitor.rules import RuleManager
 from tsdb.monitor.scrape import Scraper
 from tsdb.monitor.settings import Settings
@@ -22,6 +23,7 @@ class Monitor:
     def __init__(self, world: World, store: Store, file: str, budget: Callable[[], Budget]):
         self.settings = settings = _settings(file)
         self.exemplars = Exemplars()
+        self.received = Received(store, self.exemplars)
         self.scraper = Scraper(world, store, settings.jobs, self.exemplars)
         self.notifier = Notifier(world, settings.alertmanagers)
         self.rules = RuleManager(
@@ -30,7 +32,9 @@ class Monitor:
 
     def routes(self) -> list[Route]:
         """What it tells of itself."""
-        return Discovery(self.scraper, self.rules, self.notifier, self.exemplars).routes()
+        return Discovery(
+            self.scraper, self.rules, self.notifier, self.exemplars, self.received
+        ).routes()
 
     def start(self, url: str) -> None:
         """Begin; url is ours, for links."""

@@ -6,6 +6,7 @@ times are in milliseconds.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -80,10 +81,21 @@ class Binary(Expr):
     matching: Matching = field(default_factory=Matching)
     as_bool: bool = False
 
-    @property
-    def type(self) -> str:  # type: ignore[override]
+    def __post_init__(self) -> None:
         both = self.left.type == SCALAR and self.right.type == SCALAR
-        return SCALAR if both else VECTOR
+        self.type = SCALAR if both else VECTOR  # type: ignore[misc]
+
+    def chain(self) -> tuple[Expr, list[Binary]]:
+        """`a + b + c` as its first operand and the operators that follow, inmost first.
+
+        A chain may be longer than functions may call each other.
+        """
+        operators: list[Binary] = []
+        expr: Expr = self
+        while isinstance(expr, Binary):
+            operators.append(expr)
+            expr = expr.left
+        return expr, operators[::-1]
 
 
 @dataclass
@@ -138,8 +150,17 @@ class Call(Expr):
         return self.function.returns
 
 
-def children(expr: Expr) -> list[Expr]:
-    """The expressions an expression is made of."""
+def selectors(expr: Expr) -> Iterator[Selector]:
+    """The selectors in an expression."""
+    waiting = [expr]
+    while waiting:
+        expr = waiting.pop()
+        if isinstance(expr, Selector):
+            yield expr
+        waiting += _children(expr)[::-1]
+
+
+def _children(expr: Expr) -> list[Expr]:
     match expr:
         case Binary():
             return [expr.left, expr.right]

@@ -175,10 +175,14 @@ def _aggregate(expr: ast.Aggregate, context: Context) -> Vector:
 
 
 def _binary(expr: ast.Binary, context: Context) -> Vector | np.ndarray:
-    left, right = evaluate(expr.left, context), evaluate(expr.right, context)
+    first, operators = expr.chain()
+    left = evaluate(first, context)
     assert isinstance(left, Vector | np.ndarray)
-    assert isinstance(right, Vector | np.ndarray)
-    return binary(expr.op, left, right, expr.matching, expr.as_bool)
+    for each in operators:
+        right = evaluate(each.right, context)
+        assert isinstance(right, Vector | np.ndarray)
+        left = binary(each.op, left, right, each.matching, each.as_bool)
+    return left
 
 
 def _call(expr: ast.Call, context: Context) -> Value:

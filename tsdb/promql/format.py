@@ -9,6 +9,7 @@ from tsdb.promql import ast
 from tsdb.promql.functions import AGGREGATIONS
 
 LINE_MAX = 100
+CHAIN_MAX = 50  # operators in a row that are given lines of their own
 UNITS = (
     ("y", 31_536_000_000), ("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000),
     ("m", 60_000), ("s", 1000), ("ms", 1),
@@ -55,7 +56,9 @@ def text_of(expr: ast.Expr) -> str:
         case ast.Unary():
             return expr.op + text_of(expr.expr)
         case ast.Binary():
-            return f"{text_of(expr.left)} {_operator(expr)} {text_of(expr.right)}"
+            first, operators = expr.chain()
+            rest = [f" {_operator(each)} {text_of(each.right)}" for each in operators]
+            return text_of(first) + "".join(rest)
         case ast.Selector():
             return _selector(expr) + _moment(expr)
         case ast.Range():
@@ -81,6 +84,8 @@ def pretty(expr: ast.Expr, level: int = 0) -> str:
     if len(line) <= LINE_MAX or isinstance(expr, ast.Selector | ast.Range | ast.String):
         return line if isinstance(expr, ast.Subquery) else indent + line
     match expr:
+        case ast.Binary() if len(expr.chain()[1]) > CHAIN_MAX:
+            return indent + line
         case ast.Binary():
             sides = pretty(expr.left, level + 1), pretty(expr.right, level + 1)
             return f"{sides[0]}\n{indent}{_operator(expr)}\n{sides[1]}"

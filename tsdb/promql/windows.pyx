@@ -6,14 +6,18 @@ all windows of a series are found in one pass.  Shapes and arithmetic: see `kern
 
 import numpy as np
 
-from libc.math cimport NAN, fabs, isinf, isnan, sqrt
+from libc.math cimport NAN, isinf, isnan, sqrt
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 from tsdb.budget cimport Budget
-from tsdb.selection cimport Rows
 from tsdb.promql.groups cimport quantile_of
+from tsdb.promql.numeric cimport first_after, kahan
+from tsdb.promql.pieces cimport over_pieces
+from tsdb.selection cimport Rows, Selection
+
+from tsdb.promql.pieces import SUMMARIES
 
 
 cdef struct Window:
@@ -31,15 +35,6 @@ cdef struct Window:
 
 # Computes a value from a window; 0 = there is none.
 ctypedef bint (*Reduce)(const Window* w, double* out) noexcept nogil
-
-
-cdef inline void kahan(double x, double* sum, double* c) noexcept nogil:
-    cdef double t = sum[0] + x
-    if fabs(sum[0]) >= fabs(x):
-        c[0] += (sum[0] - t) + x
-    else:
-        c[0] += (x - t) + sum[0]
-    sum[0] = t
 
 
 cdef bint extrapolated(const Window* w, double* out, bint counter, bint per_second) noexcept nogil:
@@ -286,24 +281,6 @@ REDUCERS[:] = [
     resets, deriv, predict_linear, holt_winters, quantile_over]
 
 
-cdef Py_ssize_t first_after(const int64_t* t, Py_ssize_t at, Py_ssize_t n,
-                            int64_t x) noexcept nogil:
-    """The first of t[at:n] that is greater than x: near mostly, so strides grow before they halve.
-    """
-    cdef Py_ssize_t stride = 1, low = at, high, middle
-    while low + stride <= n and t[low + stride - 1] <= x:
-        low += stride
-        stride *= 2
-    high = min(low + stride - 1, n)
-    while low < high:
-        middle = (low + high) >> 1
-        if t[middle] <= x:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
 def over_range(str name, Rows rows, const int64_t[::1] ends, const int64_t[::1] now,
                int64_t range_ms, const double[::1] param, const double[::1] param2,
                Budget budget=None) -> tuple:
@@ -325,8 +302,13 @@ def over_range(str name, Rows rows, const int64_t[::1] ends, const int64_t[::1] 
     cdef Scratch scratch = Scratch()
     cdef bint resets_wanted = name in ("rate", "increase", "resets")
     cdef bint sorted_wanted = name == "quantile_over_time"
+    cdef int summary = SUMMARIES.get(name, -1)
+    cdef Selection selection = rows if isinstance(rows, Selection) else None
     w.range_ms = range_ms
     for row in range(count):
+        if summary >= 0 and selection is not None and over_pieces(
+                summary, selection, row, ends, range_ms, &out[row, 0], &there[row, 0]):
+            continue
         rows.read(row)
         w.reset_n = 0
         w.resets = NULL

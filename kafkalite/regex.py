@@ -1,4 +1,4 @@
-"""A pattern of topic names that a consumer subscribes to: matched as a whole, in bounded time.
+"""A pattern of names that a client gives us: matched as a whole, in bounded time.
 
 Kafka matches in time linear in the name (RE2).  Python's engine goes back and tries again, which a
 repetition within a repetition makes exponential, `(a*)*`; so such a pattern is refused, as are
@@ -42,7 +42,7 @@ def _parts(argument: Any) -> list[Any]:
     return []
 
 
-class TopicRegex:
+class Regex:
     """KafkaError (INVALID_REGULAR_EXPRESSION) if it is none, or one that is refused."""
 
     def __init__(self, text: str):
@@ -54,15 +54,15 @@ class TopicRegex:
             self._compiled = re.compile(text)
         except (ValueError, re.error, RecursionError, OverflowError) as exc:
             raise KafkaError(
-                Code.INVALID_REGULAR_EXPRESSION, f"SubscribedTopicRegex `{text}`: {exc}"
+                Code.INVALID_REGULAR_EXPRESSION, f"SubscribedRegex `{text}`: {exc}"
             ) from None
 
-    def matches(self, topic: str) -> bool:
+    def matches(self, name: str) -> bool:
         """True if the whole name is of the pattern."""
-        return self._compiled.fullmatch(topic) is not None
+        return self._compiled.fullmatch(name) is not None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, TopicRegex) and other.text == self.text
+        return isinstance(other, Regex) and other.text == self.text
 
     def __hash__(self) -> int:
         return hash(self.text)
