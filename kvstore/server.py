@@ -131,7 +131,11 @@ class Server:
             log.error(f"Unexpected end of file reading the append only file {damage}")
             raise
         except Damaged as damage:
-            log.error(f"Bad file format reading the append only file: {damage}")
+            if damage.why.startswith("ERR unknown command"):
+                name = damage.why.split("'")[1]
+                log.error(f"Unknown command '{name}' reading the append only file: {damage}")
+            else:
+                log.error(f"Bad file format reading the append only file: {damage}")
             raise
         store.keep(aof)
         aof.start()
