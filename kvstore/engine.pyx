@@ -704,6 +704,9 @@ cdef class Store:
         self.rejected_calls += 1
         if command is not None:
             command.rejected += 1
+            if command.row.name == "exec" and c.gate & IN_MULTI:
+                c.leave_multi()
+                error = ReplyError(f"EXECABORT Transaction discarded because of: {error}")
         if c.gate & IN_MULTI:
             c.spoiled = True
         return self.put_failure(out, error)

@@ -170,6 +170,7 @@ def test_a_replica_that_loads_says_so_and_serves_on(kvstore_replicas):
     replica.replicaof("NO", "ONE")
     for start in range(0, 50_000, 10_000):
         primary.mset({f"k{i}": i for i in range(start, start + 10_000)})
+    replica.config_set("key-load-delay", 20)
     replica.replicaof("127.0.0.1", port_of(primary))
     said = []
 
