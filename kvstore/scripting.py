@@ -39,6 +39,8 @@ UNKILLABLE = (
     "either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE "
     "command."
 )
+NO_MEMORY = (
+    "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'")
 NOTHING_RUNS = "NOTBUSY No scripts in execution right now."
 
 
@@ -211,6 +213,7 @@ class Scripts:
         if script is None:
             raise ReplyError(NOT_FOUND)
         keys, argv = split_keys(words)
+        self.client.may_take = False
         if script.flags is not None:
             read_only = self.admit(client, script.flags, read_only)
         where = f" script: {sha.decode()}, on @user_script:1."
@@ -219,8 +222,11 @@ class Scripts:
 
     def admit(self, client: Any, flags: frozenset[str], read_only: bool) -> bool:
         """Refuse what the flags of a script do not let run now; whether it may only read."""
+        self.client.may_take = "allow-oom" in flags
         if "no-writes" in flags:
             return True
+        if self.store.out_of_memory and not self.client.may_take:
+            raise ReplyError(NO_MEMORY)
         if read_only:
             raise ReplyError("ERR Can not execute a script with write flag using *_ro command.")
         if self.store.follower is not None and not client.replaying:

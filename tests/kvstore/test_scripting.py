@@ -202,7 +202,7 @@ def swallow(call):
     ("redis.register_function('f', 1)", "second argument .* must be a function"),
     ("redis.register_function{function_name=1}", "function_name argument .* must be a string"),
     ("redis.register_function{function_name='f', flags=1}", "representing function flags"),
-    ("redis.register_function{function_name='f', callback=print, x=1}", "callback|unknown argument"),
+    ("redis.register_function{function_name='f', x=1}", "unknown argument given"),
     ("redis.register_function{function_name='f', flags={'x'}}", "unknown flag given"),
     ("redis.call('ping')", "nonexistent global variable 'call'"),
     ("math.random()", "nonexistent global variable 'math'"),
