@@ -310,17 +310,22 @@ cdef class Aof(Journal):
     def rewrite_steps(self):
         """The steps of `rewrite`."""
         cdef File file
+        cdef bint writing = self.file is not None     # else there will be a base alone
         preamble = self.store.parameters["aof-use-rdb-preamble"]
         entry = self.manifest.next_name("b", "rdb" if preamble else "aof")
         try:
-            self.flush()
-            self.sync()
+            if writing:
+                self.flush()
+                self.sync()
+            else:
+                self.manifest.load()
+                entry = self.manifest.next_name("b", "rdb" if preamble else "aof")
             snapshot = Snapshot(self.store, True) if preamble else None
             old = list(self.manifest.entries)
             try:
                 if self.aside:
                     self.begin_again()
-                else:
+                elif writing:
                     self.begin_file(old)
                 file = self.disk.open(entry.name, "rw")
                 file.truncate(0)
@@ -336,7 +341,8 @@ cdef class Aof(Journal):
                 e for e in self.manifest.entries if e not in old]
             self.disk.sync_dir()
             self.manifest.save([entry, *new])
-            self.count()
+            if writing:
+                self.count()
             for stale in old:
                 self.disk.remove(stale.name)
         finally:

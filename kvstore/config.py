@@ -9,6 +9,7 @@ from bedrock.app.config import ServerConfig, option
 @dataclass
 class Config(ServerConfig):
     port: int = option(6379, "port for RESP; 0 takes a free one")
+    page_port: int = option(-1, "port for the page of keys; -1 for none, 0 for any")
     databases: int = option(16, "number of databases SELECT can choose from")
     engine: str = option(
         "memory",
@@ -36,6 +37,7 @@ COMPONENT = Component(
             "redis-cli -h {host} -p {port}",
             (("REDIS_URL", "redis://{host}:{port}/0"),),
         ),
+        Port("page_port", "HTTP, keys and what is slow", client="browse http://{host}:{port}/"),
     ),
     server="kvstore.server:Server",
     check="kvstore.check:check",

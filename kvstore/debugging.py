@@ -96,9 +96,12 @@ def debug_object(client, words):
 
 def debug_loadaof(client, words):
     """Empty the databases and load the append-only file again."""
-    if client.store.aof is None:
-        raise ReplyError("ERR the append-only file is off")
-    client.store.reload()
+    store = client.store
+    if store.aof is None:
+        store.empty()
+        store.saver.aof.load()
+    else:
+        store.reload()
     return "OK"
 
 

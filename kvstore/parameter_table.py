@@ -123,7 +123,7 @@ masterauth                        text        -
 masteruser                        text        -            inert
 maxclients                        int         10000        1..4294967295
 maxmemory                         memory      0
-maxmemory-clients                 percent-memory  0        inert
+maxmemory-clients                 percent-memory  0
 maxmemory-eviction-tenacity       int         10           0..100
 maxmemory-policy                  policy      noeviction
 maxmemory-samples                 int         5            1..2147483647
@@ -137,7 +137,7 @@ pidfile                           text        -            fixed inert
 port                              int         0            0..65535  rigid
 proc-title-template               text        {title}_{listen-addr}_{server-mode}  inert
 propagation-error-behavior        propagation  ignore      inert
-protected-mode                    bool        yes          inert
+protected-mode                    bool        yes
 proto-max-bulk-len                memory      512mb        1mb..
 rdb-del-sync-files                bool        no           inert
 rdb-key-save-delay                int         0            -9223372036854775808..
@@ -206,8 +206,8 @@ tls-session-cache-size            int         20480        0..2147483647  inert
 tls-session-cache-timeout         int         300          0..2147483647  inert
 tls-session-caching               bool        yes          inert
 tracking-table-max-keys           int         1000000      0..
-unixsocket                        text        -            fixed inert
-unixsocketperm                    text        0            fixed inert
+unixsocket                        text        -            fixed
+unixsocketperm                    text        0            fixed
 zset-max-listpack-entries         int         128          0..    =zset-max-ziplist-entries
 zset-max-listpack-value           memory      64           =zset-max-ziplist-value
 """

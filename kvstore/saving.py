@@ -73,6 +73,7 @@ class Saver:
         self.rewrite_tried_s = 0
         self.begun_s = self.rewrite_begun_s = 0
         self.saves = self.rewrites = 0
+        self._resting: Any = None
         self.dirty = 0  # the store's changes when the last snapshot began
         store.parameters.listen(self.configure)
 
@@ -157,9 +158,27 @@ class Saver:
 
     # ------------------------------------------------------------------ rewriting
 
+    @property
+    def aof(self) -> Any:
+        """The append-only file, or one that is not written to while there is none."""
+        from kvstore.aof import Aof
+
+        if self.store.aof is not None:
+            return self.store.aof
+        if self._resting is None:
+            assert self.disk is not None
+            self._resting = Aof(self.store, self.store.world)
+        return self._resting
+
+    @property
+    def rewriting(self) -> bool:
+        """Whether a rewrite is under way."""
+        resting = self._resting is not None and self._resting.rewriting
+        return resting or (self.store.aof is not None and self.store.aof.rewriting)
+
     def rewrite(self) -> None:
-        """BGREWRITEAOF."""
-        steps = self.store.aof.rewrite()
+        """BGREWRITEAOF; where no file is kept a base is written all the same."""
+        steps = self.aof.rewrite()
         if self.store.server is None:
             run(steps)
         else:
@@ -226,9 +245,9 @@ class Saver:
         """Begin what is due."""
         store, aof = self.store, self.store.aof
         busy = self.job is not None or store.snapshot is not None or store.keyspace.loading
-        if busy or (aof is not None and aof.rewriting) or store.server is None:
+        if busy or self.rewriting or store.server is None:
             return
-        if aof is not None and (self.rewrite_scheduled or self.grown(aof, now_ms // 1000)):
+        if self.rewrite_scheduled or (aof is not None and self.grown(aof, now_ms // 1000)):
             self.rewrite_scheduled = False
             self.rewrite()
         elif self.scheduled or self.due(now_ms // 1000):
@@ -297,7 +316,7 @@ class Saver:
     def rewrite_facts(self) -> dict[str, Any]:
         """For INFO, of the append-only file."""
         aof, now_s = self.store.aof, self.store.keyspace.now_ms // 1000
-        rewriting = aof is not None and aof.rewriting
+        rewriting = self.rewriting
         facts = {
             "aof_enabled": int(aof is not None),
             "aof_rewrite_in_progress": int(rewriting),
@@ -324,7 +343,7 @@ def refuse_second(store: Any) -> None:
     """One snapshot at a time."""
     if store.saver.job is not None:
         raise ReplyError(BUSY_SAVING)
-    if store.snapshot is not None or (store.aof is not None and store.aof.rewriting):
+    if store.snapshot is not None or store.saver.rewriting:
         raise ReplyError(BUSY_REWRITING)
 
 
@@ -358,9 +377,9 @@ def bgsave(client, words):
 def bgrewriteaof(client, words):
     """BGREWRITEAOF"""
     store = client.store
-    if store.aof is None:
-        raise ReplyError("ERR the append-only file is off")
-    if store.snapshot is not None and not store.aof.rewriting:
+    if store.log_engine is not None:
+        raise ReplyError("ERR the log engine keeps no append-only file")
+    if store.snapshot is not None and not store.saver.rewriting:
         store.saver.rewrite_scheduled = True
         return Simple("Background append only file rewriting scheduled")
     store.saver.rewrite()

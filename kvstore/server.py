@@ -37,6 +37,7 @@ def parameters_of(config: Any, directory: str = "") -> Parameters:
         dir=directory,
         maxclients=config.maxclients,
         port=config.port,
+        protected_mode=not config.insecure,
         requirepass=config.password(),
     )
     try:
@@ -57,6 +58,8 @@ class Server:
         self.loaded = False
         self.store: Store | None = None
         self._net: NetServer | None = None
+        self._local: NetServer | None = None  # the unix socket
+        self._page: Any = None  # kvstore.page.server.Page, when it is asked for
         self._timer: Timer | None = None
 
     async def start(self) -> None:
@@ -77,6 +80,7 @@ class Server:
         )
         await self._net.start()
         self.ports["port"] = self._net.port
+        await self._listen_locally(store, limits)
         store.parameters.note("port", self._net.port)
         if store.parameters["cluster-enabled"]:
             self._join(store)
@@ -88,10 +92,25 @@ class Server:
             store.end_loading()
         self.loaded = True
         self._expire_later()
+        if config.page_port >= 0:
+            from kvstore.page.server import Page
+
+            self._page = Page(self.world, store, config)
+            await self._page.start()
+            self.ports["page_port"] = self._page.port
         self.ready = True
         if store.parameters["replicaof"]:
             host, port = store.parameters["replicaof"].split()
             follow(store, host, int(port))
+
+    async def _listen_locally(self, store: Store, limits: Limits) -> None:
+        """Listen on a unix socket too, if there is to be one."""
+        path, permissions = store.parameters["unixsocket"], store.parameters["unixsocketperm"]
+        if path:
+            self._local = NetServer(self.world, lambda: RespSession(store), path, limits=limits)
+            await self._local.start()
+            if int(permissions, 8):
+                os.chmod(path, int(permissions, 8))
 
     async def _load(self, store: Store) -> None:
         """Load the data; who connects meanwhile is told so."""
@@ -112,7 +131,11 @@ class Server:
             log.error(f"Unexpected end of file reading the append only file {damage}")
             raise
         except Damaged as damage:
-            log.error(f"Bad file format reading the append only file: {damage}")
+            if damage.why.startswith("ERR unknown command"):
+                name = damage.why.split("'")[1]
+                log.error(f"Unknown command '{name}' reading the append only file: {damage}")
+            else:
+                log.error(f"Bad file format reading the append only file: {damage}")
             raise
         store.keep(aof)
         aof.start()
@@ -163,8 +186,9 @@ class Server:
         self.ready = False
         if self.store is not None:
             await self.store.stopping.told_to_end(grace_s)
-        if self._net is not None:
-            await self._net.drain(grace_s)
+        for net in (self._local, self._net):
+            if net is not None:
+                await net.drain(grace_s)
 
     async def stop(self) -> None:
         """Close the connections and the file; idempotent."""
@@ -172,8 +196,9 @@ class Server:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._net is not None:
-            await self._net.stop()
+        for net in (self._page, self._local, self._net):
+            if net is not None:
+                await net.stop()
         store, self.store = self.store, None
         if store is None:
             return

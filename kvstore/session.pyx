@@ -12,6 +12,13 @@ from bedrock.net.session cimport Session
 from kvstore.engine cimport UNAUTHENTICATED, Client, Store
 from kvstore.resp cimport Args, Bounds, parse, put_error
 
+DENIED = (
+    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password "
+    b"is set for the default user. In this mode connections are only accepted from the loopback "
+    b"interface. If you want to connect from external computers to Redis you may set a password, "
+    b"or start the server with --insecure.\r\n"
+)
+
 cdef enum:
     KEEP_PROGRESS = 64             # arguments from which a partial request keeps its own Args
 
@@ -31,12 +38,23 @@ cdef class RespSession(Session):
 
     def opened(self) -> None:
         self.client = Client(self.store, self.link)
+        if self.store.parameters["protected-mode"] and self.is_exposed():
+            self.link.write(DENIED)
+            self.link.close()
+            return
         if len(self.store.clients) >= self.store.parameters["maxclients"]:
             self.store.turned_away += 1
             self.link.write(b"-ERR max number of clients reached\r\n")
             self.link.close()
             return
         self.store.add_client(self.client)
+
+    def is_exposed(self) -> bool:
+        """True for who comes from another machine while nobody has to say who he is."""
+        peer = self.link.peer
+        user = self.store.users.default
+        return isinstance(peer, tuple) and user.nopass and user.enabled and not (
+            peer[0].startswith("127.") or peer[0] == "::1")
 
     def closed(self, exc) -> None:
         self.store.remove_client(self.client)

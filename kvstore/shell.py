@@ -19,6 +19,7 @@ PEEK: dict[str, tuple[str, ...]] = {
     "set": ("SRANDMEMBER", "20"),
     "zset": ("ZRANGE", "0", "19", "WITHSCORES"),
     "hash": ("HGETALL",),
+    "stream": ("XREVRANGE", "+", "-", "COUNT", "20"),
 }
 
 
@@ -46,6 +47,28 @@ def render(value: Any, indent: str = "") -> str:
     pad = indent + " " * (width + 2)
     lines = [f"{i:>{width}}) {render(item, pad)}" for i, item in enumerate(value, 1)]
     return ("\n" + indent).join(lines) or "(empty array)"
+
+
+def show(kind: str, value: Any) -> str:
+    """A value as its type is best read: what belongs together on a line."""
+    if kind == "zset" and value:
+        # RESP3 has pairs, RESP2 one list of both.
+        flat = [x for pair in value for x in pair] if isinstance(value[0], list) else value
+        members = zip(flat[::2], flat[1::2], strict=True)
+        return columns([(f"{float(score):g}", render(member)) for member, score in members])
+    if kind == "hash" and isinstance(value, dict):
+        return columns([(render(field), render(item)) for field, item in value.items()])
+    if kind == "stream":
+        return columns([
+            (entry.decode(), " ".join(render(word) for word in words)) for entry, words in value
+        ])  # fmt: skip
+    return render(value)
+
+
+def columns(rows: list[tuple[str, str]]) -> str:
+    """Two columns, the first as wide as it must be."""
+    width = max((len(left) for left, _ in rows), default=0)
+    return "\n".join(f"{left:<{width}}  {right}" for left, right in rows)
 
 
 class KvstoreGrammar(Grammar):
@@ -122,12 +145,14 @@ class KvstoreGrammar(Grammar):
         return render(reply)
 
     async def peek(self, key: bytes) -> str:
-        """Type, time to live and (the beginning of) the value of a key."""
+        """Type, encoding, size, time to live and (the beginning of) the value of a key."""
         kind = str(await self.ask("TYPE", key))
         if kind not in PEEK:
             return "(nothing there)"
         ttl = await self.ask("TTL", key)
         name, *rest = PEEK[kind]
         value = await self.ask(name, key, *rest)
+        encoding = (await self.ask("OBJECT", "ENCODING", key) or b"").decode()
+        memory = await self.ask("MEMORY", "USAGE", key)
         lives = f", {ttl} s to live" if ttl >= 0 else ""
-        return f"{kind}{lives}\n{render(value)}"
+        return f"{kind} ({encoding}, {memory} bytes){lives}\n{show(kind, value)}"

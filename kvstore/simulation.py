@@ -174,7 +174,7 @@ class Client:
 
 async def serve(world: World) -> Server:
     """A server, as both machines have it."""
-    options = ["repl-timeout=5", "repl-ping-replica-period=1"]
+    options = ["repl-timeout=5", "repl-ping-replica-period=1", "protected-mode=no"]
     server = Server(world, Config(host=world.node, appendfsync="always", set=options))
     await server.start()
     return server

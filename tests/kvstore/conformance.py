@@ -51,6 +51,12 @@ def run_file(suite: Path, name: str, seconds: int) -> tuple[int, list[str]]:
             said, end = done.stdout, ""
         except subprocess.TimeoutExpired as expired:
             said, end = expired.stdout or b"", f"not finished after {seconds} s"
+    passed, failed = outcomes(said)
+    return passed, failed + ([end] if end else [])
+
+
+def outcomes(said: bytes) -> tuple[int, list[str]]:
+    """How many tests of a run passed, and what the others said."""
     passed, failed = 0, []
     for line in COLOUR.sub("", said.decode("utf-8", "replace")).splitlines():
         found = OUTCOME.search(line.strip())
@@ -60,7 +66,7 @@ def run_file(suite: Path, name: str, seconds: int) -> tuple[int, list[str]]:
             passed += 1
         elif line.startswith("["):
             failed.append(found[2])
-    return passed, failed + ([end] if end else [])
+    return passed, failed
 
 
 def run_cts(folder: Path, python: str) -> tuple[str, list[str]]:

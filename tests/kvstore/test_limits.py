@@ -9,7 +9,13 @@ import pytest
 import redis
 
 import bedrock
+from bedrock.sim.caller import Line
+from bedrock.sim.faults import Faults
+from bedrock.sim.simulation import run
 from bedrock.testing import peers
+from kvstore.config import Config
+from kvstore.server import Server
+from kvstore.simulation import RespCaller, request
 
 
 def connected(server):
@@ -106,3 +112,33 @@ def test_redis_cli_and_redis_py_over_tls(tmp_path):
             plain.get("a")
         with pytest.raises(ssl.SSLError), connected(server) as link:
             ssl.create_default_context().wrap_socket(link, server_hostname="localhost")
+
+
+def test_a_unix_socket_with_its_permissions(tmp_path):
+    path = tmp_path / "kv.sock"
+    given = [f"unixsocket={path}", "unixsocketperm=600"]
+    with bedrock.run("kvstore", set=given) as server:
+        with redis.Redis(unix_socket_path=str(path)) as local, redis.Redis(port=server.port) as far:
+            local.set("a", 1)
+            assert far.get("a") == b"1"
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert not path.exists()
+
+
+def test_who_comes_from_another_machine_is_denied_without_a_password():
+    said = {}
+
+    async def scenario(sim):
+        for name, options in (("open", ["requirepass=x"]), ("closed", [])):
+            async def build(world, options=options):
+                server = Server(world, Config(host=world.node, appendonly=False, set=options))
+                await server.start()
+                return server
+
+            await sim.bring_up(sim.machine(name, build))
+            line = Line(sim.host("client"), (name, 6379), RespCaller)
+            said[name] = str(await line.insist(request((b"PING",))))
+
+    assert run(scenario, 1, faults=Faults()).why == ""
+    assert said["closed"].startswith("DENIED Redis is running in protected mode")
+    assert said["open"].startswith("NOAUTH")
