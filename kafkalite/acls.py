@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 FILE = "acls.json"
 CLUSTER_NAME = "kafka-cluster"
 ANYONE, ANYWHERE, ANY_NAME = "User:*", "*", "*"
+MOST_VERDICTS = 10_000
 
 
 class Resource(IntEnum):
@@ -168,6 +169,7 @@ class Authorizer:
         for acl in acls:
             self._of_type.setdefault(acl.resource, []).append(acl)
         self.active = bool(acls) or not self._allow_unspoken
+        self._verdicts: dict[tuple[str, str, int, int, str], bool] = {}
 
     def _keep(self, acls: list[Acl]) -> None:
         self._file.write([list(acl) for acl in acls])
@@ -189,7 +191,18 @@ class Authorizer:
     def allows(
         self, principal: str, host: str, operation: Operation, resource: Resource, name: str
     ) -> bool:
-        """Whether somebody may do something; see the rules above."""
+        """Whether somebody may do something; see the rules above.  Answers are kept."""
+        question = (principal, host, operation, resource, name)
+        verdict = self._verdicts.get(question)
+        if verdict is None:
+            if len(self._verdicts) >= MOST_VERDICTS:
+                self._verdicts.clear()
+            verdict = self._verdicts[question] = self._judge(*question)
+        return verdict
+
+    def _judge(
+        self, principal: str, host: str, operation: Operation, resource: Resource, name: str
+    ) -> bool:
         if principal in self._super:
             return True
         spoken = [acl for acl in self._of_type.get(resource, ()) if acl.speaks_of(name)]

@@ -449,6 +449,7 @@ RULES: dict[int, Rule] = {
     ),
     50: Whole(O.DESCRIBE),
     51: alter_scram,
+    55: Whole(O.DESCRIBE),
     60: Asked.proceed,
     61: Items("topics", "topics", O.READ, answer=_producers),
     65: Items(

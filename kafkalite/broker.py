@@ -96,8 +96,7 @@ class Broker:
         self.coordinator = Coordinator(
             world, self.topics,
             config.group_min_session_timeout_ms, config.group_max_session_timeout_ms,
-            config.group_consumer_session_timeout_ms, config.group_consumer_heartbeat_interval_ms,
-            config.group_initial_rebalance_delay_ms,
+            self.settings.group_timeouts, config.group_initial_rebalance_delay_ms,
         )
         self.producer_ids = ProducerIds(world.disk)
         self.transactions = Transactions(

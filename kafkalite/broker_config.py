@@ -43,15 +43,15 @@ delete.topic.enable                            boolean true         no
 fetch.max.bytes                                int     57671680     no
 fetch.purgatory.purge.interval.requests        int     1000         no
 follower.replication.throttled.rate            long    9223372036854775807 broker
-group.consumer.heartbeat.interval.ms           int     5000         no
+group.consumer.heartbeat.interval.ms int 5000 no group_consumer_heartbeat_interval_ms
 group.consumer.max.heartbeat.interval.ms       int     15000        no
 group.consumer.max.session.timeout.ms          int     60000        no
 group.consumer.max.size                        int     2147483647   no
 group.consumer.min.heartbeat.interval.ms       int     5000         no
 group.consumer.min.session.timeout.ms          int     45000        no
-group.consumer.session.timeout.ms              int     45000        no
+group.consumer.session.timeout.ms int 45000 no group_consumer_session_timeout_ms
 group.coordinator.rebalance.protocols          list    classic,consumer no
-group.initial.rebalance.delay.ms               int     0            no
+group.initial.rebalance.delay.ms int 0 no group_initial_rebalance_delay_ms
 group.max.session.timeout.ms                   int     1800000      no  group_max_session_timeout_ms
 group.max.size                                 int     2147483647   no
 group.min.session.timeout.ms                   int     6000         no  group_min_session_timeout_ms
@@ -210,8 +210,9 @@ def broker_options() -> dict[str, BrokerOption]:
     return options
 
 
-# Of a group that uses the consumer protocol (KIP-848): name -> (default, parser).
+# Of a group of the consumer protocol (KIP-848): name -> (the broker option behind it, parser).
+HEARTBEAT, SESSION = "consumer.heartbeat.interval.ms", "consumer.session.timeout.ms"
 GROUP_OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "consumer.heartbeat.interval.ms": ("5000", at_least(1)),
-    "consumer.session.timeout.ms": ("45000", at_least(1)),
+    HEARTBEAT: ("group.consumer.heartbeat.interval.ms", at_least(1)),
+    SESSION: ("group.consumer.session.timeout.ms", at_least(1)),
 }

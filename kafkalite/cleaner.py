@@ -28,6 +28,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bedrock.codec.errors import Malformed
+from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFull
 from kafkalite.batch import describe, marker_type, split
 from kafkalite.compaction import compacted, emptied, note_keys, with_horizon
@@ -159,7 +160,8 @@ def due(log: Log, now_ms: int) -> list[Segment]:
     end = min(log.stable_offset, log.active.base)
     segments = []
     for segment in log.segments[:-1]:
-        young = now_ms - segment.max_timestamp < config.min_compaction_lag_ms
+        age_ms = now_ms - segment.max_timestamp
+        young = config.min_compaction_lag_ms > 0 and age_ms < config.min_compaction_lag_ms
         if segment.next_offset > end or young:
             break
         segments.append(segment)
@@ -196,8 +198,11 @@ class Cleaner:
         """Do a bit; False when all logs are clean."""
         try:
             return next(self._steps, self) is not self or self._begin()
-        except (DiskFull, Malformed) as exc:
+        except (DiskFull, Malformed, Damaged) as exc:
             logger.error("cleaning: %s", exc)
+            return False
+        except OSError as exc:
+            self.world.turn.fail(exc)
             return False
 
     def _begin(self) -> bool:

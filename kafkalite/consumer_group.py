@@ -328,6 +328,15 @@ class ConsumerGroup:
         if member.timer is None:
             self._watch(member)
 
+    def set_timeouts(self, session_ms: int, interval_ms: int) -> None:
+        """Other timeouts, from now on and for all members."""
+        self.session_ms, self.interval_ms = session_ms, interval_ms
+        for member in self.members.values():
+            if member.timer is not None:
+                member.timer.cancel()
+                member.timer = None
+            self._heard(member)
+
     def _watch(self, member: ConsumerMember) -> None:
         member.timer = self.clock.call_at(member.deadline_ns, lambda: self._check(member))
 

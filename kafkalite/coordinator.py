@@ -16,6 +16,8 @@ from kafkalite.later import Later
 from kafkalite.offsets import Committed, Offsets, Partition
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bedrock.world import World
     from kafkalite.group_record import GroupRecord
     from kafkalite.topics import Topics
@@ -30,7 +32,7 @@ class Coordinator:
     """All groups of the broker.
 
     min_session_ms, max_session_ms  session timeouts that members of classic groups may ask for
-    session_ms, interval_ms         those of the others; see ConsumerGroup
+    timeouts                        group id -> (session_ms, interval_ms) of a ConsumerGroup
     delay_ms                        see Group
     """
 
@@ -40,8 +42,7 @@ class Coordinator:
         topics: Topics,
         min_session_ms: int,
         max_session_ms: int,
-        session_ms: int = 45_000,
-        interval_ms: int = 5000,
+        timeouts: Callable[[str], tuple[int, int]] = lambda group_id: (45_000, 5000),
         delay_ms: int = 0,
     ):
         self.world = world
@@ -49,8 +50,7 @@ class Coordinator:
         self.offsets = Offsets(topics)
         self.min_session_ms = min_session_ms
         self.max_session_ms = max_session_ms
-        self.session_ms = session_ms
-        self.interval_ms = interval_ms
+        self.timeouts = timeouts
         self.delay_ms = delay_ms
         self.groups: dict[str, Group | ConsumerGroup] = {}
         for group_id, record in self.offsets.members.items():
@@ -121,11 +121,17 @@ class Coordinator:
             if request["member_epoch"] != JOINS:
                 raise KafkaError(Code.UNKNOWN_MEMBER_ID)
             group = self.groups[group_id] = ConsumerGroup(
-                group_id, self.world.clock, self.topics, self.session_ms, self.interval_ms
+                group_id, self.world.clock, self.topics, *self.timeouts(group_id)
             )
         if not request["member_id"]:
             request = request | {"member_id": self._new_id()}
         return group.heartbeat(request, client_id, host)
+
+    def take_timeouts(self, group_id: str) -> None:
+        """The timeouts of a group may be others now."""
+        group = self.groups.get(group_id)
+        if isinstance(group, ConsumerGroup):
+            group.set_timeouts(*self.timeouts(group_id))
 
     def remove_member(self, group_id: str, member_id: str, instance_id: str | None) -> None:
         """A member leaves, or an administrator removes it; KafkaError if it is none."""

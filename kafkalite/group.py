@@ -28,13 +28,13 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from kafkalite.errors import Code, KafkaError
 from kafkalite.group_record import GroupRecord
 from kafkalite.later import Later
+from kafkalite.member import Member
 
 if TYPE_CHECKING:
     from bedrock.world import Clock, Timer
@@ -50,29 +50,6 @@ class State(StrEnum):
     RECONCILING = "Reconciling"
     STABLE = "Stable"
     DEAD = "Dead"
-
-
-@dataclass
-class Member:
-    """One member; protocols in its order of preference, each with its subscription."""
-
-    id: str
-    instance_id: str | None
-    client_id: str
-    client_host: str
-    session_timeout_ms: int
-    rebalance_timeout_ms: int
-    protocols: dict[str, bytes] = field(default_factory=dict)
-    assignment: bytes = b""
-    deadline_ns: int = 0
-    timer: Timer | None = None
-    joining: Later | None = None
-    syncing: Later | None = None
-
-    @property
-    def waits(self) -> bool:
-        """True while an answer is owed: silence is not the member's fault then."""
-        return self.joining is not None or self.syncing is not None
 
 
 class Group:
@@ -219,7 +196,7 @@ class Group:
         if not self.leader:
             self.leader = member_id
         self.protocol_type = request["protocol_type"]
-        _take_settings(member, request)
+        member.take_settings(request)
         return self._wait_for_join(member)
 
     def _replace(self, old: Member, request: dict[str, Any]) -> Later:
@@ -236,7 +213,7 @@ class Group:
         self.static[str(member.instance_id)] = member.id
         if self.leader == old.id:
             self.leader = member.id
-        same = not _take_settings(member, request)
+        same = not member.take_settings(request)
         if self.state is State.STABLE and same:
             self._heard(member)
             later = Later()
@@ -245,7 +222,7 @@ class Group:
         return self._wait_for_join(member)
 
     def _rejoin(self, member: Member, request: dict[str, Any]) -> Later:
-        changed = _take_settings(member, request)
+        changed = member.take_settings(request)
         settled = self.state in (State.STABLE, State.COMPLETING)
         leads = member.id == self.leader and self.state is State.STABLE
         if settled and not changed and not leads:
@@ -473,7 +450,7 @@ class Group:
         return {
             topic
             for member in self.members.values()
-            for topic in subscribed_topics(member.protocols.get(self.protocol or "", b""))
+            for topic in member.topics(self.protocol)
         }
 
     # ------------------------------------------------------------------ answers and timers
@@ -500,30 +477,6 @@ class Group:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def subscribed_topics(subscription: bytes) -> list[str]:
-    """The topics a consumer subscribes to: version int16, topics [string], and more."""
-    topics = []
-    at = 6
-    for _ in range(int.from_bytes(subscription[2:6], "big")):
-        size = int.from_bytes(subscription[at : at + 2], "big")
-        if at + 2 + size > len(subscription):
-            break
-        topics.append(subscription[at + 2 : at + 2 + size].decode("utf-8", "replace"))
-        at += 2 + size
-    return topics
-
-
-def _take_settings(member: Member, request: dict[str, Any]) -> bool:
-    """Copy what a JoinGroup request says; True if the subscription changed."""
-    before = member.protocols
-    member.session_timeout_ms = request["session_timeout_ms"]
-    member.rebalance_timeout_ms = request["rebalance_timeout_ms"]
-    if member.rebalance_timeout_ms < 0:
-        member.rebalance_timeout_ms = member.session_timeout_ms
-    member.protocols = {p["name"]: p["metadata"] for p in request["protocols"]}
-    return member.protocols != before
 
 
 def _failure(code: Code, member_id: str) -> dict[str, Any]:

@@ -68,7 +68,6 @@ cdef enum:
 
     DIRECT_BYTES = 32 << 10        # records of this size are not gathered but written at once
     MAX_POSITION = 0x7FFFFFFF      # an index holds positions and relative offsets in 31 bits
-    SNAPSHOTS_KEPT = 2
     LOOKUP_BYTES = 32 << 20        # a batch is unpacked to find a record by its time
 
 
@@ -194,7 +193,7 @@ cdef class Log:
 
     def load_snapshot(self, list bases, int64_t recovery_point) -> None:
         """Take the producers' state as it was where the scan for batches will begin."""
-        scanned = [base for base in bases[1:] if base <= recovery_point]
+        scanned = [base for base in bases if base <= recovery_point]
         if not scanned:
             return
         try:
@@ -345,10 +344,12 @@ cdef class Log:
         self.remove_snapshots()
 
     def remove_snapshots(self) -> None:
-        """Keep the newest few."""
-        names = [name for name in self.disk.list() if name.endswith(SNAPSHOT)]
-        for name in names[:-SNAPSHOTS_KEPT]:
-            self.disk.remove(name)
+        """Keep those a start may need: that of the segment with the recovery point, and later."""
+        bases = [int(name[:-len(SNAPSHOT)]) for name in self.disk.list() if name.endswith(SNAPSHOT)]
+        needed = max((base for base in bases if base <= self.recovery_point), default=0)
+        for base in bases:
+            if base < needed:
+                self.disk.remove(segment_name(base) + SNAPSHOT)
 
     def sync(self) -> None:
         """Make everything that was added durable."""
@@ -485,6 +486,13 @@ cdef class Log:
             raise KafkaError(Code.OFFSET_OUT_OF_RANGE, f"{self.name} has no offset {offset}")
         cdef Slice slice = self.read(offset, max_bytes, True)
         return b"" if slice is None else (<File>slice.file).read_at(slice.offset, slice.n)
+
+    def read_committed(self, int64_t offset, int64_t max_bytes=1 << 20) -> tuple:
+        """As `read_batches`, below the stable offset; and the aborted transactions among them."""
+        cdef Slice slice = self.read(offset, max_bytes, True, True)
+        if slice is None:
+            return b"", []
+        return (<File>slice.file).read_at(slice.offset, slice.n), self.aborted_in(offset, slice)
 
     def batches(self):
         """Every batch that can be read, one by one."""

@@ -137,7 +137,9 @@ class Exchange:
         credential = self._credential
         assert credential is not None, "the first message found it"
         without_proof, _, proof = text.rpartition(",p=")
-        if _attributes(without_proof)["r"] != self._nonce:
+        # librdkafka before 2.6.1 puts its own nonce in front once more: no harm, and Kafka 3.9
+        # bore with it (4.0 does not).
+        if not _attributes(without_proof)["r"].endswith(self._nonce):
             raise Refused("Invalid client nonce in the final client message.")
         said = f"{self._said},{without_proof}".encode()
         signature = hmac.digest(credential.stored_key, said, self._hash)

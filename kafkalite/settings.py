@@ -13,7 +13,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kafkalite.broker_config import GROUP_OPTIONS, BrokerOption, broker_options
+from kafkalite.broker_config import (
+    GROUP_OPTIONS,
+    HEARTBEAT,
+    SESSION,
+    BrokerOption,
+    broker_options,
+)
 from kafkalite.document import Document
 from kafkalite.errors import Code, KafkaError
 from kafkalite.topic_config import OPTIONS, LogConfig, Source, check_value
@@ -74,10 +80,14 @@ class Settings:
             )
         check_value(option.name, option.parse, text)
 
-    def of_group(self, group: str, option: str) -> int:
-        """A group's value of an option of GROUP_OPTIONS."""
-        default, parse = GROUP_OPTIONS[option]
-        return parse(self.changed(GROUP, group).get(option, default))
+    def of_group(self, group: str, option: str) -> str:
+        """A group's value of an option of GROUP_OPTIONS: its own, or the broker's."""
+        inherited, _ = self.held(GROUP_OPTIONS[option][0])[0]
+        return self.changed(GROUP, group).get(option) or inherited or ""
+
+    def group_timeouts(self, group: str) -> tuple[int, int]:
+        """The session and the time between heartbeats of a group of KIP-848, in ms."""
+        return int(self.of_group(group, SESSION)), int(self.of_group(group, HEARTBEAT))
 
     def held(self, name: str) -> list[Held]:
         """All values of a broker option, the one in force first."""

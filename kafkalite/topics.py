@@ -3,6 +3,8 @@
     topics.json            what exists: the one file that decides, replaced as a whole
     NAME-0/ NAME-1/ ...    a log each (kafkalite.log), with `partition.metadata` (the topic's id)
     *-checkpoint           see kafkalite.checkpoint
+    .kafka_cleanshutdown   the broker was stopped in order: for Kafka, which then does not look for
+                           torn batches; we go by the recovery points
 
 A topic exists once topics.json says so.  A directory it does not list is what an interrupted
 creation or deletion left, and is removed on a start.
@@ -17,6 +19,7 @@ import base64
 import json
 import logging
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +37,8 @@ logger = logging.getLogger("kafkalite")
 
 CATALOG = "topics.json"
 CATALOG_VERSION = 1
+CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
+CLEAN_SHUTDOWN_TEXT = b'{"version":0,"brokerEpoch":-1}'
 PARTITION_METADATA = "partition.metadata"
 OFFSETS_TOPIC = "__consumer_offsets"
 TRANSACTIONS_TOPIC = "__transaction_state"
@@ -109,6 +114,8 @@ class Topics:
     # ------------------------------------------------------------------ starting
 
     def _open_all(self) -> None:
+        if self.disk.exists(CLEAN_SHUTDOWN):
+            self.disk.remove(CLEAN_SHUTDOWN)
         recovery = checkpoint.read(self.disk, checkpoint.RECOVERY_POINT)
         starts = checkpoint.read(self.disk, checkpoint.LOG_START)
         cleaned = checkpoint.read(self.disk, checkpoint.CLEANER)
@@ -338,3 +345,5 @@ class Topics:
         for log in self.all_logs():
             log.close()
         self.checkpoint()
+        with suppress(DiskFull):
+            self.disk.replace(CLEAN_SHUTDOWN, CLEAN_SHUTDOWN_TEXT)

@@ -129,7 +129,8 @@ def show_client(Client c) -> str:
     """The line CLIENT LIST has for a client."""
     cdef int multi = -1 if c.queue is None else len(c.queue)
     flags = ("x" if c.gate & IN_MULTI else "") + ("P" if c.subscriptions else "") \
-        + ("b" if c.waiter is not None or c.postponed else "") + ("O" if c in c.store.monitors else "") \
+        + ("b" if c.waiter is not None or c.postponed else "") \
+        + ("O" if c in c.store.monitors else "") \
         + ("S" if c in c.store.primary.replicas else "")
     redirect = -1
     if c.tracking is not None:
@@ -137,6 +138,9 @@ def show_client(Client c) -> str:
         redirect = c.tracking.redirect
     now = c.store.keyspace.now_ms
     peer = getattr(c.link, "peer", None)
+    link = c.link
+    waiting = getattr(link, "queued", 0)
+    queue_bytes = c.queue_bytes
     here = c.store.server.address_text if c.store.server is not None else ""
     user = c.user.name.decode("latin-1") if c.user is not None else "(superuser)"
     last = c.command.row.name if c.command is not None else "NULL"
@@ -145,8 +149,10 @@ def show_client(Client c) -> str:
         f"age={(now - c.since_ms) // 1000} idle={(now - c.active_ms) // 1000} "
         f"flags={flags or 'N'} db={c.db.index} sub={len(c.channels or ())} "
         f"psub={len(c.patterns or ())} ssub={len(c.shard_channels or ())} multi={multi} "
-        f"qbuf={c.request_bytes if c is c.store.running else 0} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 "
-        f"omem={getattr(c.link, 'queued', 0)} tot-mem=0 events=r cmd={last} user={user} "
+        f"qbuf={c.request_bytes if c is c.store.running else getattr(link, 'input_bytes', 0)} "
+        f"qbuf-free={getattr(link, 'input_room', 0)} argv-mem=0 multi-mem={queue_bytes} rbs=0 "
+        f"rbp=0 obl=0 oll={int(waiting > 0)} omem={waiting} tot-mem={c.memory} events=r "
+        f"cmd={last} user={user} "
         f"redir={redirect} resp={c.resp}")
 
 

@@ -91,6 +91,8 @@ cdef class Client:
     cdef public object waiter          # kvstore.blocking.Waiter while blocked
     cdef public int64_t since_ms, active_ms
     cdef public bint no_evict
+    cdef public bint may_take          # a script that may go over `maxmemory`
+    cdef uint64_t begun_dirty          # changes there were when the script began
     cdef public bint asking            # the next request may be for a slot being taken over
     cdef public bint reads_replica     # what only reads may be answered by a replica
 
@@ -119,6 +121,11 @@ cdef class Store:
     cdef public object snapshot        # kvstore.snapshot.Snapshot under way, or None
     cdef readonly object follower      # kvstore.following.Follower while a replica, or None
     cdef readonly object evictor       # kvstore.eviction.Evictor
+    cdef readonly object client_limits # kvstore.client_limits.ClientLimits
+    cdef readonly bint guarded         # requests of all clients need a second look
+    cdef bint watched                  # because of what clients may cost
+    cdef size_t longest_push           # waiting bytes from which a listener is looked at
+    cdef size_t longest_reply          # bytes beyond which the client is cut off
     cdef readonly object router        # kvstore.slots.Router in a cluster, or None
     cdef readonly bint limited         # `maxmemory` is to be kept
     cdef readonly bint out_of_memory   # it was not when the running command began

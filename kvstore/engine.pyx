@@ -230,14 +230,20 @@ cdef class Client:
         return len(self.channels or ()) + len(self.patterns or ())
 
     @property
-    def memory(self) -> int:
-        """Bytes it takes: itself, its buffers, what it queued and listens to."""
+    def queue_bytes(self) -> int:
+        """Bytes that the requests of its transaction take."""
         cdef Args words
-        cdef int64_t n = CLIENT_BYTES
-        if self.link is not None:
-            n += self.link.memory
+        cdef int64_t n = 0
         for _, words in self.queue or ():
             n += size_of(words)
+        return n
+
+    @property
+    def memory(self) -> int:
+        """Bytes it takes: itself, its buffers, what it queued and listens to."""
+        cdef int64_t n = CLIENT_BYTES + self.queue_bytes
+        if self.link is not None:
+            n += self.link.memory
         if self.watch is not None:
             n += sum([len(key) + 160 for _, key in self.watch.keys])
         for names in (self.channels, self.patterns, self.shard_channels):
@@ -274,6 +280,8 @@ cdef class Client:
             self.reply.write(data)
         elif self.link is not None:
             self.link.write(data)
+            if <size_t>self.link.queued > self.store.longest_push:
+                self.store.client_limits.check(self)
 
 
 cdef inline int octave(int64_t ns) noexcept nogil:
@@ -299,6 +307,7 @@ cdef class Store:
     """
 
     def __init__(self, world, parameters):
+        from kvstore.client_limits import ClientLimits
         from kvstore.eviction import Evictor
         from kvstore.handlers import import_all
         from kvstore.latency import Latency
@@ -336,6 +345,7 @@ cdef class Store:
         self.stopping = Stopping(self)
         self.primary = Primary(self)
         self.evictor = Evictor(self)
+        self.client_limits = ClientLimits(self)
         parameters.listen(self.configure)
 
     def configure(self) -> None:
@@ -364,6 +374,10 @@ cdef class Store:
         p = self.parameters
         self.limited = p["maxmemory"] > 0 and not (
             self.follower is not None and p["replica-ignore-maxmemory"])
+        self.watched = self.client_limits.configure(p)
+        self.longest_push = self.client_limits.least or <size_t>-1
+        self.longest_reply = self.client_limits.longest_reply or <size_t>-1
+        self.guarded = self.limited or self.watched or self.router is not None
         self.out_of_memory = False
         if self.limited:
             self.evictor.go_on_later()
@@ -491,7 +505,7 @@ cdef class Store:
             return 1
         if self.tracking is not None:
             return self.run_tracked(c, command, a, out)
-        if c.gate or self.limited or self.router is not None:
+        if c.gate or self.guarded:
             return self.admit(c, command, a, out)
         return self.call(c, command, a, out)
 
@@ -515,7 +529,7 @@ cdef class Store:
     cdef int run_tracked(self, Client c, Command command, Args a, Buf out) except -1:
         """Run a request while clients track keys: what changes may be due to this one."""
         self.running = c
-        if c.gate or self.limited or self.router is not None:
+        if c.gate or self.guarded:
             self.admit(c, command, a, out)
         else:
             self.call(c, command, a, out)
@@ -585,8 +599,12 @@ cdef class Store:
                 self.check_access(c, command, a)
             except ReplyError as error:
                 return self.refuse(c, command, out, error)
-        # The log and the primary's stream are obeyed, wherever their keys are.
-        if self.router is not None and c.link is not None:
+        # The log and the primary's stream are obeyed, whatever they cost and wherever keys are.
+        if self.watched and c.link is not None and not self.keyspace.loading:
+            self.client_limits.evict()
+            if c.link.closing:
+                return 0
+        if self.router is not None and not self.keyspace.loading:
             try:
                 self.check_slot(c, command, a)
             except ReplyError as error:
@@ -594,7 +612,7 @@ cdef class Store:
                 if command.row.name == "exec":
                     c.leave_multi()
                 return self.refuse(c, command, out, error)
-        if self.limited and not c.replaying and self.lacks_memory(c, command):
+        if self.limited and not self.keyspace.loading and self.lacks_memory(c, command):
             return self.refuse(c, command, out, ReplyError(OUT_OF_MEMORY))
         if c.gate & SUBSCRIBED and c.resp == 2 and not command.flags & WHEN_SUBSCRIBED:
             return self.refuse(c, command, out, ReplyError(
@@ -622,6 +640,8 @@ cdef class Store:
         self.call(c, command, a, out)
         if (skip or c.gate & REPLY_OFF) and not c.pushed:
             out.n = mark
+        if self.watched and c.link is not None and self.client_limits.check(c, out.n):
+            out.clear()
         return 0
 
     def check_subcommand(self, Command container, Args a):
@@ -684,6 +704,9 @@ cdef class Store:
         self.rejected_calls += 1
         if command is not None:
             command.rejected += 1
+            if command.row.name == "exec" and c.gate & IN_MULTI:
+                c.leave_multi()
+                error = ReplyError(f"EXECABORT Transaction discarded because of: {error}")
         if c.gate & IN_MULTI:
             c.spoiled = True
         return self.put_failure(out, error)
@@ -823,6 +846,7 @@ cdef class Store:
                 self.latency.add("expire-cycle", self.now() // 1000, spent_ns // 1_000_000)
         if self.tracking is not None:
             self.tracking.limit()
+        self.client_limits.cycle()
         self.primary.cycle(self.keyspace.now_ms)
         self.saver.cycle(self.keyspace.now_ms)
         if self.log_engine is not None:
@@ -923,6 +947,7 @@ cdef class Store:
         own.replaying = caller.replaying
         own.become(caller.user)
         own.has_read = False
+        own.begun_dirty = self.keyspace.dirty
         own.gate = own.gate & ~TRACKED | caller.gate & TRACKED
         if self.journal is not None and not caller.executing:
             self.journal.start_transaction()
@@ -950,9 +975,13 @@ cdef class Store:
             if part is not None:
                 check_from_script(part, read_only)
         check_from_script(command, read_only)
+        # A script that has changed something goes on to its end.
+        if self.out_of_memory and command.flags & DENY_OOM and not own.may_take \
+                and self.keyspace.dirty == own.begun_dirty:
+            raise ReplyError(OUT_OF_MEMORY)
         if own.gate & RESTRICTED:
             self.check_access(own, command, a)
-        if self.router is not None and not own.replaying:
+        if self.router is not None and not self.keyspace.loading:
             self.check_script_slot(own, command, a)
         self.call(own, command, a, out)
         return decode_buf(out)
@@ -972,6 +1001,7 @@ cdef class Store:
     def join_cluster(self, router) -> None:
         """Serve only what the cluster says is served here."""
         self.router = router
+        self.limit_memory()
 
     def count_change(self) -> None:
         """Something changed that is no key: libraries of functions."""

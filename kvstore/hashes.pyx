@@ -361,6 +361,8 @@ cdef int hrandfield(Client c, Args a, Buf out) except -1:
         put_array(out, -count * (2 if with_values and c.resp == 2 else 1))
         chosen = all_pairs(value) if value.big is None else None
         for _i in range(-count):
+            if out.n > c.store.longest_reply:
+                break                  # its client is going to be cut off
             pair = chosen[<Py_ssize_t>rand.below(len(chosen))] if chosen is not None \
                 else random_pair(value, rand)
             put_pair(c, pair, with_values, out)

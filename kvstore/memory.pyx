@@ -12,6 +12,8 @@ The number is the process's: several stores in one process share it.  The interp
 are not in it.
 """
 
+from bedrock.net.buf cimport held
+
 
 cdef void took(Py_ssize_t n) noexcept:
     account.data += n
@@ -24,6 +26,11 @@ cdef void gave(Py_ssize_t n) noexcept:
 def block_of(value) -> int:
     """Bytes of a key or a plain string, with what the allocator adds."""
     return weight(value)
+
+
+def buffer_bytes() -> int:
+    """Bytes that all buffers of connections and files have allocated."""
+    return held.bytes
 
 
 def data_bytes() -> int:

@@ -123,7 +123,7 @@ masterauth                        text        -
 masteruser                        text        -            inert
 maxclients                        int         10000        1..4294967295
 maxmemory                         memory      0
-maxmemory-clients                 percent-memory  0        inert
+maxmemory-clients                 percent-memory  0
 maxmemory-eviction-tenacity       int         10           0..100
 maxmemory-policy                  policy      noeviction
 maxmemory-samples                 int         5            1..2147483647

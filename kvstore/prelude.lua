@@ -100,32 +100,65 @@ end
 
 sethook(look, '', TICK)
 
-local registered
-function redis.register_function(name, callback)
-  if not registered then
-    error({err = 'ERR redis.register_function can only be called on FUNCTION LOAD command'}, 0)
-  end
-  local row = {}
-  if type(name) == 'table' then
-    for key, value in pairs(name) do
-      if key ~= 'function_name' and key ~= 'callback' and key ~= 'flags' and key ~= 'description' then
-        error({err = 'ERR unknown argument given to redis.register_function'}, 0)
-      end
+-- What each named argument of register_function must be.
+local ARGUMENTS = {
+  function_name = 'string', description = 'string', callback = 'function', flags = 'table',
+}
+
+local function refuse_row(why)
+  error({err = 'ERR ' .. why}, 0)
+end
+
+local function named_row(given)
+  for key, value in pairs(given) do
+    if type(key) ~= 'string' then
+      refuse_row('named argument key given to redis.register_function is not a string')
     end
-    row.name, row.callback = name.function_name, name.callback
-    row.flags, row.description = name.flags or {}, name.description
-  else
-    row.name, row.callback, row.flags = name, callback, {}
+    local wanted = ARGUMENTS[key]
+    if not wanted then refuse_row('unknown argument given to redis.register_function') end
+    if type(value) ~= wanted then
+      refuse_row(wanted == 'table'
+        and 'flags argument to redis.register_function must be a table representing function flags'
+        or key .. ' argument given to redis.register_function must be a ' .. wanted)
+    end
   end
-  if type(row.name) ~= 'string' then
-    error({err = 'ERR redis.register_function must get a function name argument'}, 0)
-  elseif type(row.callback) ~= 'function' then
-    error({err = 'ERR redis.register_function must get a callback argument'}, 0)
-  elseif row.name == '' or row.name:find('[^%w_]') then
-    error({err = 'ERR Library names can only contain letters, numbers, or underscores(_) '
-                 .. 'and must be at least one character long'}, 0)
+  for _, flag in pairs(given.flags or {}) do
+    if not lend.flags[flag] then refuse_row('unknown flag given') end
+  end
+  if not given.function_name then
+    refuse_row('redis.register_function must get a function name argument')
+  elseif not given.callback then
+    refuse_row('redis.register_function must get a callback argument')
+  end
+  return {name = given.function_name, callback = given.callback, flags = given.flags or {},
+          description = given.description}
+end
+
+local registered
+function redis.register_function(...)
+  local n, first, second = select('#', ...), ...
+  local row
+  if n < 1 or n > 2 then
+    refuse_row('wrong number of arguments to redis.register_function')
+  elseif not registered then
+    refuse_row('redis.register_function can only be called on FUNCTION LOAD command')
+  elseif n == 1 and type(first) ~= 'table' then
+    refuse_row('calling redis.register_function with a single argument is only applicable to Lua '
+               .. 'table (representing named arguments).')
+  elseif n == 1 then
+    row = named_row(first)
+  elseif type(first) ~= 'string' then
+    refuse_row('first argument to redis.register_function must be a string')
+  elseif type(second) ~= 'function' then
+    refuse_row('second argument to redis.register_function must be a function')
+  else
+    row = {name = first, callback = second, flags = {}}
+  end
+  if row.name == '' or row.name:find('[^%w_]') then
+    refuse_row('Library names can only contain letters, numbers, or underscores(_) '
+               .. 'and must be at least one character long')
   elseif registered[row.name] then
-    error({err = 'ERR Function already exists in the library'}, 0)
+    refuse_row('Function already exists in the library')
   end
   registered[row.name] = row
 end
@@ -202,11 +235,25 @@ end
 globals.coroutine = freeze(coroutines)
 globals.redis = freeze(redis)
 
+local function missing(name)
+  error('Script attempted to access nonexistent global variable \'' .. tostring(name) .. '\'', 3)
+end
+
+-- All a library finds of `redis` while it is loaded; it runs no command, and takes no chances.
+local loaded = {log = redis.log, register_function = redis.register_function}
+for name, value in pairs(redis) do
+  if type(value) ~= 'function' then loaded[name] = value end
+end
+local redis_while_loading = freeze(loaded, function(_, name)
+  local value = loaded[name]
+  if value == nil then missing(name) end
+  return value
+end)
+
 local env = freeze(globals, function(_, name)
   local value = globals[name]
-  if value == nil then
-    error('Script attempted to access nonexistent global variable \'' .. tostring(name) .. '\'', 2)
-  end
+  if registered and name == 'redis' then value = redis_while_loading end
+  if value == nil or (registered and name == 'math') then missing(name) end
   return value
 end)
 globals._G = env

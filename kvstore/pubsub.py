@@ -42,13 +42,11 @@ class PubSub:
         self.channels: dict[bytes, dict] = {}
         self.patterns: dict[bytes, dict] = {}
         self.shard_channels: dict[bytes, dict] = {}
-        self.dropped = 0
         store.keyspace.on_event = self.notify
         store.parameters.listen(self.configure)
 
     def configure(self) -> None:
         """Take over changed parameters."""
-        self.limit = self.store.parameters["client-output-buffer-limit"]["pubsub"][0]
         self.store.keyspace.events = self.store.parameters["notify-keyspace-events"]
 
     def publish(self, channel: bytes, message: bytes) -> int:
@@ -70,10 +68,6 @@ class PubSub:
         data = {resp: encode(Push(message), resp) for resp in (2, 3)}
         for client in list(clients):
             client.push(data[client.resp])
-            link = client.link
-            if link is not None and self.limit and link.queued > self.limit:
-                self.dropped += 1
-                link.abort("pub/sub output limit")
         return len(clients)
 
     def notify(self, kind: int, name: str, key: bytes, db: Any) -> None:

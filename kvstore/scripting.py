@@ -31,6 +31,7 @@ from kvstore.version import REDIS_VERSION
 log = logger("kvstore")
 LEVELS = ("debug", "info", "info", "warning")
 PASSED = 100  # arguments a Lua function gets by themselves; more come in tables
+LOAD_NS = 500_000_000  # for the code of a library to run, at most
 FLAGS = ("no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys")
 NOT_FOUND = "NOSCRIPT No matching script. Please use EVAL."
 UNKILLABLE = (
@@ -38,6 +39,8 @@ UNKILLABLE = (
     "either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE "
     "command."
 )
+NO_MEMORY = (
+    "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'")
 NOTHING_RUNS = "NOTBUSY No scripts in execution right now."
 
 
@@ -63,6 +66,7 @@ class Scripts:
         self.client = store.script_client()
         self.read_only = False
         self.running: Running | None = None
+        self.loading_until_ns = 0  # a library is loaded, until then at most
         self.lua = LuaRuntime(
             encoding=None, unpack_returned_tuples=True, register_eval=False,
             register_builtins=False, attribute_filter=_no_attributes,
@@ -73,6 +77,7 @@ class Scripts:
         lent = {
             b"version": REDIS_VERSION.encode(),
             b"version_number": major << 16 | minor << 8 | patch,
+            b"flags": self.lua.table_from({flag.encode(): True for flag in FLAGS}),
             b"call": self.call, b"tick": self.tick, b"sha1hex": sha1hex,
             b"setresp": self.set_resp, b"log": _say,
             b"guarded": self.guarded, b"null": NULL,
@@ -100,7 +105,8 @@ class Scripts:
         """Called from within a script from time to time; why it has to stop, or None."""
         running = self.running
         if running is None:
-            return None
+            late = self.loading_until_ns and self.store.clock.now_ns() > self.loading_until_ns
+            return b"ERR FUNCTION LOAD timeout" if late else None
         limit_ms = self.store.parameters["busy-reply-threshold"]
         if limit_ms and running.age_ms(self.store) >= limit_ms:
             self.store.breathe(running.busy)
@@ -207,19 +213,23 @@ class Scripts:
         if script is None:
             raise ReplyError(NOT_FOUND)
         keys, argv = split_keys(words)
+        self.client.may_take = False
         if script.flags is not None:
-            read_only = self.admit(script.flags, read_only)
+            read_only = self.admit(client, script.flags, read_only)
         where = f" script: {sha.decode()}, on @user_script:1."
         self.running = Running(self.store, False, b"", [b"evalsha", sha, *words])
         return self._within(client, read_only, where, self._run, script.code, keys, argv)
 
-    def admit(self, flags: frozenset[str], read_only: bool) -> bool:
+    def admit(self, client: Any, flags: frozenset[str], read_only: bool) -> bool:
         """Refuse what the flags of a script do not let run now; whether it may only read."""
+        self.client.may_take = "allow-oom" in flags
         if "no-writes" in flags:
             return True
+        if self.store.out_of_memory and not self.client.may_take:
+            raise ReplyError(NO_MEMORY)
         if read_only:
             raise ReplyError("ERR Can not execute a script with write flag using *_ro command.")
-        if self.store.follower is not None and not self.client.replaying:
+        if self.store.follower is not None and not client.replaying:
             raise ReplyError("READONLY You can not run script with write flag on readonly replica.")
         return False
 
@@ -253,7 +263,9 @@ class Scripts:
         compiled, why = self._compile(b"\n" + body, b"@user_function")
         if compiled is None:
             raise ReplyError(f"ERR Error compiling function: {_text(why)}")
+        self.loading_until_ns = self.store.clock.now_ns() + LOAD_NS
         ok, found = self._collect(compiled)
+        self.loading_until_ns = 0
         if not ok:
             why = _text(found).removeprefix("ERR ")
             raise ReplyError(f"ERR Error registering functions: {why}")
@@ -299,7 +311,7 @@ class Scripts:
         if found is None:
             raise ReplyError("ERR Function not found")
         row = found[1]
-        read_only = self.admit(flags_of(row), read_only)
+        read_only = self.admit(client, flags_of(row), read_only)
         keys, argv = split_keys(words[2:], "Bad number of keys provided")
         where = f" script: {_text(words[1])}, on @user_function:1."
         self.running = Running(self.store, True, words[1], words)

@@ -382,6 +382,8 @@ cdef int srandmember(Client c, Args a, Buf out) except -1:
         # With repetition, written as they are drawn.
         put_array(out, -count)
         for _i in range(-count):
+            if out.n > c.store.longest_reply:
+                break                  # its client is going to be cut off
             put_bytes(out, value.any(rand))
         return 0
     chosen = value.members()

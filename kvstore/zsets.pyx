@@ -349,6 +349,8 @@ cdef int zrandmember(Client c, Args a, Buf out) except -1:
         # With repetition, written as they are drawn.
         put_pairs_header(c, -count, with_scores, out)
         for _i in range(-count):
+            if out.n > c.store.longest_reply:
+                break                  # its client is going to be cut off
             put_random(c, value, with_scores, out)
         return 0
     node = value.order.head.lanes[0].next

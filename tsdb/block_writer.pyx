@@ -75,6 +75,11 @@ cdef class BlockWriter:
             if self.out_n > SPILL:
                 self.spill()
 
+    def bound(self, int64_t first, int64_t last) -> None:
+        """The block stands for this time, whether or not it has samples of all of it."""
+        self.first = min(self.first, first)
+        self.last = max(self.last, last)
+
     cdef Py_ssize_t encode_row(
         self, const int64_t* t, const double* v, Py_ssize_t n
     ) except -1 nogil:

@@ -329,7 +329,7 @@ cdef class Batch:
 cdef class Head:
     """All series of the head; see the module."""
 
-    def __init__(self, Py_ssize_t series_max=10_000_000, Py_ssize_t labels_max=128):
+    def __init__(self, Py_ssize_t series_max=10_000_000, Py_ssize_t labels_max=512):
         self.series = []
         self.by_key = {}
         self.postings = Postings()

@@ -265,6 +265,7 @@ class Lifecycle:
             for first in range(0, len(block), SLICE):
                 numbers = range(first, min(first + SLICE, len(block)))
                 yield partial(_downsample, writer, block, numbers, resolution_ms)
+            writer.bound(block.first, block.last)
             yield writer.finish
         except BaseException:
             writer.abandon()

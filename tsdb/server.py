@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bedrock.app.logs import logger
 from bedrock.net import Limits
@@ -26,6 +26,9 @@ from tsdb.policy import duration_ms, policy_of
 from tsdb.status import Status
 from tsdb.store import Store
 
+if TYPE_CHECKING:
+    from tsdb.forwarder import Forwarder
+
 LIMITS = Limits()
 WARM_NS = 300_000_000  # after the start: the first clients are being greeted until then
 
@@ -43,6 +46,7 @@ class Server:
         self._listeners: list[Listener] = []
         self._timer: Timer | None = None
         self._job: asyncio.Task[None] | None = None
+        self.forwarder: Forwarder | None = None
         self._api: Api | None = None
         self._monitor: Monitor | None = None
 
@@ -59,6 +63,12 @@ class Server:
             self.log.warning("the log's end was repaired", finding=str(finding))
         for finding in store.block_set.findings:
             self.log.error("a damaged block was set aside", finding=str(finding))
+        if config.forward:
+            from tsdb.forwarder import Forwarder
+
+            self.forwarder = Forwarder(self.world, store.head, config.forward)
+            self.forwarder.start()
+            store.on_commit = self.forwarder.take
         self._api = Api(store, config, duration_ms("lookback", config.lookback))
         self._monitor = Monitor(self.world, store, config.config_file, self._api.budget)
         status = Status(store, self._flags, self._monitor.settings.text)
@@ -99,6 +109,8 @@ class Server:
         self.ready = False
         if self._monitor is not None:
             self._monitor.stop()
+        if self.forwarder is not None:
+            await self.forwarder.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -172,6 +184,7 @@ class Server:
             "head_samples": ("Samples in the head.", store.head.samples),
             "blocks": ("Blocks on disk.", len(store.blocks)),
             "blocks_bytes": ("Bytes of all blocks.", sum(b.size for b in store.blocks)),
+            "blocks_damaged": ("Blocks set aside.", len(store.block_set.findings)),
             "log_bytes": ("Bytes of the log that are kept.", store.log.end - store.log.start),
         }
         counters = {
@@ -180,6 +193,9 @@ class Server:
             "queries": ("Queries asked.", self._api.queries),
             "log_syncs": ("Times the log was synced.", store.log.syncs),
         }
+        if self.forwarder is not None:
+            counters["samples_forwarded"] = ("Samples sent on.", self.forwarder.sent)
+            counters["forwarding_dropped"] = ("Samples not sent on.", self.forwarder.dropped)
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(f"bedrock_tsdb_{name}", text, value)
         for name, (text, value) in counters.items():

@@ -16,7 +16,7 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -59,7 +59,7 @@ class Store:
         world: World,
         *,
         series_max: int = 10_000_000,
-        labels_max: int = 128,
+        labels_max: int = 512,
         policy: Policy | None = None,
     ):
         self.world = world
@@ -70,6 +70,7 @@ class Store:
         self.parsers: dict[bytes, LineParser] = {}
         self.finder = Finder(self)
         self.batch = Batch()
+        self.on_commit: Callable[[Batch], None] | None = None  # told of what was taken
         self.ingested = 0
         self.rejected = 0
         self.block_set = Blocks(world.disk.sub("blocks"))
@@ -152,6 +153,8 @@ class Store:
             log_batch(self.log, self.head, self.batch)
             self.head.append(self.batch)
             self.ingested += len(self.batch)
+            if self.on_commit is not None:
+                self.on_commit(self.batch)
 
     # ---- reading -------------------------------------------------------------------------
 

@@ -101,6 +101,11 @@ cdef class Link:
         return 0 if self.tail is None else self.tail.n
 
     @property
+    def input_room(self) -> int:
+        """Bytes more that can be received without taking memory."""
+        return 0 if self.tail is None else self.tail.cap - self.tail.head - self.tail.n
+
+    @property
     def memory(self) -> int:
         """Bytes its buffers take."""
         return self.queued + (0 if self.tail is None else self.tail.cap)

@@ -56,6 +56,42 @@ topics                      []
     adding_replicas         []int32
     removing_replicas       []int32
 """),
+    Api(55, "DescribeQuorum", "0-2", flexible=0, request="""
+topics                      []
+  topic_name                string
+  partitions                []
+    partition_index         int32
+""", response="""
+error_code                  int16
+error_message               string?  2+ = null
+topics                      []
+  topic_name                string
+  partitions                []
+    partition_index         int32
+    error_code              int16
+    error_message           string?  2+ = null
+    leader_id               int32
+    leader_epoch            int32
+    high_watermark          int64
+    current_voters          []
+      replica_id            int32
+      replica_directory_id  uuid     2+
+      log_end_offset        int64
+      last_fetch_timestamp  int64    1+ = -1
+      last_caught_up_timestamp int64 1+ = -1
+    observers               []
+      replica_id            int32
+      replica_directory_id  uuid     2+
+      log_end_offset        int64
+      last_fetch_timestamp  int64    1+ = -1
+      last_caught_up_timestamp int64 1+ = -1
+nodes                       []       2+
+  node_id                   int32
+  listeners                 []
+    name                    string
+    host                    string
+    port                    uint16
+"""),
     Api(74, "ListConfigResources", "0-1", flexible=0, request="""
 resource_types              []int8   1+
 """, response="""

@@ -66,6 +66,7 @@ HANDLERS: dict[int, Callable[..., Any]] = {
     49: users.alter_quotas,
     50: users.describe_scram,
     51: users.alter_scram,
+    55: placement.describe_quorum,
     60: cluster.describe_cluster,
     61: transactions.describe_producers,
     65: transactions.describe_transactions,

@@ -71,11 +71,10 @@ def _describe_all_brokers(broker: Broker) -> list[dict[str, Any]]:
 def _describe_group(broker: Broker, group: str) -> list[dict[str, Any]]:
     entries = []
     changed = broker.settings.changed(GROUP, group)
-    for name, (default, _) in GROUP_OPTIONS.items():
-        held: list[tuple[str, Held]] = [(name, (default, Source.DEFAULT))]
-        if name in changed:
-            held.insert(0, (name, (changed[name], Source.GROUP)))
-        entries.append(_entry(name, ConfigType.INT, held, None, False))
+    for name in GROUP_OPTIONS:
+        source = Source.GROUP if name in changed else Source.DEFAULT
+        held: Held = (broker.settings.of_group(group, name), source)
+        entries.append(_entry(name, ConfigType.INT, [(name, held)], None, False))
     return entries
 
 
@@ -220,6 +219,7 @@ def _alter_one(
             raise KafkaError(Code.INVALID_REQUEST, "Default group resources are not allowed.")
         before = broker.settings.changed(GROUP, name)
         broker.settings.alter(GROUP, name, changed(before, configs), validate_only=validate_only)
+        broker.coordinator.take_timeouts(name)
     else:
         raise KafkaError(Code.INVALID_REQUEST, f"Resource type {kind} has no configuration.")
 

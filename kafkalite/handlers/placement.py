@@ -9,6 +9,8 @@ from kafkalite.broker import Broker, Call
 from kafkalite.errors import Code, KafkaError
 from kafkalite.handlers.cluster import authorized, check_assignments
 
+METADATA_PARTITION = ("__cluster_metadata", 0)
+
 
 def elect_leaders(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     """Every partition has the leader it can have; nothing to tell when all were asked about."""
@@ -55,6 +57,33 @@ def alter_reassignments(broker: Broker, request: dict, call: Call) -> dict[str, 
 def list_reassignments(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     """None is ever in progress."""
     return {}
+
+
+def describe_quorum(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
+    """The one voter: this broker, which leads; there is no metadata log, so it ends at 0."""
+    voter = {"replica_id": broker.node_id}
+
+    def answer(topic: str, part: dict) -> dict[str, Any]:
+        index = part["partition_index"]
+        if (topic, index) != METADATA_PARTITION:
+            return {"partition_index": index, "error_code": Code.UNKNOWN_TOPIC_OR_PARTITION}
+        return {
+            "partition_index": index,
+            "leader_id": broker.node_id,
+            "current_voters": [voter],
+        }
+
+    listener = {"name": "CONTROLLER", "host": broker.host, "port": broker.port}
+    return {
+        "topics": [
+            {
+                "topic_name": topic["topic_name"],
+                "partitions": [answer(topic["topic_name"], p) for p in topic["partitions"]],
+            }
+            for topic in request["topics"]
+        ],
+        "nodes": [{"node_id": broker.node_id, "listeners": [listener]}],
+    }
 
 
 def describe_topic_partitions(broker: Broker, request: dict, call: Call) -> dict[str, Any]:

@@ -85,7 +85,8 @@ def run_clients(folder: Path, python: str) -> str:
                 cwd=folder, env=environment, timeout=600, capture_output=True, text=True,
             )  # fmt: skip
     failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-    return "; ".join([done.stdout.strip().splitlines()[-1].strip("= "), *failed])
+    summary = re.search(r"\d+ (?:passed|failed).* in [0-9.]+s", done.stdout)
+    return "; ".join([summary[0] if summary else "did not end", *failed])
 
 
 def table(title: str, results: dict[str, tuple[str, float, str]]) -> list[str]:

@@ -1,5 +1,8 @@
 """Administration and security as real clients see them: confluent-kafka, kafka-python."""
 
+import shutil
+import subprocess
+
 import pytest
 
 import bedrock
@@ -49,6 +52,16 @@ def test_librdkafka_logs_in_over_tls(secured, mechanism):
     admin = pytest.importorskip("confluent_kafka.admin")
     client = admin.AdminClient(as_user(secured, "admin", mechanism))
     assert client.list_topics(timeout=10).brokers
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_kcat_logs_in(secured, mechanism):
+    if shutil.which("kcat") is None:
+        pytest.skip("kcat is not installed")
+    options = as_user(secured, "admin", mechanism)
+    flags = [word for name, value in options.items() for word in ("-X", f"{name}={value}")]
+    done = subprocess.run(["kcat", "-L", *flags], capture_output=True, text=True, timeout=20)
+    assert " 1 brokers:" in done.stdout, done.stderr
 
 
 def test_librdkafka_is_refused_with_a_wrong_password(secured):
@@ -107,5 +120,7 @@ def test_kafka_python_makes_topics(kafkalite_server):
         client.create_topics({"kp": {"num_partitions": 2, "replication_factor": 1}})
         described = client.describe_topics(["kp"])
         assert len(described[0]["partitions"]) == 2
+        quorum = client.describe_metadata_quorum()
+        assert quorum["topics"][0]["partitions"][0]["leader_id"] == 1
     finally:
         client.close()

@@ -126,6 +126,26 @@ def test_configuration_is_altered_and_acted_on(wire):
     assert alter(wire, "retention.ms", "1", topic="none") == Code.UNKNOWN_TOPIC_OR_PARTITION
 
 
+def test_a_groups_timeouts_are_altered_while_it_lives(wire, peer):
+    wire.create("t")
+
+    def beat(**more):
+        return wire.call("ConsumerGroupHeartbeat", group_id="g", **more)
+
+    joined = beat(member_id="", member_epoch=0, subscribed_topic_names=["t"],
+                  rebalance_timeout_ms=5000, topic_partitions=[])
+    assert joined["heartbeat_interval_ms"] < 9000
+    for name in ("consumer.heartbeat.interval.ms", "consumer.session.timeout.ms"):
+        config = {"name": name, "value": "9000", "config_operation": 0}
+        resource = {"resource_type": 32, "resource_name": "g", "configs": [config]}
+        response = wire.call("IncrementalAlterConfigs", resources=[resource])
+        assert response["responses"][0]["error_code"] == 0
+    me = {"member_id": joined["member_id"], "member_epoch": joined["member_epoch"]}
+    assert beat(**me)["heartbeat_interval_ms"] == 9000
+    peer.clock.advance(9001)
+    assert beat(**me)["error_code"] == Code.UNKNOWN_MEMBER_ID
+
+
 def test_the_broker_tells_its_own_configuration(wire):
     resource = {"resource_type": 4, "resource_name": "1", "configuration_keys": ["node.id"]}
     result = wire.call("DescribeConfigs", resources=[resource])["results"][0]
@@ -242,3 +262,13 @@ def test_ids_of_producers_are_given_once_even_across_a_restart(tmp_path):
             response = wire.call("InitProducerId", transactional_id=None)
             taken.add(response["producer_id"])
     assert len(taken) == 15
+
+
+def test_a_stopped_broker_says_that_it_stopped_in_order(tmp_path):
+    disk = OsDisk(str(tmp_path))
+    peer = Peer(disk)
+    assert not disk.exists(".kafka_cleanshutdown")
+    peer.broker.close()
+    assert disk.exists(".kafka_cleanshutdown")
+    Peer(disk)
+    assert not disk.exists(".kafka_cleanshutdown")

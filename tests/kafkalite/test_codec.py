@@ -26,6 +26,8 @@ def value(rand, kind, below, version):
     if kind in BITS:
         half = 1 << BITS[kind] - 1
         return rand.choice([0, 1, -1, half - 1, -half, rand.below(half)])
+    if kind == "uint16":
+        return rand.choice([0, 1, 0x7FFF, 0x8000, 0xFFFF])
     if kind == "bool":
         return rand.chance(0.5)
     if kind == "float64":

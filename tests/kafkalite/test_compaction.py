@@ -77,6 +77,15 @@ def test_records_younger_than_the_lag_are_left(compacted):
     assert held(log) == [(1, b"k", b"new")]
 
 
+def test_records_of_the_future_are_compacted_too(compacted):
+    log = compacted()
+    log.append([Record(0, log.clock.ms + DAY, b"k", value) for value in (b"1", b"2")])
+    log.turn.run()
+    log.roll()
+    assert clean(log)
+    assert held(log) == [(1, b"k", b"2")]
+
+
 def test_a_tombstone_stays_for_a_time_and_then_goes(compacted):
     log = compacted(delete_retention_ms=DAY)
     fill(log, [(b"k", b"v"), (b"k", None), (b"other", b"v")])

@@ -96,5 +96,5 @@ def test_a_killed_processor_writes_everything_once(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_million_records_with_a_kill_every_five_seconds(tmp_path):
-    assert exactly_once(tmp_path, 1_000_000, 5, broker_too=True, seconds=800) > 3
+def test_a_million_records_with_a_kill_every_two_seconds(tmp_path):
+    assert exactly_once(tmp_path, 1_000_000, 2, broker_too=True, seconds=800) > 3

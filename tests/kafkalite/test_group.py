@@ -2,9 +2,11 @@
 
 import pytest
 
+from bedrock.world import OsDisk
 from kafkalite.errors import Code
 
-from .test_cluster import commit
+from .test_cluster import commit, committed
+from .wire import Peer
 
 pytestmark = pytest.mark.usefixtures("no_session_may_fail")
 
@@ -230,3 +232,65 @@ def test_closing_the_broker_answers_everybody(peer, pair):
     assert third.join() is None
     peer.broker.release()
     assert third.joined()["error_code"] == Code.UNKNOWN_MEMBER_ID
+
+
+def test_members_go_on_after_a_restart_of_the_broker(tmp_path, pair, peer):
+    one, two = pair
+    again = peer.restart(OsDisk(str(tmp_path)))
+    again.broker.coordinator.resume()
+    one.wire, two.wire = again.connect(), again.connect()
+    assert (one.heartbeat(), two.heartbeat()) == (0, 0)
+    described = one.wire.call("DescribeGroups", groups=["g"])["groups"][0]
+    assert (described["group_state"], len(described["members"])) == ("Stable", 2)
+    again.clock.advance(SESSION_MS // 2)
+    one.heartbeat()
+    again.clock.advance(SESSION_MS // 2 + 1)
+    # The second has been silent since.
+    assert one.heartbeat() == Code.REBALANCE_IN_PROGRESS
+    assert two.heartbeat() == Code.UNKNOWN_MEMBER_ID
+
+
+def test_an_empty_group_may_wait_for_more_members(tmp_path):
+    peer = Peer(OsDisk(str(tmp_path)), group_initial_rebalance_delay_ms=500)
+    one, two = Member(peer), Member(peer)
+    assert one.join() is None
+    assert two.join() is None
+    peer.clock.advance(501)
+    assert one.joined()["generation_id"] == two.joined()["generation_id"] == 1
+
+
+def subscription(*topics):
+    data = b"\0\1" + len(topics).to_bytes(4, "big")
+    return data + b"".join(len(t).to_bytes(2, "big") + t.encode() for t in topics) + b"\xff" * 4
+
+
+def test_offsets_are_kept_while_somebody_reads_there_and_a_week_longer(peer):
+    member = Member(peer)
+    member.protocols = [{"name": "range", "metadata": subscription("t", "x")}]
+    member.wire.create("t")
+    member.wire.create("u")
+    member.join()
+    member.send_sync([(member, b"")])
+    for topic in ("t", "u"):
+        commit(member.wire, 7, topic=topic, generation_id=1, member_id=member.id)
+    deleted = member.wire.call(
+        "OffsetDelete", group_id="g",
+        topics=[{"name": t, "partitions": [{"index": 0}]} for t in ("t", "x")],
+    )
+    codes = [t["partitions"][0]["error_code"] for t in deleted["topics"]]
+    assert codes == [Code.GROUP_SUBSCRIBED_TO_TOPIC] * 2
+    week_ms = 7 * 86_400_000
+
+    def live(ms):
+        for _ in range(0, ms, week_ms // 100):
+            peer.clock.ms += week_ms // 100
+            assert member.heartbeat() == 0
+
+    live(week_ms + week_ms // 50)
+    peer.broker.coordinator.expire()
+    assert committed(member.wire) == {"t": [7]}
+    member.leave()
+    peer.clock.ms += week_ms + 1
+    peer.broker.coordinator.expire()
+    assert committed(member.wire) == {}
+    assert peer.broker.coordinator.ids() == []

@@ -24,13 +24,13 @@ def tool(capfdbinary, monkeypatch):
 
     def call(verb, *argv, stdin=""):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        address = f"{server.host}:{server.port}"
-        code = run(verb, ["--bootstrap-server", address, *argv])
+        code = run(verb, ["--bootstrap-server", call.address, *argv])
         sys.stdout.flush()
         out, err = capfdbinary.readouterr()
         return code, out.decode(), err.decode()
 
     with bedrock.run("kafkalite") as server:
+        call.address = f"{server.host}:{server.port}"
         yield call
 
 
@@ -207,3 +207,21 @@ def test_offsets_stay_within_the_log():
         "to_datetime": 12, "by_duration": 12,
     }
     assert target("to_datetime", 0, Partition(10, 20)) == 20
+
+
+@pytest.mark.peer
+def test_the_console_consumer_passes_over_what_was_aborted(tool):
+    kafka = pytest.importorskip("confluent_kafka")
+    tool("topics", "--create", "--topic", "t")
+    producer = kafka.Producer(
+        {"bootstrap.servers": tool.address, "transactional.id": "tx", "linger.ms": 0}
+    )
+    producer.init_transactions()
+    for value, ends in (("a", "commit"), ("b", "abort"), ("c", "commit")):
+        producer.begin_transaction()
+        producer.produce("t", value)
+        producer.flush()
+        getattr(producer, f"{ends}_transaction")()
+    read = ("console-consumer", "--topic", "t", "--from-beginning", "--timeout-ms", "200")
+    assert tool(*read)[1].split() == ["a", "b", "c"]
+    assert tool(*read, "--isolation-level", "read_committed")[1].split() == ["a", "c"]

@@ -193,3 +193,23 @@ def swallow(call):
     """Call something whose connection may go meanwhile."""
     with contextlib.suppress(redis.RedisError):
         call()
+
+
+@pytest.mark.parametrize("body, why", [
+    ("redis.register_function()", "wrong number of arguments to redis.register_function"),
+    ("redis.register_function('f')", "only applicable to Lua table"),
+    ("redis.register_function(1, function() end)", "first argument .* must be a string"),
+    ("redis.register_function('f', 1)", "second argument .* must be a function"),
+    ("redis.register_function{function_name=1}", "function_name argument .* must be a string"),
+    ("redis.register_function{function_name='f', flags=1}", "representing function flags"),
+    ("redis.register_function{function_name='f', x=1}", "unknown argument given"),
+    ("redis.register_function{function_name='f', flags={'x'}}", "unknown flag given"),
+    ("redis.call('ping')", "nonexistent global variable 'call'"),
+    ("math.random()", "nonexistent global variable 'math'"),
+    ("while true do end", "FUNCTION LOAD timeout"),
+])  # fmt: skip
+def test_a_library_that_cannot_be_registered_says_why(body, why):
+    kv = kvstore.connect()
+    with pytest.raises(kvstore.ReplyError, match=why):
+        kv.execute("FUNCTION", "LOAD", f"#!lua name=l\n{body}")
+    assert kv.execute("FUNCTION", "LIST") == []

@@ -34,8 +34,8 @@ CLIENTS = {
     "test_pages.py": "Chromium: completion, chart, table, cardinality",
     "test_line_protocol.py": "the vectors of influxdata/line-protocol: 395 accepted with equal "
     "values, 6,220 refused",
-    "test_exchange.py": "exported blocks opened by a Prometheus 2.42, 50 queries equal; "
-    "promtool tsdb analyze; Parquet read by pyarrow",
+    "test_exchange.py": "exported blocks opened by a Prometheus 2.42, 50 queries equal; promtool "
+    "tsdb analyze; Parquet read by pyarrow",
     "test_intake.py": "remote-write 2.0, OTLP in protobuf and JSON, exposition pages",
     "test_crash.py": "kill -9 while three writers write",
     "test_sim.py": "seeds of the simulator: crashes, full and failing disks, deletion, retention",

@@ -8,7 +8,7 @@ import time
 import bedrock
 from tests.tsdb.wire import ask
 
-KILLS = 6
+KILLS = 4
 SERIES = 50
 
 

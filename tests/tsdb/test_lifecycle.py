@@ -88,6 +88,19 @@ def test_a_tier_is_taken_by_the_resolution_asked_for_and_its_rows_add_up():
     assert store.resolution(31 * MINUTE) == 30 * MINUTE
 
 
+def test_a_block_of_nothing_but_staleness_markers_is_downsampled_once():
+    store, clock = aging_store(tiers="30m:1d:0")
+    stale = np.array([0x7FF0000000000002], np.uint64).view(np.float64)
+    store.add(labels_of({"__name__": "a"}), [clock.ms], stale)
+    store.flush(clock.ms + 1)
+    clock.ms += 3 * DAY
+    store.maintain()
+    assert [(block.resolution, block.samples) for block in store.blocks] == [(0, 1), (1_800_000, 0)]
+    assert len(series(store, START - DAY, clock.ms, resolution=30 * MINUTE)[0]) == 0
+    store.log.flush()
+    assert len(Store(store.world).blocks) == 2
+
+
 def test_retention_for_matchers_frees_those_series_alone():
     store, clock = aging_store(retention="30d", retention_rules='{__name__="a"}:3d')
     live(store, clock, 20)

@@ -7,17 +7,23 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 
 import bedrock
 from bedrock.app.config import ConfigError
 from bedrock.codec.compress import compress
 from bedrock.testing import peers
-from tests.tsdb.wire import ask, http, wait_for, write_request
+from tests.tsdb.wire import ask, http, memory_store, wait_for, write_request
+from tsdb.budget import Budget
+from tsdb.labels import labels_of
 from tsdb.monitor.exposition import BadExposition, labels_in, parse_page
 from tsdb.monitor.load import load
+from tsdb.monitor.notify import Notifier
 from tsdb.monitor.received import EXEMPLAR, METADATA
 from tsdb.monitor.relabel import apply, relabels
+from tsdb.monitor.rules import RuleManager
+from tsdb.monitor.settings import Group, Rule
 from tsdb.monitor.template import Template
 
 PAGE = """\
@@ -192,6 +198,43 @@ def test_rules_record_and_alerts_fire_and_resolve(watching, pages):
     _, (resolved,) = pages.posted[-1]
     assert resolved["startsAt"] == alert["startsAt"]
     wait_for(lambda: result(watching, "ALERTS") == {}, 10)
+
+
+def test_a_pending_alert_goes_on_after_a_restart():
+    store = memory_store()
+    minute, begun = 60_000, 1_700_000_000_000
+    store.add(labels_of({"__name__": "m"}), begun + np.arange(100) * minute, -np.ones(100))
+
+    def group():
+        rule = Rule("m < 0", alert="Cold", hold_ms=60 * minute)
+        groups = [Group("g", "", minute, 0, [rule])]
+        manager = RuleManager(
+            store.world, store, groups, Notifier(store.world, []), Budget, {}
+        )
+        return manager, manager.groups[0]
+
+    def since(running):
+        (alert,) = running.rules[0].alerts.values()
+        return (alert.active_ms - begun) // minute, alert.state
+
+    manager, running = group()
+    for at in range(40):
+        manager.evaluate(running, begun + at * minute)
+    assert since(running) == (0, "pending")
+    # Nobody looks for eleven minutes: they do not count.
+    manager, running = group()
+    manager.evaluate(running, begun + 50 * minute)
+    assert since(running) == (11, "pending")
+    for at in range(51, 72):
+        manager.evaluate(running, begun + at * minute)
+    assert since(running) == (11, "firing")
+    manager, running = group()
+    manager.evaluate(running, begun + 73 * minute)
+    assert since(running) == (11, "firing")
+    # After too long it begins anew.
+    manager, running = group()
+    manager.evaluate(running, begun + 73 * minute + 2 * 3_600_000)
+    assert running.rules[0].alerts == {}
 
 
 @pytest.mark.peer

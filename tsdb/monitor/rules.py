@@ -9,6 +9,7 @@ one before it recorded.  A series that a rule no longer gives ends with a stale 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from bedrock.world import DiskFull, World
 from tsdb.budget import Budget
 from tsdb.head import TooManySeries
 from tsdb.labels import Labels, labels_of
+from tsdb.matchers import Matcher
 from tsdb.monitor.notify import Notifier
 from tsdb.monitor.scrape import STALE, Sample
 from tsdb.monitor.settings import Group, Rule
@@ -25,6 +27,8 @@ from tsdb.store import Store
 
 RESOLVED_KEPT_MS = 15 * 60_000
 RESEND_MS = 60_000
+OUTAGE_MS = 3_600_000  # how long a restart may take for alerts to go on
+GRACE_MS = 600_000
 Rows = list[tuple[dict[str, str], float]]
 
 
@@ -192,6 +196,8 @@ class RuleManager:
                 known.value, known.annotations = alert.value, alert.annotations
             else:
                 alerts[key] = alert
+                if not standing.at_ms and rule.hold_ms >= GRACE_MS:
+                    self._restore(alert, rule, now_ms)
         samples: list[Sample] = []
         for key, alert in list(alerts.items()):
             if key in found:
@@ -215,6 +221,26 @@ class RuleManager:
             alerts.clear()
             raise RuleFailed(f"exceeded limit of {group.limit} with {len(samples) // 2} alerts")
         return samples
+
+    def _restore(self, alert: Alert, rule: Rule, now_ms: int) -> None:
+        """Let an alert that was pending before a restart go on from there.
+
+        The time that nobody looked does not count; what is left is at least GRACE_MS.
+        """
+        labels = labels_of({**alert.labels.as_dict(), "__name__": "ALERTS_FOR_STATE"})
+        matchers = [Matcher(name, "=", value) for name, value in labels.pairs]
+        columns = self.store.select(matchers, now_ms - OUTAGE_MS, now_ms)
+        if labels not in columns.labels:
+            return
+        times, values = columns.samples(columns.labels.index(labels))
+        last_ms, since = int(times[-1]), float(values[-1])
+        if math.isnan(since):
+            return  # it had ended
+        left_ms = rule.hold_ms - (last_ms - int(since) * 1000)
+        if left_ms <= 0:
+            alert.active_ms = int(since) * 1000
+        else:
+            alert.active_ms = now_ms + max(left_ms, GRACE_MS) - rule.hold_ms
 
     def _kept(self, alert: Alert, rule: Rule, now_ms: int) -> bool:
         """Whether one that is no longer found goes on firing for a while."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tsdb.promql.json_out import value_text
+from tsdb.promql.numbers import format_general
 
 ACTION = re.compile(
     r"""\{\{(?P<trim>-\s)?
@@ -27,6 +28,12 @@ ACTION = re.compile(
 WORD = re.compile(
     r'\s*("(?:[^"\\]|\\.)*"|`[^`]*`|[|()]|[-+]?\d[\d.eE+-]*|\$?\.?[\w.]+|\$|\.)'
 )
+
+
+# What functions given the wrong arguments raise, besides BadTemplate.
+FAULTS = (
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, re.error,
+)  # fmt: skip
 
 
 class BadTemplate(ValueError):
@@ -64,7 +71,7 @@ class Template:
             if rest:
                 raise BadTemplate(f"unexpected {{{{{rest[0][1]}}}}}")
             return out
-        except (BadTemplate, TypeError, ValueError, KeyError, RecursionError, re.error) as exc:
+        except FAULTS as exc:
             return f"<error expanding template: {exc}>"
 
     def _block(self, pieces: list[tuple[bool, str]], dot: Any) -> tuple[str, list]:
@@ -217,19 +224,8 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return _general(value)
+        return format_general(value)
     return str(value)
-
-
-def _general(value: float) -> str:
-    """A float as %v has it."""
-    if math.isnan(value) or math.isinf(value):
-        return value_text(value)
-    size = abs(value)
-    if size and (size < 1e-4 or size >= 1e21):
-        mantissa, _, exponent = repr(value).partition("e")
-        return f"{mantissa.removesuffix('.0')}e{int(exponent):+03d}"
-    return value_text(value)
 
 
 # ---- functions -------------------------------------------------------------------------------

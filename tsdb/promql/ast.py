@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from tsdb.matchers import Matcher
-from tsdb.promql.functions import Function
+from tsdb.promql.functions import DEPEND_ON_STEP, Function
 
 SCALAR = "scalar"
 STRING = "string"
@@ -150,14 +150,30 @@ class Call(Expr):
         return self.function.returns
 
 
-def selectors(expr: Expr) -> Iterator[Selector]:
-    """The selectors in an expression."""
+def walk(expr: Expr) -> Iterator[Expr]:
+    """An expression and all that it is made of, from the left."""
     waiting = [expr]
     while waiting:
         expr = waiting.pop()
-        if isinstance(expr, Selector):
-            yield expr
+        yield expr
         waiting += _children(expr)[::-1]
+
+
+def selectors(expr: Expr) -> Iterator[Selector]:
+    """The selectors in an expression."""
+    return (part for part in walk(expr) if isinstance(part, Selector))
+
+
+def is_fixed(expr: Expr) -> bool:
+    """Whether an expression has one value for all steps, as Prometheus sees it."""
+    for part in walk(expr):
+        match part:
+            case Range(at=None, selector=Selector(at=None)) | Subquery(at=None):
+                return False
+            case Call(function=Function(name=name)) if name in DEPEND_ON_STEP:
+                return False
+    inside = {id(part.selector) for part in walk(expr) if isinstance(part, Range)}
+    return all(one.at is not None or id(one) in inside for one in selectors(expr))
 
 
 def _children(expr: Expr) -> list[Expr]:

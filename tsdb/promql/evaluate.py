@@ -153,6 +153,8 @@ def _subquery(expr: ast.Subquery, context: Context) -> Windows:
     step = expr.step_ms or context.default_step_ms
     first = -(-(int(ends.min()) - expr.range_ms) // step) * step
     times = np.arange(first, int(ends.max()) + 1, step, dtype=np.int64)
+    if not len(times) and ast.is_fixed(expr.expr):
+        times = np.array([first], np.int64)  # Prometheus evaluates this once, come what may
     if not len(times):
         return Windows(Gathered(LabelList(), Columns()), ends, expr.range_ms)
     inner = evaluate(expr.expr, replace(context, times=times))

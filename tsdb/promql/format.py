@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 
 from tsdb.promql import ast
 from tsdb.promql.functions import AGGREGATIONS
+from tsdb.promql.numbers import format_general
 
 LINE_MAX = 100
 CHAIN_MAX = 50  # operators in a row that are given lines of their own
@@ -29,26 +29,11 @@ def duration(ms: int) -> str:
     return text
 
 
-def number(value: float) -> str:
-    """A number literal as Go prints one."""
-    if math.isnan(value) or math.isinf(value):
-        return "NaN" if math.isnan(value) else f"{value:+f}".replace("inf", "Inf")
-    mantissa, _, exponent = f"{value!r}".partition("e")
-    power = math.floor(math.log10(abs(value))) if value else 0
-    if -5 < power < 21:
-        text = f"{value:.0f}" if value.is_integer() else f"{value!r}"
-        return f"{value:.10f}".rstrip("0") if "e" in text else text
-    if not exponent:
-        mantissa, _, exponent = f"{value:.17e}".partition("e")
-        mantissa = mantissa.rstrip("0").rstrip(".")
-    return f"{mantissa.removesuffix('.0')}e{int(exponent):+03d}"
-
-
 def text_of(expr: ast.Expr) -> str:
     """The expression on one line."""
     match expr:
         case ast.Number():
-            return number(expr.value)
+            return format_general(expr.value)
         case ast.String():
             return json.dumps(expr.value, ensure_ascii=False)
         case ast.Paren():

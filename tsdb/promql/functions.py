@@ -34,6 +34,7 @@ CALENDAR = (
     *("day_of_month", "day_of_week", "day_of_year", "days_in_month"),
     *("hour", "minute", "month", "year"),
 )
+DEPEND_ON_STEP = frozenset((*CALENDAR, "predict_linear", "time", "timestamp"))
 OVER_TIME = (
     *("avg_over_time", "changes", "count_over_time", "delta", "deriv", "idelta", "increase"),
     *("irate", "last_over_time", "max_over_time", "min_over_time", "present_over_time", "rate"),

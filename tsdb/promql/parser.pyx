@@ -24,6 +24,9 @@ cdef dict BINDING = {
     "+": 4, "-": 4, "*": 5, "/": 5, "%": 5, "atan2": 5, "^": 6}
 cdef frozenset COMPARISONS = frozenset(("==", "!=", "<=", "<", ">=", ">"))
 cdef frozenset SETS = frozenset(("and", "or", "unless"))
+# Keywords that, unlike others, are no names of metrics.
+cdef frozenset NO_METRICS = frozenset((
+    "atan2", "bool", "on", "ignoring", "group_left", "group_right"))
 cdef enum:
     UNARY_BINDING = 5
     NESTING_MAX = 200
@@ -143,7 +146,7 @@ cdef class Parser:
             return self.call(token)
         if kind == "{":
             return self.selector("", token)
-        if kind in ("NAME", "METRIC") or is_word(kind):
+        if kind in ("NAME", "METRIC") or is_word(kind) and kind not in NO_METRICS:
             return self.selector(token.text, token)
         self.unexpected(token, "", "")
 
@@ -270,7 +273,8 @@ cdef class Parser:
         cdef Token label, op, value
         while self.peek().kind != "}":
             label = self.take()
-            if label.kind != "NAME" and not is_word(label.kind):
+            if not (label.kind == "NAME" or is_word(label.kind) or
+                    label.kind == "NUMBER" and label.text.isalpha()):      # inf, nan
                 self.unexpected(label, "label matching", 'identifier or "}"')
             op = self.take()
             if op.kind not in ("=", "!=", "=~", "!~"):
@@ -298,7 +302,7 @@ cdef class Parser:
         self.at += 1
         while self.peek().kind != ")":
             token = self.take()
-            if token.kind != "NAME" and not is_word(token.kind):
+            if token.kind != "NAME" and not is_word(token.kind) or token.kind == "without":
                 self.unexpected(token, "grouping opts", "label")
             names.append(token.text)
             if self.peek().kind == ",":
@@ -424,6 +428,7 @@ cdef class Parser:
                           expr.pos)
             if expr.matching.labels:
                 self.fail("vector matching only allowed between instant vectors", expr.pos)
+            expr.matching = ast.Matching()
         return expr
 
 
