@@ -379,7 +379,8 @@ def bgrewriteaof(client, words):
     store = client.store
     if store.log_engine is not None:
         raise ReplyError("ERR the log engine keeps no append-only file")
-    if store.snapshot is not None and not store.saver.rewriting:
+    saving = store.saver.job is not None or store.snapshot is not None
+    if saving and not store.saver.rewriting:
         store.saver.rewrite_scheduled = True
         return Simple("Background append only file rewriting scheduled")
     store.saver.rewrite()
