@@ -96,6 +96,7 @@ def memory(store: Any) -> dict[str, Any]:
         "mem_not_counted_for_evict": found["not_counted"],
         "mem_replication_backlog": found["backlog"],
         "mem_clients_slaves": found["replicas"],
+        "mem_total_replication_buffers": found["backlog"] + found["replicas"],
         "mem_clients_normal": found["normal"],
         "mem_cluster_links": 0,
         "mem_aof_buffer": found["aof"],
