@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
 from collections.abc import Callable
 
-from benchmarks.harness import Bench, Sample, Subject
+from benchmarks.harness import Bench, Sample, Subject, rss_bytes
 
 CLIENTS = 50
+MANY = 1_000_000
 
 
 def load(command: str, pipeline: int, n: int) -> Callable[[Subject], Sample]:
@@ -28,6 +30,44 @@ def load(command: str, pipeline: int, n: int) -> Callable[[Subject], Sample]:
     return run
 
 
+def fill(subject: Subject, keys: int) -> None:
+    """Values of 100 bytes under keys of 14, pipelined."""
+    with socket.create_connection((subject.host, subject.port)) as sock:
+        for first in range(0, keys, 10_000):
+            sock.sendall(b"".join(
+                b"*3\r\n$3\r\nSET\r\n$14\r\nkey:%010d\r\n$100\r\n%s\r\n" % (i, bytes(100))
+                for i in range(first, first + 10_000)))  # fmt: skip
+            waiting = 50_000
+            while waiting:
+                waiting -= len(sock.recv(waiting))
+
+
+def ask(command: str) -> Callable[[Subject], Sample]:
+    """A round: one request, which takes long."""
+
+    def run(subject: Subject) -> Sample:
+        start = time.perf_counter()
+        subprocess.run(["redis-cli", "-h", subject.host, "-p", str(subject.port), *command.split()],
+                       capture_output=True, check=True)  # fmt: skip
+        return Sample(operations=MANY, seconds=time.perf_counter() - start)
+
+    return run
+
+
+def memory(bench: Bench) -> None:
+    """A million keys: what they take, and how long it takes to write and to load them."""
+    debug = ["enable-debug-command=yes"]
+    with bench.ours("kvstore", appendonly=False, set=debug) as ours, \
+            bench.peer("redis-server", "--enable-debug-command", "yes") as peer:  # fmt: skip
+        for side in filter(None, (ours, peer)):
+            fill(side, MANY)
+        if peer is not None:
+            bench.figure("1 M keys x 100 B, RSS over redis",
+                         rss_bytes(ours.pid) / rss_bytes(peer.pid), "x", at_most=1.3)  # fmt: skip
+        bench.compare("SAVE of 1 M keys", ask("SAVE"), ours, peer, rps=0.5)
+        bench.compare("load of 1 M keys", ask("DEBUG RELOAD NOSAVE"), ours, peer, rps=0.5)
+
+
 def run(bench: Bench) -> None:
     """In memory on both sides; then with an append-only file on both."""
     with bench.ours("kvstore", appendonly=False) as ours, bench.peer("redis-server") as peer:
@@ -44,6 +84,7 @@ def run(bench: Bench) -> None:
         with bench.ours("kvstore", appendfsync=policy) as ours, \
                 bench.peer("redis-server", *redis) as peer:  # fmt: skip
             bench.compare(f"SET -P 16, AOF {policy}", load("set", 16, 400_000), ours, peer)
+    memory(bench)
 
 
 def main(argv: list[str]) -> int:

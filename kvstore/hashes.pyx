@@ -42,6 +42,7 @@ cdef class Hash(Value):
         cdef Py_ssize_t at = 0
         if self.small is None:
             copy.convert()
+            copy.big.reserve(self.big.used)
         while self.next(&at, &field, &value):
             copy.set(&field, &value, INT64_MAX, INT64_MAX)
         return copy

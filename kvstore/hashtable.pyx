@@ -254,6 +254,15 @@ cdef class HashTable:
         self.cap = self.end = self.used = 0
         return self.drop_all(slots, end)
 
+    cdef int reserve(self, size_t keys) except -1:
+        """Make room for so many keys in all.
+
+        Needed before keys come in the order of another table: while this one is smaller they would
+        all crowd at its beginning, and each insertion would walk through the crowd.
+        """
+        cdef size_t cap = keys + keys // 6 + SMALLEST
+        return self.resize(cap) if cap > self.cap else 0
+
     cdef int resize(self, size_t cap) except -1:
         """Copy to a table of another capacity: in order, so each goes behind the one before."""
         cdef size_t end, i, at, next_free

@@ -145,8 +145,8 @@ def stats(store: Any) -> dict[str, Any]:
         "tracking_total_keys": len(tracking.keys) if tracking is not None else 0,
         "tracking_total_items": tracking.items if tracking is not None else 0,
         "tracking_total_prefixes": len(tracking.prefixes) if tracking is not None else 0,
-        "client_output_buffer_limit_disconnections": net.get("overflows", 0)
-        + store.client_limits.dropped,
+        "client_output_buffer_limit_disconnections": (
+            net.get("overflows", 0) + store.client_limits.dropped),
         "total_error_replies": store.errors,
     }
 

@@ -32,6 +32,7 @@ from kvstore.zsets cimport ZSet, new_zset
 cdef enum:
     WINDOW = 1 << 20
     STEP_KEYS = 1000               # between two places where something else may happen
+    MOST_RESERVED = 1 << 24        # keys that a file is believed to hold without seeing them
     DELETED = 1                    # flags of a stream's entry
     SAME_FIELDS = 2
 
@@ -186,6 +187,7 @@ cdef class Reader:
     cdef Set set_of(self, list members):
         cdef Set value = Set()
         cdef Arg arg
+        value.expected = len(members)
         for member in members:
             arg = as_arg(member)
             if not value.add(&arg, self.store.intset_entries):
@@ -198,6 +200,9 @@ cdef class Reader:
         cdef Py_ssize_t i
         if len(words) % 2:
             raise ValueError("a field without value")
+        if len(words) // 2 > self.store.hash_entries:
+            value.convert()
+            value.big.reserve(len(words) // 2)
         for i in range(0, len(words), 2):
             field, text = as_arg(words[i]), as_arg(words[i + 1])
             if not value.set(&field, &text, self.store.hash_entries, self.store.hash_value):
@@ -389,8 +394,8 @@ cdef class Reader:
                     raise self.damaged(f"database {found} is beyond `databases`")
                 db = self.store.keyspace.databases[found]
             elif op == OP_RESIZE:
-                self.length()
-                self.length()
+                db.keys.reserve(db.keys.used + min(self.length(), <uint64_t>MOST_RESERVED))
+                db.expires.reserve(db.expires.used + min(self.length(), <uint64_t>MOST_RESERVED))
             elif op == OP_AUX:
                 key = self.text()
                 value = self.text()

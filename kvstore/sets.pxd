@@ -13,6 +13,7 @@ cdef class Set(Value):
     cdef Packed small              # a few short members
     cdef int64_t* numbers          # ascending
     cdef Py_ssize_t n, cap         # numbers held and allocated
+    cdef Py_ssize_t expected       # members it will have, if its maker knows
 
     cdef bint add(self, const Arg* member, int64_t max_integers) except -1
     cdef bint remove(self, const Arg* member) except -1

@@ -53,6 +53,7 @@ cdef class Set(Value):
     cdef Value duplicate(self):
         cdef Set copy = Set()
         cdef Arg word
+        copy.expected = self.length()
         if self.table is not None or self.small is not None:
             copy.convert(self.table is None)
         for member in self.members():
@@ -122,6 +123,7 @@ cdef class Set(Value):
                 self.small.append(&word)
         else:
             self.table = HashTable(raw=True)
+            self.table.reserve(max(self.expected, <Py_ssize_t>len(members)))
             for member in members:
                 self.table.add_bytes(member)
             self.small = None
@@ -461,6 +463,7 @@ cdef int store_result(Client c, const Arg* key, list members, str name, Buf out)
             c.db.changed(key, EVENT_GENERIC, "del")
         return put_int(out, 0)
     value = Set()
+    value.expected = len(members)
     for member in members:
         word = as_arg(member)
         add_member(c, value, &word)

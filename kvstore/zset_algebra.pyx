@@ -134,6 +134,7 @@ cdef int store(Client c, Args a, Operation operation, str name, Buf out) except 
     cdef dict result = compute(c, a, 2, operation, name, NULL)
     cdef ZSet kept = new_zset(c.store.keyspace.rand)
     cdef Arg word
+    kept.table.reserve(len(result))
     for member, score in result.items():
         word = as_arg(member)
         put_member(c, kept, &word, score)

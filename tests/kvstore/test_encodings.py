@@ -1,6 +1,7 @@
 """Encodings: collections beside plain models, while they change their form on the way."""
 
 import random
+import time
 
 import pytest
 
@@ -122,3 +123,19 @@ def test_small_collections_take_little(kv):
     for i in range(10):
         kv.execute("HDEL", "hash", f"f{i}")
     assert kv.execute("HGETALL", "hash") == {b"long": b"v" * 60}
+
+
+def test_what_comes_in_the_order_of_another_table_comes_quickly(kv):
+    """Keys that are copied from table to table arrive sorted by hash: no crowd may form."""
+    members = [f"member:{i}" for i in range(60_000)]
+    kv.execute("SADD", "set", *members)
+    kv.execute("HSET", "hash", *[word for m in members for word in (m, "v")])
+    began = time.perf_counter()
+    kv.execute("SUNIONSTORE", "set2", "set")
+    kv.execute("COPY", "set", "set3")
+    kv.execute("COPY", "hash", "hash2")
+    kv.execute("ZUNIONSTORE", "zset", 1, "set")
+    kv.execute("RESTORE", "set4", 0, kv.execute("DUMP", "set"))
+    kv.execute("RESTORE", "hash3", 0, kv.execute("DUMP", "hash"))
+    assert time.perf_counter() - began < 5
+    assert kv.execute("SCARD", "set4") == kv.execute("HLEN", "hash3") == 60_000
