@@ -293,9 +293,9 @@ def size_of(side: Subject, points: int) -> float:
 def run(bench: Bench) -> None:
     """Ingest, read back, query and weigh."""
     with (
-        # Beside the peers' data, and not in memory as a test's would be.
+        # Beside the peers' data, not in memory as a test's; flushing early, as they do.
         tempfile.TemporaryDirectory(prefix="tsbs-") as directory,
-        bench.ours("tsdb", data_dir=directory) as ours,
+        bench.ours("tsdb", data_dir=directory, maintenance_s=5) as ours,
         bench.peer("victoria-metrics") as victoria,
         bench.peer("influxdb", compact_full_write_cold_duration="1s",
                    cache_snapshot_write_cold_duration="1s") as influx,

@@ -96,6 +96,7 @@ def memory(store: Any) -> dict[str, Any]:
         "mem_not_counted_for_evict": found["not_counted"],
         "mem_replication_backlog": found["backlog"],
         "mem_clients_slaves": found["replicas"],
+        "mem_total_replication_buffers": found["backlog"] + found["replicas"],
         "mem_clients_normal": found["normal"],
         "mem_cluster_links": 0,
         "mem_aof_buffer": found["aof"],
@@ -144,8 +145,8 @@ def stats(store: Any) -> dict[str, Any]:
         "tracking_total_keys": len(tracking.keys) if tracking is not None else 0,
         "tracking_total_items": tracking.items if tracking is not None else 0,
         "tracking_total_prefixes": len(tracking.prefixes) if tracking is not None else 0,
-        "client_output_buffer_limit_disconnections": net.get("overflows", 0)
-        + store.client_limits.dropped,
+        "client_output_buffer_limit_disconnections": (
+            net.get("overflows", 0) + store.client_limits.dropped),
         "total_error_replies": store.errors,
     }
 

@@ -347,6 +347,7 @@ def flushdb(Client c, words):
 def flushall(Client c, words):
     cdef Database db
     check_flush(words)
+    c.store.saver.data_goes()
     for db in c.store.keyspace.databases:
         db.clear()
     note_flush(c)

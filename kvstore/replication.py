@@ -101,7 +101,8 @@ class Primary:
         size = self.store.parameters["repl-backlog-size"]
         if len(self.backlog) > 2 * size:
             del self.backlog[:-size]
-        for replica in self.replicas.values():
+        # One that takes nothing any more is cut off by its link, and gone from here.
+        for replica in list(self.replicas.values()):
             if replica.online:
                 replica.client.push(data)
             elif replica.waiting is not None:

@@ -72,7 +72,7 @@ class Saver:
         self.took_s = self.rewrite_took_s = -1
         self.rewrite_tried_s = 0
         self.begun_s = self.rewrite_begun_s = 0
-        self.saves = self.rewrites = 0
+        self.saves = self.rewrites = self.attempts = 0
         self._resting: Any = None
         self.dirty = 0  # the store's changes when the last snapshot began
         store.parameters.listen(self.configure)
@@ -104,7 +104,8 @@ class Saver:
         dirty = self.store.keyspace.dirty
         self.tried_s = self.store.now() // 1000
         snapshot = Snapshot(self.store)
-        name = f"temp-{self.file_name}"
+        self.attempts += 1
+        name = f"temp-{self.attempts}-{self.file_name}"
         self.last_ok = False
         try:
             with self.disk.open(name, "rw") as file:
@@ -148,6 +149,11 @@ class Saver:
         finally:
             self.took_s = self.store.now() // 1000 - self.begun_s
             self.job = None
+
+    def data_goes(self) -> None:
+        """FLUSHALL: nobody wants what a background job is saving any more."""
+        if self.job is not None and self.store.snapshot is not None:
+            self.store.snapshot.abort()
 
     def give_up(self) -> None:
         """End a background job, because the process is to end."""
@@ -379,7 +385,8 @@ def bgrewriteaof(client, words):
     store = client.store
     if store.log_engine is not None:
         raise ReplyError("ERR the log engine keeps no append-only file")
-    if store.snapshot is not None and not store.saver.rewriting:
+    saving = store.saver.job is not None or store.snapshot is not None
+    if saving and not store.saver.rewriting:
         store.saver.rewrite_scheduled = True
         return Simple("Background append only file rewriting scheduled")
     store.saver.rewrite()

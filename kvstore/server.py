@@ -122,7 +122,12 @@ class Server:
             store.record_in(Reservation(store.log_engine))
             return
         if not self.config.appendonly:
-            await run_beside(self.world, store.saver.loading())
+            try:
+                await run_beside(self.world, store.saver.loading())
+            except Damaged as damage:
+                what = "RDB CRC error" if "checksum" in damage.why else "Bad RDB file"
+                log.error(f"Fatal error loading the DB, {what}: {damage}")
+                raise
             return
         aof = Aof(store, self.world)
         try:

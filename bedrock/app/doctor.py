@@ -92,6 +92,8 @@ def ports() -> Iterator[Check]:
         config = resolve(found).config
         for port in found.ports:
             number = getattr(config, port.option)
+            if number < 0:
+                continue  # declined
             free = is_free(config.host, number)
             yield (GOOD if free else ABSENT, str(number),
                    f"{name}, {port.speaks}" + ("" if free else ": taken now"))

@@ -78,5 +78,6 @@ def environment(chosen: list[Component], now: State) -> dict[str, str]:
         system = now.find(each.name)
         assert system is not None
         for port in each.ports:
-            found |= port.environment(system.host, system.ports[port.option])
+            if port.option in system.ports:  # else it is declined
+                found |= port.environment(system.host, system.ports[port.option])
     return found

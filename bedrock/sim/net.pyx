@@ -210,6 +210,7 @@ cdef class SimLink(Link):
     cdef SimLink other
     cdef readonly int64_t stream
     cdef object address                # of the other side
+    cdef list early                    # what arrived before this side was up
     cdef object arrivals               # deque of (kind, bytes), on their way to us, in order
     cdef double latest                 # when the last of them arrives
     cdef bint timer                    # a call of `arrive` is scheduled
@@ -223,6 +224,7 @@ cdef class SimLink(Link):
         self.stream = stream
         self.address = address
         self.arrivals = deque()
+        self.early = []
         net.links.add(self)
 
     def start(self, Session session):
@@ -232,6 +234,10 @@ cdef class SimLink(Link):
         self.net.begin_turn()
         self.begin(session)
         self.net.end_turn()
+        for kind, data in self.early:
+            if not self.closed:
+                self.hear(kind, data)
+        self.early.clear()
 
     # -- the way from us to the other side
 
@@ -341,6 +347,9 @@ cdef class SimLink(Link):
 
     def hear(self, kind, data) -> None:
         """One turn of this host's driver."""
+        if self.session is None and kind is not RESET:
+            self.early.append((kind, data))
+            return
         self.net.network.trace("hear", self.stream, kind, 0 if data is None else len(data))
         self.net.begin_turn()
         if kind is DATA:

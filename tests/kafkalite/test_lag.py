@@ -1,6 +1,8 @@
 """How far groups are behind: the numbers, the verdicts, the page, and what Prometheus is told."""
 
 import json
+import subprocess
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -238,3 +240,10 @@ def test_strangers_see_nothing(tmp_path, browser):
         # root:r, root:x, alice:a
         for word, status in (("cm9vdDpy", 200), ("cm9vdDp4", 401), ("YWxpY2U6YQ==", 401)):
             assert guarded.get("/", {"Authorization": f"Basic {word}"})[0] == status
+
+
+def test_a_page_that_is_declined_is_in_nobodys_way(tmp_path):
+    command = [sys.executable, "-m", "bedrock.app.cli", "exec", "kafkalite", "--", "env"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:" in done.stdout

@@ -243,3 +243,20 @@ def test_files_of_old_servers(tmp_path, path):
     with kvstore.connect(str(tmp_path), **{"enable-debug-command": "yes"}) as kv:
         kv.execute("DEBUG", "RELOAD", "NOSAVE")
         assert contents(kv.execute) == before
+
+
+def test_flushall_ends_a_background_save(tmp_path):
+    with (
+        bedrock.run("kvstore", appendonly=False, data_dir=str(tmp_path)) as server,
+        redis.Redis(port=server.port) as client,
+    ):
+        client.config_set("rdb-key-save-delay", 1000)
+        client.mset({f"k{i}": i for i in range(5000)})
+        client.bgsave()
+        wait_until(lambda: client.info("persistence")["rdb_bgsave_in_progress"] == 1)
+        client.flushall()
+        wait_until(lambda: client.info("persistence")["rdb_bgsave_in_progress"] == 0, 2)
+        client.config_set("save", "3600 1")
+        client.config_set("rdb-key-save-delay", 0)
+        assert client.set("a", 1) and client.save()
+    assert [path.name for path in tmp_path.glob("*.rdb")] == ["dump.rdb"]

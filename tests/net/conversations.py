@@ -78,6 +78,7 @@ CONVERSATIONS = {
         b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$5\r\nhello\r\nGET a\r\n*1\r\n$4\r\nPING\r\n"
         b"*2\r\n$5\r\nHELLO\r\n$1\r\n9\r\n*1\r\n$5\r\nMULTI\r\nGET a\r\nEXEC\r\nQUIT\r\n",
         rb"^\+OK\r\n\$5\r\nhello\r\n\+PONG\r\n-NOPROTO[^\r]*\r\n\+OK\r\n\+QUEUED\r\n\*1\r\n",
+        options={"set": ["protected-mode=no"]},  # a simulated host is another machine
     ),
     "minidb": Conversation(
         "minidb",
