@@ -53,6 +53,7 @@ FLAGS = {
 }
 OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'."
 CONTAINERS = {name.partition("|")[0] for name in ROWS if "|" in name}
+READ_ONLY_REPLICA = "READONLY You can't write against a read only replica."
 SCRIPT_NAMES = {"eval", "evalsha", "fcall"}
 UNQUEUED_NAMES = {"exec", "discard", "multi", "watch", "quit", "reset"}
 SUBSCRIBED_NAMES = {
@@ -624,6 +625,9 @@ cdef class Store:
         if c.gate & FAULTY and self.suffer(c, command, a, out):
             return 0
         if c.gate & IN_MULTI and not command.flags & UNQUEUED:
+            if command.flags & WRITE and self.follower is not None and not c.replaying \
+                    and not self.keyspace.loading:
+                return self.refuse(c, command, out, ReplyError(READ_ONLY_REPLICA))
             if command.flags & NO_MULTI:
                 return self.refuse(c, command, out, ReplyError(
                     "ERR Command not allowed inside a transaction"))
@@ -737,8 +741,9 @@ cdef class Store:
 
     cdef int reserve_for(self, Client c, Command command, Args a) except -1:
         """Make sure of room for a command's record, or refuse it; a replica refuses writes."""
-        if command.flags & WRITE and self.follower is not None and not self.keyspace.loading:
-            raise ReplyError("READONLY You can't write against a read only replica.")
+        if command.flags & WRITE and self.follower is not None and not self.keyspace.loading \
+                and (c.scripted or not c.executing):
+            raise ReplyError(READ_ONLY_REPLICA)
         if command.flags & WRITE and self.journal is not None and not c.replaying:
             self.journal.reserve(a.raw_n if a.raw is not NULL else size_of(a))
         return 0

@@ -5,6 +5,8 @@ cdef class Journal:
     cdef Buf buffer                # records not handed to the file yet
     cdef int db                    # database the last record was for, -1 = none yet
     cdef bint in_transaction       # inside EXEC: the first record opens MULTI
+    cdef size_t opened_at              # where its MULTI stands in the buffer
+    cdef Py_ssize_t records            # since then
     cdef bint opened               # MULTI was written
     cdef object follower           # gets the records as bytes once they are kept, or None
 

@@ -10,8 +10,14 @@ This is the part that knows what a record is; where the bytes go is for a subcla
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.string cimport memcmp, memmove
 
 from kvstore.resp cimport put_array, put_bulk
+
+cdef enum:
+    MULTI_BYTES = 15
+
+cdef const char* MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 
 
 cdef class Journal:
@@ -31,7 +37,9 @@ cdef class Journal:
             self.db = db
         if self.in_transaction and not self.opened:
             self.opened = True
-            self.buffer.put(b"*1\r\n$5\r\nMULTI\r\n", 15)
+            self.opened_at, self.records = self.buffer.n, 0
+            self.buffer.put(MULTI, MULTI_BYTES)
+        self.records += 1
         return self.buffer
 
     cdef int reserve(self, size_t n) except -1:
@@ -43,8 +51,16 @@ cdef class Journal:
         return 0
 
     cdef int end_transaction(self) except -1:
+        cdef char* multi = self.buffer.p + self.opened_at
         self.in_transaction = False
-        if self.opened:
+        if not self.opened:
+            return 0
+        if self.records == 1 and self.opened_at + MULTI_BYTES < self.buffer.n \
+                and memcmp(multi, MULTI, MULTI_BYTES) == 0:
+            # One record needs nothing around it to be whole.
+            self.buffer.n -= MULTI_BYTES
+            memmove(multi, multi + MULTI_BYTES, self.buffer.n - self.opened_at)
+        else:
             self.buffer.put(b"*1\r\n$4\r\nEXEC\r\n", 14)
         return 0
 
