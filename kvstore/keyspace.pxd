@@ -124,7 +124,7 @@ cdef class Database:
     cdef int64_t expires_at(self, const Arg* key) noexcept
     cdef int set_expiry(self, const Arg* key, int64_t at_ms) except -1
     cdef bint clear_expiry(self, const Arg* key) except -1
-    cdef object held(self, bytes key)
+    cdef object living(self, bytes key)
     cdef int vanish(self, Slot* slot, int kind, str name) except -1
     cdef bint is_dead(self, Slot* slot) noexcept
     cdef int tell(self, bytes key, int kind, str name) except -1

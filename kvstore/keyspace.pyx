@@ -556,10 +556,10 @@ cdef class Database:
         self.keyspace.ready.extend([(self, key) for key in self.blocked])
         return 0
 
-    cdef object held(self, bytes key):
-        """What is stored for a key, dead or alive."""
+    cdef object living(self, bytes key):
+        """What is at a key; None if its time has passed, though it may still be stored."""
         cdef Slot* slot = self.keys.find_bytes(key)
-        return None if slot is NULL else <object><PyObject*>slot.value
+        return None if slot is NULL or self.is_dead(slot) else <object><PyObject*>slot.value
 
     def exchange(self, Database other not None) -> None:
         """SWAPDB: each gets the other's keys; clients stay where they are."""
@@ -567,12 +567,12 @@ cdef class Database:
             raise ReplyError("ERR SWAPDB is not possible with the log engine")
         affected = {(self, key) for key in (*self.watched, *self.blocked)} \
             | {(other, key) for key in (*other.watched, *other.blocked)}
-        before = {(db, key): (<Database>db).held(key) for db, key in affected}
+        before = {(db, key): (<Database>db).living(key) for db, key in affected}
         self.keys, other.keys = other.keys, self.keys
         self.expires, other.expires = other.expires, self.expires
         self.walk, other.walk = other.walk, self.walk
         for db, key in affected:
-            if (<Database>db).held(key) is not before[db, key]:
+            if (<Database>db).living(key) is not before[db, key]:
                 (<Database>db).tell(key, 0, "")
 
     # ------------------------------------------------------------------ deadlines
