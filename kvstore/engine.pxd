@@ -158,6 +158,7 @@ cdef class Store:
     # 1 if the request has to wait, and nothing of it was done
     cdef int execute(self, Client c, Args a, Buf out) except -1
     cdef int run_tracked(self, Client c, Command command, Args a, Buf out) except -1
+    cdef int tell_pending(self, Client c, Buf out) except -1
     cdef bint runs_while_busy(self, Command command, Args a) except -1
     cdef bint postpones(self, Client c, Command command, Args a) except -1
     cdef bint may_change(self, Command command, Args a) except -1

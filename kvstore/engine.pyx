@@ -537,10 +537,7 @@ cdef class Store:
         if c.tracked is not None and c.tracked.caching and not c.gate & IN_MULTI \
                 and command.row.name != "client":
             c.tracked.caching = False
-        if self.tracking.pending:
-            c.reply, c.answering = out, True
-            self.tracking.after_reply(c)
-            c.answering = False
+        self.tell_pending(c, out)
         self.running = None
         return 0
 
@@ -555,6 +552,14 @@ cdef class Store:
             self.world.net.breathe()
         finally:
             self.scratch, self.busy, self.last_ns = scratch, None, last_ns
+
+    cdef int tell_pending(self, Client c, Buf out) except -1:
+        """Tell a client that is being answered which of its keys became invalid meanwhile."""
+        if self.tracking is not None and self.tracking.pending:
+            c.reply, c.answering = out, True
+            self.tracking.after_reply(c)
+            c.answering = False
+        return 0
 
     cdef bint runs_while_busy(self, Command command, Args a) except -1:
         """True for what may run while a script takes long."""
@@ -593,6 +598,7 @@ cdef class Store:
     cdef int admit(self, Client c, Command command, Args a, Buf out) except -1:
         """The way in for clients that are not in the plain state."""
         cdef size_t mark = out.n
+        cdef bint lacking
         if c.gate & UNAUTHENTICATED and not command.flags & NO_AUTH:
             return self.refuse(c, command, out, ReplyError("NOAUTH Authentication required."))
         if c.gate & RESTRICTED:
@@ -613,8 +619,11 @@ cdef class Store:
                 if command.row.name == "exec":
                     c.leave_multi()
                 return self.refuse(c, command, out, error)
-        if self.limited and not self.keyspace.loading and self.lacks_memory(c, command):
-            return self.refuse(c, command, out, ReplyError(OUT_OF_MEMORY))
+        if self.limited and not self.keyspace.loading:
+            lacking = self.lacks_memory(c, command)
+            self.tell_pending(c, out)      # of what was evicted: before the reply
+            if lacking:
+                return self.refuse(c, command, out, ReplyError(OUT_OF_MEMORY))
         if c.gate & SUBSCRIBED and c.resp == 2 and not command.flags & WHEN_SUBSCRIBED:
             return self.refuse(c, command, out, ReplyError(
                 f"ERR Can't execute '{command.row.name}': only (P|S)SUBSCRIBE / "
