@@ -158,17 +158,17 @@ class Store:
 
     # ---- reading -------------------------------------------------------------------------
 
-    def select(self, matchers: Sequence[Matcher], low_ms: int, high_ms: int) -> Columns:
+    def select(
+        self, matchers: Sequence[Matcher], low_ms: int, high_ms: int, resolution_ms: int = 0
+    ) -> Columns:
         """The series that meet the matchers, with their samples in [low_ms, high_ms]."""
-        return self.finder.select(matchers, low_ms, high_ms).gather()
+        found = self.finder.select(matchers, low_ms, high_ms, resolution=resolution_ms)
+        return found.gather()
 
-    def resolution(self, step_ms: int) -> int:
-        """The tier that a query of this step may read: the coarsest whose buckets fit in a step.
-
-        Give it to `finder.select`, and look back at least as far: a bucket has but one time.
-        """
-        fit = [b.resolution for b in self.block_set.all if b.resolution <= step_ms]
-        return max(fit, default=0)
+    def resolution(self, beat_ms: int) -> int:
+        """The coarsest tier that answers as samples would at multiples of this; 0 for samples."""
+        tiers = self.block_set.resolutions()
+        return max((r for r in tiers if beat_ms % r == 0), default=0)
 
     def _indexes(self, low_ms: int, high_ms: int) -> Iterator:
         """Postings of all that overlaps a time range."""
@@ -261,7 +261,3 @@ class Store:
     def merge(self, blocks: Sequence[Block]) -> Block | None:
         """Make neighbouring blocks one."""
         return run(self.lifecycle.merge(blocks))
-
-    def expire(self) -> list[str]:
-        """Remove the blocks that are wholly past the retention; returns their names."""
-        return self.lifecycle.expire()
