@@ -4,6 +4,10 @@
     deletions                                  msgpack: [[id, rank, low, high, matchers], ...]
     <name>.damaged                             set aside: it is not read any more
 
+What a block was flushed from is still in the log for a while.  So every block says what blocks
+hold of it, in `flushed`: [[number of the log, position, cut], ...], all samples older than cut that
+the log has before the position.
+
 A deletion holds for the samples of every block that was there, that is, up to a rank; what is
 written later for the same time is kept.  Readers pass over what was deleted; when a block is
 written anew its samples are left out, and `deleted` in its meta says up to which deletion.
@@ -76,6 +80,7 @@ class Blocks:
 
     def __init__(self, disk: Disk):
         self.disk = disk
+        self.log_number = 0  # of the store's log: a copied directory begins another
         self.all: list[Block] = []  # by rank, the finer before the coarser
         self.findings: list[Finding] = []
         self.deletions: list[Deletion] = []
@@ -102,6 +107,22 @@ class Blocks:
 
     def _sort(self) -> None:
         self.all.sort(key=lambda block: (block.rank, block.resolution))
+
+    # ---- what is in the log as well ----------------------------------------------------------
+
+    def flushed(self, *more: tuple[int, int]) -> list[tuple[int, int]]:
+        """(position, cut) as the blocks have it, and more; without what others imply."""
+        said = {
+            (position, cut)
+            for block in self.all
+            for number, position, cut in block.meta.get("flushed", ())
+            if number == self.log_number
+        }
+        kept: list[tuple[int, int]] = []
+        for position, cut in sorted({*said, *more}, reverse=True):
+            if not kept or cut > kept[-1][1]:
+                kept.append((position, cut))
+        return kept
 
     # ---- which blocks ----------------------------------------------------------------------
 
@@ -150,16 +171,35 @@ class Blocks:
             return near
         while True:
             taken = self._finest_fit(near, resolution_ms)
-            wrong = [
-                block
-                for block in taken
-                if block.resolution
-                and (block.cuts or head_ms <= block.last or self._later(block, taken))
-                and not any(times_meet(block, *time) for time in self.lost(block.resolution))
-            ]
-            if not wrong:
+            for block in taken:
+                if block.resolution and (
+                    block.cuts or head_ms <= block.last or self._later(block, taken)
+                ):
+                    gone = self.replaceable(block)
+                    if gone:
+                        break
+            else:
                 return sorted(taken, key=lambda block: block.rank)
-            near = [block for block in near if block not in wrong]
+            near = [block for block in near if block not in gone]
+
+    def replaceable(self, block: Block) -> list[Block]:
+        """A tier's block and those made of the same finer blocks, if these are as good; else [].
+
+        They are not if some are gone, or if an older block that shares buckets cannot be replaced:
+        only the tier knows what was written over there.
+        """
+        tier = self.of(block.resolution)
+        fixed, more = [], [b for b in tier if not self.finer_of(b)]
+        while more:
+            fixed += more
+            more = [
+                b
+                for b in tier
+                if b not in fixed and any(times_meet(b, other.first, other.last) for other in more)
+            ]
+        finer = self.finer_of(block)
+        made = [b for b in tier if any(_ranks_meet(b, other) for other in finer)]
+        return made if not any(b in fixed for b in made) else []
 
     @staticmethod
     def _finest_fit(near: list[Block], resolution_ms: int) -> list[Block]:
@@ -202,7 +242,7 @@ class Blocks:
 
     def described(
         self, rank: int, generation: int, low: int, resolution_ms: int = 0,
-        replaces: Iterable[Block] = (),
+        replaces: Iterable[Block] = (), flushed: Iterable[tuple[int, int]] = (),
     ) -> tuple[str, dict[str, Any]]:
         """Name and meta of a block to be written."""
         tier = f"-{resolution_ms}" if resolution_ms else ""
@@ -212,6 +252,7 @@ class Blocks:
             "low": low,
             "replaces": [block.name for block in replaces],
             "deleted": self.deletions[-1].number if self.deletions else 0,
+            "flushed": [[self.log_number, *entry] for entry in self.flushed(*flushed)],
         }  # fmt: skip
 
     def install(self, block: Block | None, instead_of: Iterable[Block] = ()) -> None:

@@ -10,9 +10,9 @@ may run on a thread beside the loop, while reading and writing go on; what lies 
 runs on the loop.  `run` does all of it at once, for embedded use; `run_beside` is the server's.
 One job runs at a time.
 
-Flushing leaves a store that a crash at any point turns, at worst, into one that holds some samples
-twice with equal values: the block is made durable; the head drops those samples; what is left of
-the head is logged anew (the checkpoint); `meta` is pointed at it; the older log is removed.
+Flushing: the block is made durable, and says up to where in the log it has what is older than the
+cut, so that whoever reads the log passes over it; the head drops those samples; what is left of the
+head is logged anew (the checkpoint); `meta` is pointed at it; the older log is removed.
 
 Ages are told by the world's clock, so a test can let a year pass in a moment.
 """
@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgpack
 from pyroaring import BitMap
 
 from tsdb.block import Block
@@ -154,7 +153,7 @@ class Lifecycle:
         for block in sorted(blocks.all, key=lambda block: block.resolution):
             if block.cuts:
                 finer = blocks.finer_of(block)
-                if len(finer) == 1:
+                if len(finer) == 1 and blocks.replaceable(block):
                     return self._downsample(finer[0], block.resolution)
                 return self.merge([block])
         return None
@@ -201,7 +200,8 @@ class Lifecycle:
         if not head.samples or head.first >= cut_ms:
             return None
         rank = store.block_set.next_rank
-        name, meta = store.block_set.described(rank, 0, rank)
+        held = store.log.end, cut_ms
+        name, meta = store.block_set.described(rank, 0, rank, flushed=[held])
         head.hold(cut_ms)
         done = False
         try:
@@ -210,7 +210,7 @@ class Lifecycle:
             try:
                 for first in range(0, len(keys), SLICE):
                     part = keys[first : first + SLICE]
-                    yield partial(writer.add, part, head.gather(part, cut_ms))
+                    yield partial(writer.add, part, head.gather(part))
                 yield writer.finish
             except BaseException:
                 writer.abandon()
@@ -233,7 +233,7 @@ class Lifecycle:
             log_samples(log, head, keys[first : first + SLICE])
             yield _pause
         log.flush()
-        self.store.world.disk.replace("meta", msgpack.packb({"wal": start}))
+        self.store.write_meta(start)
         log.trim(start)
 
     # ---- rewriting blocks --------------------------------------------------------------------

@@ -37,8 +37,9 @@ TROUBLE_S = 8
 STEP_MS = 25  # between the times of batches, about as fast as they are written
 RETENTION_MS = 3000
 BUCKETS_MS = (100, 400)
-SUMMARIES: dict[str, Callable[[list[float]], float]] = {"count_over_time": len, "sum_over_time": sum, "min_over_time": min,
-             "max_over_time": max}  # fmt: skip
+SUMMARIES: dict[str, Callable[[list[float]], float]] = {
+    "count_over_time": len, "sum_over_time": sum, "min_over_time": min, "max_over_time": max,
+}  # fmt: skip
 QUERY = quote("m_v[1d]")
 
 # {ms: value} of one writer; the value of every series of a batch is the same
