@@ -111,9 +111,12 @@ cdef Command subcommand(Command container, Args a):
 
 cdef int check_arity(Command command, Args a) except -1:
     if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
-        raise ReplyError(
-            f"ERR wrong number of arguments for '{command.row.name}' command")
+        raise wrong_arity(command)
     return 0
+
+
+cdef object wrong_arity(Command command):
+    return ReplyError(f"ERR wrong number of arguments for '{command.row.name}' command")
 
 
 cdef class Command:
@@ -215,12 +218,6 @@ cdef class Client:
             return "lua"
         return "multi" if self.executing or self.gate & IN_MULTI else "toplevel"
 
-    def show(self) -> bytes:
-        """The line CLIENT LIST has for it."""
-        from kvstore.connection import show_client
-
-        return show_client(self).encode("latin-1", "replace")
-
     @property
     def subscriptions(self) -> int:
         """Channels and patterns listened to."""
@@ -232,7 +229,7 @@ cdef class Client:
         cdef Args words
         cdef int64_t n = 0
         for _, words in self.queue or ():
-            n += size_of(words)
+            n += words.size()
         return n
 
     @property
@@ -444,11 +441,9 @@ cdef class Store:
         if command is None:
             return self.refuse(c, None, out, unknown_command(a))
         if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
-            return self.refuse(c, command, out, ReplyError(
-                f"ERR wrong number of arguments for '{command.row.name}' command"))
-        if self.busy is not None:
-            if not runs_while_busy(self, command, a):
-                return self.refuse(c, command, out, ReplyError(self.busy))
+            return self.refuse(c, command, out, wrong_arity(command))
+        if self.busy is not None and not runs_while_busy(self, command, a):
+            return self.refuse(c, command, out, ReplyError(self.busy))
         if self.pause is not None and postpones(self, c, command, a):
             self.pause.postpone(c)
             return 1
@@ -525,7 +520,7 @@ cdef class Store:
             return 0
         for command, words in queue:
             if command.flags & WRITE:
-                n += size_of(words)
+                n += words.size()
         if n:
             try:
                 self.journal.reserve(n)
@@ -539,7 +534,7 @@ cdef class Store:
                 and (c.scripted or not c.executing):
             raise ReplyError(READ_ONLY_REPLICA)
         if command.flags & WRITE and self.journal is not None and not c.replaying:
-            self.journal.reserve(a.raw_n if a.raw is not NULL else size_of(a))
+            self.journal.reserve(a.raw_n if a.raw is not NULL else a.size())
         return 0
 
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1:
@@ -707,11 +702,3 @@ cdef class Store:
         if isinstance(value, ReplyError):
             raise value
         return value
-
-
-cdef size_t size_of(Args a) noexcept:
-    cdef Py_ssize_t i
-    cdef size_t n = 16
-    for i in range(a.n):
-        n += a.v[i].n + 16
-    return n

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kvstore.acl import BadRule, Denial, UnknownName, User, joined, spaced
-from kvstore.connection import disconnect
+from kvstore.connection import disconnect, show_client
 from kvstore.resp import ReplyError
 
 REFUSALS = {
@@ -174,7 +174,7 @@ class Users:
         """Write a refusal to the log."""
         entry = Refusal(
             reason, client.acl_context, what, name or client.user.name, self.store.now(),
-            client.show(),
+            show_client(client).encode("latin-1", "replace"),
         )  # fmt: skip
         for i, known in enumerate(self.log[:LOOKED_BACK]):
             if known.like(entry):
