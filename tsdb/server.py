@@ -71,7 +71,7 @@ class Server:
             store.on_commit = self.forwarder.take
         self._api = Api(store, config, duration_ms("lookback", config.lookback))
         self._monitor = Monitor(self.world, store, config.config_file, self._api.budget)
-        status = Status(store, self._flags, self._monitor.settings.text)
+        status = Status(store, self._flags, self._monitor)
         routes = self._api.routes() + status.routes() + self._monitor.routes()
         routes += Influx(store, self._api.budget).routes() + Admin(store).routes()
         routes += Intake(store, self._monitor.received.take).routes()

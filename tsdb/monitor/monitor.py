@@ -1,10 +1,16 @@
-"""Monitor: the scraper, the rules and the notifier of one server, as its configuration has them."""
+"""Monitor: the scraper, the rules and the notifier of one server, as its configuration has them.
+
+The file is read at the start, and again when `POST /-/reload` says so: what it does not change
+goes on undisturbed, and a file with a mistake changes nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from bedrock.net.http import Route
+from bedrock.app.config import ConfigError
+from bedrock.app.logs import logger
+from bedrock.net.http import Request, Response, Route
 from bedrock.world import World
 from tsdb.budget import Budget
 from tsdb.monitor.discovery import Discovery
@@ -21,31 +27,52 @@ class Monitor:
     """Everything that watches others."""
 
     def __init__(self, world: World, store: Store, file: str, budget: Callable[[], Budget]):
-        self.settings = settings = _settings(file)
+        self.file = file
+        self.clock = world.clock
+        self.settings = _settings(file)
+        self.loaded_ms = self.clock.wall_ms()
+        self.load_failed = False
         self.exemplars = Exemplars()
         self.received = Received(store, self.exemplars)
-        self.scraper = Scraper(world, store, settings.jobs, self.exemplars)
-        self.notifier = Notifier(world, settings.alertmanagers)
-        self.rules = RuleManager(
-            world, store, settings.groups, self.notifier, budget, settings.external_labels
-        )
+        self.scraper = Scraper(world, store, self.exemplars)
+        self.notifier = Notifier(world)
+        self.rules = RuleManager(world, store, self.notifier, budget)
+        self.log = logger("tsdb.monitor")
 
     def routes(self) -> list[Route]:
-        """What it tells of itself."""
-        return Discovery(
-            self.scraper, self.rules, self.notifier, self.exemplars, self.received
-        ).routes()
+        """What it tells of itself, and reloading."""
+        told = Discovery(self.scraper, self.rules, self.notifier, self.exemplars, self.received)
+        again = [Route(method, "/-/reload", self.reload) for method in ("POST", "PUT")]
+        return [*told.routes(), *again]
 
     def start(self, url: str) -> None:
         """Begin; url is ours, for links."""
         self.rules.url = self.notifier.url = url
-        self.scraper.start()
-        self.rules.start()
+        self._apply()
+
+    def reload(self, request: Request) -> Response:
+        """Read the file again."""
+        try:
+            self.settings = _settings(self.file)
+        except ConfigError as exc:
+            self.load_failed = True
+            self.log.error("the configuration was not reloaded", error=str(exc))
+            return Response(f"failed to reload config: {exc}\n".encode(), 500)
+        self.load_failed, self.loaded_ms = False, self.clock.wall_ms()
+        self._apply()
+        return Response()
 
     def stop(self) -> None:
         """End."""
         self.scraper.stop()
         self.rules.stop()
+
+    def _apply(self) -> None:
+        settings = self.settings
+        self.notifier.addresses = settings.alertmanagers
+        self.scraper.set(settings.jobs)
+        self.rules.set(settings.groups, settings.external_labels)
+        self.rules.start()
 
 
 def _settings(file: str) -> Settings:

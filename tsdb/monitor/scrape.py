@@ -54,6 +54,17 @@ class Target:
     metadata: dict[str, Metadata] = field(default_factory=dict)
     known: dict[str, Labels | None] = field(default_factory=dict)
     alive: set[Labels] = field(default_factory=set)
+    task: asyncio.Task | None = None
+
+    def same_as(self, other: Target) -> bool:
+        """Whether the configuration says the same of both."""
+        return self.job == other.job and self.discovered == other.discovered
+
+    def stop(self) -> None:
+        """Scrape it no more."""
+        if self.task is not None:
+            self.task.cancel()
+            self.task = None
 
     @property
     def url(self) -> str:
@@ -91,31 +102,37 @@ def target_of(job: Job, discovered: dict[str, str]) -> Target | None:
 class Scraper:
     """All targets of all jobs."""
 
-    def __init__(self, world: World, store: Store, jobs: Iterable[Job], exemplars: Exemplars):
+    def __init__(self, world: World, store: Store, exemplars: Exemplars):
         self.world = world
         self.store = store
         self.exemplars = exemplars
         self.targets: list[Target] = []
         self.dropped: list[dict[str, str]] = []
-        self.tasks: list[asyncio.Task] = []
+
+    def set(self, jobs: Iterable[Job]) -> None:
+        """Scrape what these say from now on; targets they do not change go on as they are."""
+        before, self.targets, self.dropped = self.targets, [], []
         for job in jobs:
             for discovered in job.targets:
                 target = target_of(job, discovered)
                 if target is None:
                     self.dropped.append({"job": job.name, **discovered})
-                else:
-                    self.targets.append(target)
-
-    def start(self) -> None:
-        """Begin to scrape, each target at its own moment of the interval."""
+                    continue
+                known = next((one for one in before if one.same_as(target)), None)
+                if known is not None:
+                    before.remove(known)
+                self.targets.append(known or target)
+        for target in before:
+            target.stop()
+            self._write([(labels, self.world.clock.wall_ms(), STALE) for labels in target.alive])
         for target in self.targets:
-            self.tasks.append(self.world.spawn(self._keep(target), f"scrape {target.url}"))
+            if target.task is None:
+                target.task = self.world.spawn(self._keep(target), f"scrape {target.url}")
 
     def stop(self) -> None:
-        """Stop, and end the series of all targets."""
-        for task in self.tasks:
-            task.cancel()
-        self.tasks = []
+        """Stop scraping."""
+        for target in self.targets:
+            target.stop()
 
     async def _keep(self, target: Target) -> None:
         interval_s = target.job.interval_ms / 1000
@@ -151,13 +168,19 @@ class Scraper:
             (labels_of({**target.labels, "__name__": name}), now_ms, value)
             for name, value in own.items()
         ]
-        try:
-            self.store.write_samples([*samples, *gone, *reports])
-        except (DiskFull, TooManySeries) as exc:
-            problem = problem or str(exc)
+        unwritten = self._write([*samples, *gone, *reports])
+        problem = problem or unwritten
         target.alive = alive
         target.health, target.error = ("down", problem) if problem else ("up", "")
         target.last_ms, target.took_s = now_ms, took_s
+
+    def _write(self, samples: list[Sample]) -> str:
+        """Store samples; why they were not, or ""."""
+        try:
+            self.store.write_samples(samples)
+        except (DiskFull, TooManySeries) as exc:
+            return str(exc)
+        return ""
 
     async def _page(self, target: Target) -> Page:
         headers = {
