@@ -128,5 +128,5 @@ WELCOME = """Bedrock tsdb: speaks Prometheus' HTTP API and InfluxDB's line proto
     curl -d 'cpu,host=a usage=42' '{here}/write'
     curl '{here}/api/v1/query?query=cpu_usage'
 
-Pages: /graph asks PromQL, /cardinality shows what makes series.
+Pages: /graph asks PromQL, /cardinality shows what makes series, /storage the head and blocks.
 """

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import bedrock
+from bedrock.app import state
 from bedrock.app.config import ConfigError
 from bedrock.codec.compress import compress
 from bedrock.testing import peers
@@ -261,6 +262,23 @@ def test_a_reload_changes_what_the_file_changes_and_no_more(watching, pages, tmp
     assert ask(watching.url, "status/config")["data"]["yaml"] == "global: {}"
     assert ask(watching.url, "rules")["data"]["groups"] == []
     assert http(reload)[0] == 405
+
+
+def test_what_bedrock_up_runs_beside_it_is_scraped(pages, tmp_path):
+    file = str(tmp_path / "up.json")
+    one = state.System("pages", "up", ports={"metrics_port": pages.server_port})
+    gone = state.System("gone", "down", ports={"metrics_port": 1})
+    state.write(file, state.State(os.getpid(), time.time(), [one, gone]))
+    with bedrock.run("tsdb", state_file=file) as server:
+        assert wait_for(lambda: result(server, "up")) == {
+            (("__name__", "up"), ("instance", "pages"), ("job", "pages")): 1.0
+        }
+        assert pages.asked[0][0] == "/metrics"
+        assert ask(server.url, "scrape_pools")["data"]["scrapePools"] == ["bedrock"]
+        gone.state, gone.ports = "up", one.ports
+        state.write(file, state.State(os.getpid(), time.time(), [gone]))
+        wait_for(lambda: result(server, "up{job='gone'}"))
+        assert result(server, "up{job='pages'}") == {}
 
 
 @pytest.mark.peer

@@ -1,7 +1,6 @@
 """The scraper: every target's page, every interval, into the store.
 
-Besides its samples a target has `up`, `scrape_duration_seconds`, `scrape_samples_scraped`,
-`scrape_samples_post_metric_relabeling` and `scrape_series_added`.  A series that a page no longer
+Besides its samples a target has those named in REPORTS.  A series that a page no longer
 has, or whose target is down, ends with a stale marker: queries see it gone at once, not minutes
 later.
 """
@@ -30,6 +29,10 @@ ACCEPT = (
     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 )
 NEVER = "0001-01-01T00:00:00Z"
+REPORTS = (
+    "up", "scrape_duration_seconds", "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling", "scrape_series_added",
+)  # fmt: skip
 
 Sample = tuple[Labels, int, float]
 
@@ -124,7 +127,7 @@ class Scraper:
                 self.targets.append(known or target)
         for target in before:
             target.stop()
-            self._write([(labels, self.world.clock.wall_ms(), STALE) for labels in target.alive])
+            self._end(target)
         for target in self.targets:
             if target.task is None:
                 target.task = self.world.spawn(self._keep(target), f"scrape {target.url}")
@@ -157,22 +160,21 @@ class Scraper:
         gone = [(labels, now_ms, STALE) for labels in target.alive - alive]
         took_s = (clock.now_ns() - begun) / 1e9
         target.metadata = page.metadata or target.metadata
-        own = {
-            "up": 0.0 if problem else 1.0,
-            "scrape_duration_seconds": took_s,
-            "scrape_samples_scraped": float(len(page.lines)),
-            "scrape_samples_post_metric_relabeling": float(len(samples)),
-            "scrape_series_added": float(len(alive - target.alive)),
-        }
-        reports = [
-            (labels_of({**target.labels, "__name__": name}), now_ms, value)
-            for name, value in own.items()
-        ]
+        counted = (len(page.lines), len(samples), len(alive - target.alive))
+        told = (0.0 if problem else 1.0, took_s, *map(float, counted))
+        reports = _reports(target, dict(zip(REPORTS, told, strict=True)), now_ms)
         unwritten = self._write([*samples, *gone, *reports])
         problem = problem or unwritten
         target.alive = alive
         target.health, target.error = ("down", problem) if problem else ("up", "")
         target.last_ms, target.took_s = now_ms, took_s
+
+    def _end(self, target: Target) -> None:
+        """The series of a target that is scraped no more end now."""
+        if target.last_ms:
+            now_ms = self.world.clock.wall_ms()
+            reports = _reports(target, dict.fromkeys(REPORTS, STALE), now_ms)
+            self._write([*((labels, now_ms, STALE) for labels in target.alive), *reports])
 
     def _write(self, samples: list[Sample]) -> str:
         """Store samples; why they were not, or ""."""
@@ -222,6 +224,14 @@ class Scraper:
         if len(target.known) > 2 * len(page.lines) + 1000:
             target.known.clear()  # a page whose series come and go
         return samples
+
+
+def _reports(target: Target, values: dict[str, float], now_ms: int) -> list[Sample]:
+    """What is told of a target itself."""
+    return [
+        (labels_of({**target.labels, "__name__": name}), now_ms, value)
+        for name, value in values.items()
+    ]
 
 
 def _stored(target: Target, name: str, text: str) -> Labels | None:
