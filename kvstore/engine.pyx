@@ -18,13 +18,13 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.string cimport memset
 
-from kvstore.commands import ROWS
-from kvstore.eviction cimport Evictor
-from kvstore.keyspecs import key_places, keys_of
+from kvstore.admission cimport admit, postpones, run_tracked, runs_while_busy
 from kvstore.hashtable cimport seed_hash
-from kvstore.keyspace cimport EVENT_GENERIC, EVENT_LIST, as_arg
-from kvstore.slots cimport Router
-from kvstore.resp cimport decode_buf, is_word, put_error, put_object, put_request
+from kvstore.resp cimport is_word, put_error, put_object, put_request
+
+from kvstore.commands import ROWS
+from kvstore.keyspecs import key_places, keys_of
+from kvstore.refusals import READ_ONLY_REPLICA
 from kvstore.resp import ReplyError, decode
 
 cdef extern from *:
@@ -51,10 +51,7 @@ FLAGS = {
     "loading": WHEN_LOADING,
     "stale": WHEN_STALE,
 }
-OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'."
 CONTAINERS = {name.partition("|")[0] for name in ROWS if "|" in name}
-READ_ONLY_REPLICA = "READONLY You can't write against a read only replica."
-SCRIPT_NAMES = {"eval", "evalsha", "fcall"}
 UNQUEUED_NAMES = {"exec", "discard", "multi", "watch", "quit", "reset"}
 SUBSCRIBED_NAMES = {
     "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe",
@@ -263,18 +260,6 @@ cdef class Client:
         self.reply.write(data)
         self.pushed = True
 
-    def store_list(self, key: bytes, elements: list[bytes]) -> None:
-        """Keep elements as a list at a key; nothing is kept of none (SORT STORE)."""
-        from kvstore.lists import List
-
-        cdef Arg arg = as_arg(key)
-        if elements:
-            self.db.set(&arg, List.of(elements, self.store.list_limit), False)
-            self.db.changed(&arg, EVENT_LIST, "sortstore")
-        elif self.db.find(&arg) is not None:
-            self.db.delete(&arg)
-            self.db.changed(&arg, EVENT_GENERIC, "del")
-
     def push(self, data: bytes) -> None:
         """Send something that is not the reply to a request."""
         if self.answering:
@@ -327,8 +312,6 @@ cdef class Store:
         self.keyspace = Keyspace(parameters["databases"], world.rand)
         self.keyspace.on_vanished = self.record_vanished
         self.scratch = Args()
-        self.script_args = Args()
-        self.script_out = Buf()
         self.bounds = Bounds(0x7FFFFFFF, parameters["proto-max-bulk-len"])
         self.early_bounds = Bounds(10, 16384)
         self.clients = {}
@@ -499,47 +482,16 @@ cdef class Store:
             return self.refuse(c, command, out, ReplyError(
                 f"ERR wrong number of arguments for '{command.row.name}' command"))
         if self.busy is not None:
-            if not self.runs_while_busy(command, a):
+            if not runs_while_busy(self, command, a):
                 return self.refuse(c, command, out, ReplyError(self.busy))
-        if self.pause is not None and self.postpones(c, command, a):
+        if self.pause is not None and postpones(self, c, command, a):
             self.pause.postpone(c)
             return 1
         if self.tracking is not None:
-            return self.run_tracked(c, command, a, out)
+            return run_tracked(self, c, command, a, out)
         if c.gate or self.guarded:
-            return self.admit(c, command, a, out)
+            return admit(self, c, command, a, out)
         return self.call(c, command, a, out)
-
-    cdef int check_slot(self, Client c, Command command, Args a) except -1:
-        """The error that says where to go with a request whose keys are not here."""
-        (<Router>self.router).check(c, command, a)
-        c.asking = False
-        return 0
-
-    cdef bint lacks_memory(self, Client c, Command command) except -1:
-        """Evict what is too much; True if that did not help and the command may take memory."""
-        cdef Command queued
-        cdef bint takes = command.flags & DENY_OOM or (
-            c.gate & IN_MULTI and not command.flags & UNQUEUED)
-        if c.queue is not None and command.row.name == "exec":
-            for queued, _ in c.queue:
-                takes = takes or queued.flags & DENY_OOM
-        self.out_of_memory = not (<Evictor>self.evictor).make_room()
-        return takes and self.out_of_memory
-
-    cdef int run_tracked(self, Client c, Command command, Args a, Buf out) except -1:
-        """Run a request while clients track keys: what changes may be due to this one."""
-        self.running = c
-        if c.gate or self.guarded:
-            self.admit(c, command, a, out)
-        else:
-            self.call(c, command, a, out)
-        if c.tracked is not None and c.tracked.caching and not c.gate & IN_MULTI \
-                and command.row.name != "client":
-            c.tracked.caching = False
-        self.tell_pending(c, out)
-        self.running = None
-        return 0
 
     def breathe(self, why: str) -> None:
         """Serve others from inside of a script, as far as may be; `why` is for the rest."""
@@ -553,129 +505,9 @@ cdef class Store:
         finally:
             self.scratch, self.busy, self.last_ns = scratch, None, last_ns
 
-    cdef int tell_pending(self, Client c, Buf out) except -1:
-        """Tell a client that is being answered which of its keys became invalid meanwhile."""
-        if self.tracking is not None and self.tracking.pending:
-            c.reply, c.answering = out, True
-            self.tracking.after_reply(c)
-            c.answering = False
-        return 0
-
-    cdef bint runs_while_busy(self, Command command, Args a) except -1:
-        """True for what may run while a script takes long."""
-        if command.subcommands is not None and a.n > 1:
-            command = command.subcommands.get(a.text(1).decode("latin-1").lower(), command)
-        if command.row.name == "shutdown":
-            return a.n == 2 and is_word(&a.v[1], "nosave")
-        return command.flags & ALLOW_BUSY != 0
-
-    cdef bint postpones(self, Client c, Command command, Args a) except -1:
-        """True if a request must wait until the pause ends."""
-        cdef Command queued
-        cdef Args words
-        if c.link is None or c in self.primary.replicas:
-            return False
-        if self.pause.everything:
-            return True
-        if command.row.name == "exec" and c.queue is not None:
-            for queued, words in c.queue:
-                if self.may_change(queued, words):
-                    return True
-        return not c.gate & IN_MULTI and self.may_change(command, a)
-
-    cdef bint may_change(self, Command command, Args a) except -1:
-        """True if a request may lead to a record, however it ends."""
-        if command.flags & MAY_REPLICATE and command.row.name in SCRIPT_NAMES:
-            from kvstore.scripting import only_reads
-
-            return not only_reads(self, a.list())
-        return command.flags & (WRITE | MAY_REPLICATE) != 0
-
     def freeze(self, bint on) -> None:
         """Let nothing expire for a while, or again."""
         self.keyspace.passive = on or self.follower is not None
-
-    cdef int admit(self, Client c, Command command, Args a, Buf out) except -1:
-        """The way in for clients that are not in the plain state."""
-        cdef size_t mark = out.n
-        cdef bint lacking
-        if c.gate & UNAUTHENTICATED and not command.flags & NO_AUTH:
-            return self.refuse(c, command, out, ReplyError("NOAUTH Authentication required."))
-        if c.gate & RESTRICTED:
-            try:
-                self.check_access(c, command, a)
-            except ReplyError as error:
-                return self.refuse(c, command, out, error)
-        # The log and the primary's stream are obeyed, whatever they cost and wherever keys are.
-        if self.watched and c.link is not None and not self.keyspace.loading:
-            self.client_limits.evict()
-            if c.link.closing:
-                return 0
-        if self.router is not None and not self.keyspace.loading:
-            try:
-                self.check_slot(c, command, a)
-            except ReplyError as error:
-                c.asking = False
-                if command.row.name == "exec":
-                    c.leave_multi()
-                return self.refuse(c, command, out, error)
-        if self.limited and not self.keyspace.loading:
-            lacking = self.lacks_memory(c, command)
-            self.tell_pending(c, out)      # of what was evicted: before the reply
-            if lacking:
-                return self.refuse(c, command, out, ReplyError(OUT_OF_MEMORY))
-        if c.gate & SUBSCRIBED and c.resp == 2 and not command.flags & WHEN_SUBSCRIBED:
-            return self.refuse(c, command, out, ReplyError(
-                f"ERR Can't execute '{command.row.name}': only (P|S)SUBSCRIBE / "
-                "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"))
-        if c.gate & LOADING and not command.flags & WHEN_LOADING:
-            return self.refuse(c, command, out, ReplyError(
-                "LOADING Redis is loading the dataset in memory"))
-        if c.gate & FAULTY and self.suffer(c, command, a, out):
-            return 0
-        if c.gate & IN_MULTI and not command.flags & UNQUEUED:
-            if command.flags & WRITE and self.follower is not None and not c.replaying \
-                    and not self.keyspace.loading:
-                return self.refuse(c, command, out, ReplyError(READ_ONLY_REPLICA))
-            if command.flags & NO_MULTI:
-                return self.refuse(c, command, out, ReplyError(
-                    "ERR Command not allowed inside a transaction"))
-            if command.subcommands is not None and a.n > 1:
-                try:
-                    self.check_subcommand(command, a)
-                except ReplyError as error:
-                    return self.refuse(c, command, out, error)
-            c.queue.append((command, a.copy()))
-            return out.put(b"+QUEUED\r\n", 9)
-        cdef bint skip = c.gate & REPLY_SKIP
-        c.gate &= ~REPLY_SKIP
-        c.pushed = False
-        self.call(c, command, a, out)
-        if (skip or c.gate & REPLY_OFF) and not c.pushed:
-            out.n = mark
-        if self.watched and c.link is not None and self.client_limits.check(c, out.n):
-            out.clear()
-        return 0
-
-    def check_subcommand(self, Command container, Args a):
-        """Refuse at once what could not run at EXEC."""
-        check_arity(subcommand(container, a), a)
-
-    cdef int check_access(self, Client c, Command command, Args a) except -1:
-        """NOPERM for what the client's user may not do."""
-        if command.subcommands is not None and a.n > 1:
-            command = subcommand(command, a)
-            check_arity(command, a)
-        self.users.check(c, command.row.name, a.list())
-        return 0
-
-    cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1:
-        """Let a command meet the faults there are; True if it has had its answer."""
-        try:
-            return self.faults.meet(c, command.row.name, a)
-        except ReplyError as error:
-            self.refuse(c, command, out, error)
-            return True
 
     def watch_faults(self, bint on) -> None:
         """Whether commands may meet faults, from now on."""
@@ -947,71 +779,6 @@ cdef class Store:
         self.execute(c, a, out)
         return bytes(out)
 
-    # ------------------------------------------------------------------ scripts
-
-    def script_client(self) -> Client:
-        """The client in whose name scripts call commands."""
-        cdef Client client = Client(self)
-        client.scripted = True
-        return client
-
-    def begin_script(self, Client own not None, Client caller not None) -> None:
-        """What a script changes from now on belongs together."""
-        own.db, own.resp, own.executing = caller.db, 2, True
-        own.replaying = caller.replaying
-        own.become(caller.user)
-        own.has_read = False
-        own.begun_dirty = self.keyspace.dirty
-        own.gate = own.gate & ~TRACKED | caller.gate & TRACKED
-        if self.journal is not None and not caller.executing:
-            self.journal.start_transaction()
-
-    def end_script(self, Client own not None, Client caller not None) -> None:
-        """The script is over."""
-        own.executing = False
-        if self.journal is not None and not caller.executing:
-            self.journal.end_transaction()
-
-    def run_in_script(self, Client own not None, tuple words not None, bint read_only):
-        """A command called by a script: its reply as a Python value, an error as ReplyError."""
-        cdef Args a = self.script_args
-        cdef Buf out = self.script_out
-        cdef Command command, part = None
-        a.borrow(words)
-        out.clear()
-        command = self.lookup(a.v[0].p, a.v[0].n)
-        if command is None:
-            raise ReplyError("ERR Unknown Redis command called from script")
-        if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
-            raise ReplyError("ERR Wrong number of args calling Redis command from script")
-        if command.subcommands is not None and a.n > 1:
-            part = command.subcommands.get(a.text(1).decode("latin-1").lower())
-            if part is not None:
-                check_from_script(part, read_only)
-        check_from_script(command, read_only)
-        # A script that has changed something goes on to its end.
-        if self.out_of_memory and command.flags & DENY_OOM and not own.may_take \
-                and self.keyspace.dirty == own.begun_dirty:
-            raise ReplyError(OUT_OF_MEMORY)
-        if own.gate & RESTRICTED:
-            self.check_access(own, command, a)
-        if self.router is not None and not self.keyspace.loading:
-            self.check_script_slot(own, command, a)
-        self.call(own, command, a, out)
-        return decode_buf(out)
-
-    def check_script_slot(self, Client own not None, Command command not None,
-                          Args a not None) -> None:
-        """A script may only use keys that are here."""
-        try:
-            (<Router>self.router).check(own, command, a)
-        except ReplyError as error:
-            if str(error).startswith("CROSSSLOT"):
-                raise ReplyError("ERR Script attempted to access keys that do not hash to the "
-                                 "same slot") from None
-            raise ReplyError("ERR Script attempted to access a non local key in a cluster "
-                             "node") from None
-
     def join_cluster(self, router) -> None:
         """Serve only what the cluster says is served here."""
         self.router = router
@@ -1032,15 +799,6 @@ cdef class Store:
         if isinstance(value, ReplyError):
             raise value
         return value
-
-
-cdef inline int check_from_script(Command command, bint read_only) except -1:
-    """Refuse what a script may not call."""
-    if command.flags & NO_SCRIPT:
-        raise ReplyError("ERR This Redis command is not allowed from script")
-    if read_only and command.flags & (WRITE | MAY_REPLICATE):
-        raise ReplyError("ERR Write commands are not allowed from read-only scripts.")
-    return 0
 
 
 cdef size_t size_of(Args a) noexcept:
