@@ -9,6 +9,8 @@ Invariants:
 2. A script that has changed something goes on to its end, whatever memory there is.
 """
 
+from libc.stdint cimport int64_t
+
 from bedrock.net.buf cimport Buf
 from kvstore.admission cimport check_access
 from kvstore.engine cimport (
@@ -46,6 +48,19 @@ cdef class ScriptClient(Client):
         self.executing = False
         if self.store.journal is not None and not caller.executing:
             self.store.journal.end_transaction()
+
+    def breathe(self, why: str) -> None:
+        """Serve others from inside of a script, as far as may be; `why` is for the rest."""
+        cdef Store store = self.store
+        cdef Args scratch = store.scratch
+        cdef int64_t last_ns = store.last_ns
+        if store.world.net is None:
+            return
+        store.scratch, store.busy = Args(), why
+        try:
+            store.world.net.breathe()
+        finally:
+            store.scratch, store.busy, store.last_ns = scratch, None, last_ns
 
     def call_command(self, *words):
         """Run a command: its reply as a Python value, an error as ReplyError."""

@@ -109,7 +109,7 @@ class Scripts:
             return b"ERR FUNCTION LOAD timeout" if late else None
         limit_ms = self.store.parameters["busy-reply-threshold"]
         if limit_ms and running.age_ms(self.store) >= limit_ms:
-            self.store.breathe(running.busy)
+            self.client.breathe(running.busy)
         return running.killed
 
     def kill(self, is_function: bool) -> None:
