@@ -7,7 +7,6 @@ docs/reference/kvstore-figures.md from the results of the last whole run.
 
 from __future__ import annotations
 
-import json
 import socket
 import statistics
 import subprocess
@@ -19,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bedrock.app.ports import free_port
-from benchmarks.harness import RESULTS, Bench, Sample, Subject, rss_bytes
+from benchmarks.harness import Bench, Sample, Subject, rss_bytes
 
 CLIENTS = 50
 KEYS = "100000"  # different keys, members and values

@@ -48,6 +48,7 @@ cdef enum:
     HEAD = 15                      # bytes of a record before the key
     HINT = 15                      # bytes of a hint before the key
     GUESS = 512                    # read at once: most records are not longer
+    AHEAD = 16                     # keys of a hint that are looked at in advance
     SLACK = 1 << 20                # kept free on the disk beyond what a request says
     STEP = 1000                    # records looked at between two turns
     FEW = 100_000                  # records for which cleaning up is not worth it
@@ -111,7 +112,7 @@ cdef class LogEngine(Behind):
     def load_hint(self, base: int) -> bool:
         """Learn of a segment from its hint; False if there is none, or a bad one."""
         cdef const char* p
-        cdef Py_ssize_t n, at = 0
+        cdef Py_ssize_t n, at = 0, ahead = 0, i = 0
         cdef uint32_t length, crc
         cdef uint16_t index
         cdef int64_t position
@@ -126,6 +127,16 @@ cdef class LogEngine(Behind):
         if crc32c_of(p, n, 0) != crc:
             return False
         while at + HINT <= n:
+            # A few keys ahead, so that nobody waits for memory at each.
+            while ahead + HINT <= n and i < AHEAD:
+                memcpy(&index, p + ahead + 9, 2)
+                memcpy(&length, p + ahead + 11, 4)
+                ahead += HINT
+                if index < len(self.directories):
+                    (<Directory>self.directories[index]).expect(hash_of(p + ahead, length))
+                ahead += length
+                i += 1
+            i -= 1
             memcpy(&position, p + at, 8)
             memcpy(&index, p + at + 9, 2)
             memcpy(&length, p + at + 11, 4)
