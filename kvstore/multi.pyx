@@ -9,6 +9,7 @@ whole or not at all.
 """
 
 from bedrock.net.buf cimport Buf
+from kvstore.admission cimport check_access
 from kvstore.engine cimport IN_MULTI, RESTRICTED, Client, Command, define
 from kvstore.keyspace cimport Watch
 from kvstore.resp cimport Args, put_array, put_nil_array, put_ok
@@ -53,7 +54,7 @@ cdef int exec_(Client c, Args a, Buf out) except -1:
         for command, words in queue:
             if c.gate & RESTRICTED:
                 try:
-                    c.store.check_access(c, command, words)
+                    check_access(c.store, c, command, words)
                 except ReplyError as error:
                     c.store.put_failure(out, error)
                     continue
