@@ -11,7 +11,7 @@ MODULES = (
     "keys", "sorting", "multi", "pubsub", "dump", "scripting",
     "connection", "tracking", "pausing", "acl_commands", "cluster_commands", "latency",
     "debugging", "memory_report",
-    "info", "introspection", "admin", "saving", "stopping", "replication", "following",
+    "info", "introspection", "admin", "saving", "stopping", "replica_commands", "following",
     "rehearsal", "slowlog", "migrating",
 )
 

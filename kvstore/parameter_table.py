@@ -148,10 +148,10 @@ rdbcompression                    bool        yes          inert
 repl-backlog-size                 memory      1mb          1..
 repl-backlog-ttl                  int         3600         0..
 repl-disable-tcp-nodelay          bool        no           inert
-repl-diskless-load                diskless    disabled     inert
-repl-diskless-sync                bool        yes          inert
-repl-diskless-sync-delay          int         5            0..2147483647  inert
-repl-diskless-sync-max-replicas   int         0            0..2147483647  inert
+repl-diskless-load                diskless    disabled
+repl-diskless-sync                bool        yes
+repl-diskless-sync-delay          int         0            0..2147483647
+repl-diskless-sync-max-replicas   int         0            0..2147483647
 repl-ping-replica-period          int         10           1..  =repl-ping-slave-period
 repl-timeout                      int         60           1..2147483647
 replica-announce-ip               text        -            =slave-announce-ip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from bedrock.app.pages import Missing
 from kafkalite import reset
 from kafkalite.assignment import read_assignment
 from kafkalite.broker import Broker
@@ -17,6 +16,10 @@ from kafkalite.topic_config import Source
 from kafkalite.topics import id_text
 
 RESTING = (State.EMPTY, State.DEAD)
+
+
+class Missing(Exception):
+    """There is no such group, topic or partition."""
 
 
 class Views:
@@ -245,3 +248,5 @@ class Views:
                 for record in page.records
             ],
         }
+
+
