@@ -17,7 +17,7 @@ from tsdb.promql.lexer cimport Token
 
 from tsdb.matchers import Matcher
 from tsdb.promql import ast
-from tsdb.promql.ast import SCALAR, VECTOR
+from tsdb.promql.ast import MATRIX, SCALAR, VECTOR
 from tsdb.promql.errors import ParseError
 from tsdb.promql.functions import AGGREGATIONS, FUNCTIONS, Function
 from tsdb.promql.lexer import duration_ms, tokenize
@@ -214,8 +214,9 @@ cdef class Parser:
                 self.unexpected(self.peek(), "subquery selector", '"]"')
             self.at += 1
             if expr.type != VECTOR:
-                self.mistype(f"subquery is only allowed on instant vector, got {expr.type} "
-                             "instead", expr.pos)
+                kind = "matrix" if expr.type == MATRIX else expr.type
+                self.mistype(f"subquery is only allowed on instant vector, got {kind} instead",
+                             expr.pos)
             return ast.Subquery(expr, range_ms, step_ms, pos=expr.pos)
         if self.peek().kind != "]":
             self.unexpected(self.peek(), "subquery or range", '":" or "]"')
@@ -277,7 +278,7 @@ cdef class Parser:
             if not -(2.0 ** 63) < seconds * 1000 < 2.0 ** 63:
                 shown = f"{seconds:+f}".replace("inf", "Inf").replace("+nan", "NaN")
                 self.mistake("timestamp out of bounds for @ modifier: "
-                             + (shown if math.isinf(seconds) else shown.lstrip("+")), what.start)
+                             + (shown if math.isinf(seconds) else shown.lstrip("+")), expr.pos)
                 seconds = 0
             moment = int(math.floor(seconds * 1000 + 0.5))
         if not isinstance(expr, ast.Timed):
