@@ -225,9 +225,10 @@ cdef class Parser:
             self.mistake("ranges only allowed for vector selectors", token.start)
         elif expr.has_offset:
             self.mistake("no offset modifiers allowed before range", token.start)
-        elif expr.at is not None:
+        elif expr.at is not None and not isinstance(expr.at, str):
             self.mistake("no @ modifiers allowed before range", token.start)
-        return ast.Range(expr, range_ms, pos=expr.pos)
+        # Of `x @ end()[5m]` Prometheus takes the moment for that of the range.
+        return ast.Range(expr, range_ms, at=getattr(expr, "at", None), pos=expr.pos)
 
     cdef duration(self, str context, str expected):
         cdef Token token = self.take()
@@ -459,14 +460,14 @@ cdef class Parser:
             if token.kind in ("group_left", "group_right"):
                 self.at += 1
                 matching.many = "left" if token.kind == "group_left" else "right"
-                if op in SETS:
-                    self.mistype(f'no grouping allowed for "{op}" operation', token.start)
                 if self.peek().kind == "(" or not self.begins_operand(self.peek()):
                     matching.extra = self.label_list()
                 for name in matching.extra:
                     if matching.on and name in matching.labels:
                         self.mistype(f'label "{name}" must not occur in ON and GROUP clause at '
                                      "once", operator.start)
+                if op in SETS:
+                    self.mistype(f'no grouping allowed for "{op}" operation', token.start)
         return as_bool, matching
 
     cdef check_binary(self, expr, Token op):
