@@ -82,7 +82,7 @@ cdef class Client:
     cdef public bint spoiled           # a queued command was refused
     cdef public bint executing         # inside EXEC: nothing may block
     cdef public bint replaying         # the log's own client
-    cdef readonly bint scripted        # what scripts call commands as
+    cdef readonly bint scripted        # kvstore.script_client.ScriptClient
     cdef public Watch watch            # or None
     cdef public dict channels, patterns, shard_channels   # or None
     cdef object tracked                # kvstore.tracking.Tracked, or None
@@ -91,8 +91,6 @@ cdef class Client:
     cdef public object waiter          # kvstore.blocking.Waiter while blocked
     cdef public int64_t since_ms, active_ms
     cdef public bint no_evict
-    cdef public bint may_take          # a script that may go over `maxmemory`
-    cdef uint64_t begun_dirty          # changes there were when the script began
     cdef public bint asking            # the next request may be for a slot being taken over
     cdef public bint reads_replica     # what only reads may be answered by a replica
 
@@ -139,8 +137,6 @@ cdef class Store:
     cdef readonly dict error_counts
     cdef public Client running         # whose Python handler runs, or ran last; with tracking: any
     cdef Args scratch                  # words of the request being parsed, shared by all sessions
-    cdef Args script_args              # words of the command a script calls, and its reply
-    cdef Buf script_out
     cdef Bounds bounds, early_bounds
     cdef int64_t hash_entries, hash_value, zset_entries, zset_value, intset_entries, list_limit
     cdef int64_t last_ns               # when the last command ended, or the tick
@@ -157,22 +153,10 @@ cdef class Store:
 
     # 1 if the request has to wait, and nothing of it was done
     cdef int execute(self, Client c, Args a, Buf out) except -1
-    cdef int run_tracked(self, Client c, Command command, Args a, Buf out) except -1
-    cdef int tell_pending(self, Client c, Buf out) except -1
-    cdef bint runs_while_busy(self, Command command, Args a) except -1
-    cdef bint postpones(self, Client c, Command command, Args a) except -1
-    cdef bint may_change(self, Command command, Args a) except -1
     cdef int reserve(self, list queue) except -1
     cdef int reserve_for(self, Client c, Command command, Args a) except -1
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1
-    cdef int check_access(self, Client c, Command command, Args a) except -1
-    cdef int admit(self, Client c, Command command, Args a, Buf out) except -1
-    cdef int check_slot(self, Client c, Command command, Args a) except -1
-    cdef bint lacks_memory(self, Client c, Command command) except -1
     cdef int close_gate(self, int gate, bint on) except -1
-    cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1
-    cdef int note_time(self, Client c, Command command, list words, int64_t spent_ns) except -1
-    cdef int unblocked(self, Client c, Command command, list words, bint failed) except -1
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1
     cdef Command lookup(self, const char* p, Py_ssize_t n)
     cdef int tick(self) noexcept
@@ -182,3 +166,6 @@ cdef class Store:
     cdef int put_failure(self, Buf out, object error) except -1
 
 cdef int define(str name, Handler run) except -1
+# Which command of a container a request means; refuse a wrong number of words.
+cdef Command subcommand(Command container, Args a)
+cdef int check_arity(Command command, Args a) except -1

@@ -20,9 +20,9 @@ from libc.string cimport memcmp
 from bedrock.net.buf cimport Buf
 from kvstore.blocking cimport Waiter, timeout_of
 from kvstore.engine cimport Client, define
-from kvstore.keyspace cimport EVENT_LIST, LIST, as_arg
+from kvstore.keyspace cimport EVENT_GENERIC, EVENT_LIST, LIST, Database, as_arg
 from kvstore.memory cimport gave, malloc_size, took, weight
-from kvstore.resp cimport Args, is_word, parse_int, put_array, put_bulk, put_bytes, put_int, \
+from kvstore.resp cimport Arg, Args, is_word, parse_int, put_array, put_bulk, put_bytes, put_int, \
     put_nil, put_nil_array, put_ok
 from kvstore.resp import ReplyError
 from kvstore.strings cimport clamp_range, int_of
@@ -690,6 +690,18 @@ cdef int lmpop(Client c, Args a, Buf out) except -1:
 
 cdef int blmpop(Client c, Args a, Buf out) except -1:
     return pop_from_any(c, a, 2, True, out)
+
+
+def store_list(Client client not None, bytes key, list elements) -> None:
+    """Keep elements as a list at a key; nothing is kept of none (SORT STORE)."""
+    cdef Arg arg = as_arg(key)
+    cdef Database db = client.db
+    if elements:
+        db.set(&arg, List.of(elements, client.store.list_limit), False)
+        db.changed(&arg, EVENT_LIST, "sortstore")
+    elif db.find(&arg) is not None:
+        db.delete(&arg)
+        db.changed(&arg, EVENT_GENERIC, "del")
 
 
 define("lpush", lpush)

@@ -27,6 +27,7 @@ cdef class Args:
 
     cdef int borrow(self, tuple words) except -1
     cdef int push(self, const char* p, Py_ssize_t n) except -1
+    cdef size_t size(self) noexcept
     cdef int reset(self) noexcept
     cdef bytes text(self, Py_ssize_t i)
     cpdef Args copy(self)

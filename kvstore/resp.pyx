@@ -90,6 +90,14 @@ cdef class Args:
         self.n += 1
         return 0
 
+    cdef size_t size(self) noexcept:
+        """About the bytes they take as a request."""
+        cdef Py_ssize_t i
+        cdef size_t n = 16
+        for i in range(self.n):
+            n += self.v[i].n + 16
+        return n
+
     cdef int reset(self) noexcept:
         self.n = 0
         self.at = self.need = self.raw_n = 0

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from bedrock.app.logs import logger
 from kvstore.engine import Store, command
 from kvstore.resp import ReplyError, Simple
+from kvstore.script_client import ScriptClient
 from kvstore.version import REDIS_VERSION
 
 log = logger("kvstore")
@@ -63,8 +64,7 @@ class Scripts:
         self.cache: dict[bytes, Script] = {}
         self.libraries: dict[bytes, Library] = {}
         self.functions: dict[bytes, tuple[Library, Any]] = {}
-        self.client = store.script_client()
-        self.read_only = False
+        self.client = ScriptClient(store)
         self.running: Running | None = None
         self.loading_until_ns = 0  # a library is loaded, until then at most
         self.lua = LuaRuntime(
@@ -95,7 +95,7 @@ class Scripts:
     def call(self, *words: bytes) -> Any:
         """redis.pcall: run a command; an error comes back as {err = ...}."""
         try:
-            reply = self.store.run_in_script(self.client, words, self.read_only)
+            reply = self.client.call_command(*words)
         except ReplyError as error:
             reply = error
         kind = type(reply)
@@ -109,7 +109,7 @@ class Scripts:
             return b"ERR FUNCTION LOAD timeout" if late else None
         limit_ms = self.store.parameters["busy-reply-threshold"]
         if limit_ms and running.age_ms(self.store) >= limit_ms:
-            self.store.breathe(running.busy)
+            self.client.breathe(running.busy)
         return running.killed
 
     def kill(self, is_function: bool) -> None:
@@ -235,8 +235,7 @@ class Scripts:
 
     def _within(self, client: Any, read_only: bool, where: str, run: Any, code: Any,
                 keys: list[bytes], argv: list[bytes]) -> Any:  # fmt: skip
-        self.read_only = read_only
-        self.store.begin_script(self.client, client)
+        self.client.begin(client, read_only)
         try:
             if len(keys) + len(argv) <= PASSED:
                 ok, value = run(code, len(keys), *keys, *argv)
@@ -244,7 +243,7 @@ class Scripts:
                 ok, value = run(code, self.lua.table_from(keys), self.lua.table_from(argv))
         finally:
             self.running = None
-            self.store.end_script(self.client, client)
+            self.client.end(client)
         if self.client.has_read and client.tracking is not None:
             self.store.tracking.remember(client, keys)
         if ok:

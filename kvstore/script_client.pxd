@@ -1,0 +1,16 @@
+from libc.stdint cimport uint64_t
+
+from bedrock.net.buf cimport Buf
+from kvstore.engine cimport Client, Command
+from kvstore.resp cimport Args
+
+
+cdef class ScriptClient(Client):
+    cdef bint read_only                # the script may not change anything
+    cdef public bint may_take          # it may go over `maxmemory`
+    cdef uint64_t begun_dirty          # changes there were when the script began
+    cdef Args words                    # of the command being called, and its reply
+    cdef Buf out
+
+    cdef int check(self, Command command, Args a) except -1
+    cdef int check_slot(self, Command command, Args a) except -1

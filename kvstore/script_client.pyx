@@ -1,0 +1,110 @@
+"""The client in whose name scripts call commands.
+
+It stands in for whoever called the script: same database, same user, same tracking.  What it
+changes between `begin` and `end` belongs together, so that a log or a replica has the script as a
+whole or not at all.
+
+Invariants:
+1. A command runs in a script only if its caller could run it, and if it is allowed in scripts.
+2. A script that has changed something goes on to its end, whatever memory there is.
+"""
+
+from libc.stdint cimport int64_t
+
+from bedrock.net.buf cimport Buf
+from kvstore.admission cimport check_access
+from kvstore.engine cimport (
+    DENY_OOM, MAY_REPLICATE, NO_SCRIPT, RESTRICTED, TRACKED, WRITE, Client, Command, Store,
+)
+from kvstore.resp cimport Args, decode_buf
+from kvstore.slots cimport Router
+
+from kvstore.refusals import OUT_OF_MEMORY
+from kvstore.resp import ReplyError
+
+
+cdef class ScriptClient(Client):
+
+    def __init__(self, Store store not None):
+        super().__init__(store)
+        self.scripted = True
+        self.words = Args()
+        self.out = Buf()
+
+    def begin(self, Client caller not None, bint read_only) -> None:
+        """A script starts, called by a client."""
+        self.db, self.resp, self.executing = caller.db, 2, True
+        self.replaying = caller.replaying
+        self.read_only = read_only
+        self.become(caller.user)
+        self.has_read = False
+        self.begun_dirty = self.store.keyspace.dirty
+        self.gate = self.gate & ~TRACKED | caller.gate & TRACKED
+        if self.store.journal is not None and not caller.executing:
+            self.store.journal.start_transaction()
+
+    def end(self, Client caller not None) -> None:
+        """The script is over."""
+        self.executing = False
+        if self.store.journal is not None and not caller.executing:
+            self.store.journal.end_transaction()
+
+    def breathe(self, why: str) -> None:
+        """Serve others from inside of a script, as far as may be; `why` is for the rest."""
+        cdef Store store = self.store
+        cdef Args scratch = store.scratch
+        cdef int64_t last_ns = store.last_ns
+        if store.world.net is None:
+            return
+        store.scratch, store.busy = Args(), why
+        try:
+            store.world.net.breathe()
+        finally:
+            store.scratch, store.busy, store.last_ns = scratch, None, last_ns
+
+    def call_command(self, *words):
+        """Run a command: its reply as a Python value, an error as ReplyError."""
+        cdef Args a = self.words
+        cdef Command command
+        a.borrow(words)
+        self.out.clear()
+        command = self.store.lookup(a.v[0].p, a.v[0].n)
+        if command is None:
+            raise ReplyError("ERR Unknown Redis command called from script")
+        if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
+            raise ReplyError("ERR Wrong number of args calling Redis command from script")
+        self.check(command, a)
+        self.store.call(self, command, a, self.out)
+        return decode_buf(self.out)
+
+    cdef int check(self, Command command, Args a) except -1:
+        """Refuse what this script may not do."""
+        cdef Command part = None
+        cdef Store store = self.store
+        if command.subcommands is not None and a.n > 1:
+            part = command.subcommands.get(a.text(1).decode("latin-1").lower())
+        cdef int flags = command.flags | (part.flags if part is not None else 0)
+        if flags & NO_SCRIPT:
+            raise ReplyError("ERR This Redis command is not allowed from script")
+        if self.read_only and flags & (WRITE | MAY_REPLICATE):
+            raise ReplyError("ERR Write commands are not allowed from read-only scripts.")
+        if store.out_of_memory and command.flags & DENY_OOM and not self.may_take \
+                and store.keyspace.dirty == self.begun_dirty:
+            raise ReplyError(OUT_OF_MEMORY)
+        if self.gate & RESTRICTED:
+            check_access(store, self, command, a)
+        if store.router is not None and not store.keyspace.loading:
+            self.check_slot(command, a)
+        return 0
+
+    cdef int check_slot(self, Command command, Args a) except -1:
+        """A script may only use keys that are here."""
+        try:
+            (<Router>self.store.router).check(self, command, a)
+        except ReplyError as error:
+            if str(error).startswith("CROSSSLOT"):
+                raise ReplyError("ERR Script attempted to access keys that do not hash to the "
+                                 "same slot") from None
+            raise ReplyError("ERR Script attempted to access a non local key in a cluster "
+                             "node") from None
+        return 0
