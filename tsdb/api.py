@@ -15,6 +15,7 @@ from tsdb.config import TsdbConfig
 from tsdb.federate import federate
 from tsdb.form import ApiError, Form, answering, success, success_of
 from tsdb.labels import is_label_name
+from tsdb.promql.errors import ParseError
 from tsdb.promql.json_out import json_labels
 from tsdb.promql.parser import parse
 from tsdb.remote_read import read
@@ -119,9 +120,11 @@ class Api:
         from tsdb.promql import answer
 
         query, budget = form.get("query"), self.budget(form)
-        return success(
-            answer.over(self.store.finder, query, start, end, step, lookback_ms, budget)
-        )
+        try:
+            body = answer.over(self.store.finder, query, start, end, step, lookback_ms, budget)
+        except ParseError as exc:  # which parameter it is, Prometheus does not say here
+            raise ApiError("bad_data", str(exc)) from exc
+        return success(body)
 
     def format_query(self, request: Request) -> Response:
         """A query, laid out."""
