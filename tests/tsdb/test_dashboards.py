@@ -1,7 +1,7 @@
 """What Grafana and Telegraf send, byte for byte as they document it, beside the real servers.
 
-Neither is installed where these tests run; their requests are.  Grafana's data sources read what the
-real servers answer, so equal answers are what they need.
+Neither is installed where these tests run; their requests are.  Grafana's data sources read what
+the real servers answer, so equal answers are what they need.
 """
 
 import gzip

@@ -7,8 +7,8 @@ What its columns are decides how:
     reduced        mean(field), derivative(mean(field)), ...  a row for each window
     picked         max(field), host; top(field, 3)            the points that a selector picks
 
-Column arrays have a value for each window or point, NaN where there is none.  They are in the order of
-the answer: with ORDER BY time DESC "previous" is what is later, and a derivative looks ahead.
+Column arrays have a value for each window or point, NaN where there is none.  They are in the order
+of the answer: with ORDER BY time DESC "previous" is what is later, and a derivative looks ahead.
 """
 
 from __future__ import annotations
