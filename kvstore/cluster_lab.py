@@ -6,9 +6,9 @@
         cluster.move("{user}", to=2)                          # MOVED to whoever knew it elsewhere
         assert cluster.client.get("{user}name") == "ada"
 
-The nodes are those of any static cluster (kvstore.cluster): they redirect with MOVED and ASK, refuse
-what crosses slots, and hand a slot over by CLUSTER SETSLOT, node by node, as `redis-cli --cluster`
-would have it.  Keys travel by DUMP and RESTORE, since nodes have no MIGRATE.
+The nodes are those of any static cluster (kvstore.cluster): they redirect with MOVED and ASK,
+refuse what crosses slots, and hand a slot over by CLUSTER SETSLOT, node by node, as
+`redis-cli --cluster` would have it.  Keys travel by DUMP and RESTORE, since nodes have no MIGRATE.
 """
 
 from __future__ import annotations
