@@ -18,11 +18,11 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "kvstore-commands.md"
 HEAD = """# Commands of kvstore
 
 Made by `python -m kvstore.reference` from the command table (`kvstore/rows/`), which also drives
-arity checks, key extraction and COMMAND's replies. {commands} commands and {parts} subcommands, those
-of Redis 7.0; what its README says is left out answers with an error.
+arity checks, key extraction and COMMAND's replies: {commands} commands and {parts} subcommands,
+those of Redis 7.0. What the component's README says is left out answers with an error.
 
-What is `fast` needs a time that does not grow with the data (or just with its logarithm); what `blocks`
-may wait. *Keys* says which words name keys, the command itself being word 0.
+What is `fast` needs a time that does not grow with the data (or just with its logarithm); what
+`blocks` may wait. *Keys* says which words name keys, the command itself being word 0.
 """
 TITLES = {
     "string": "Strings", "list": "Lists", "hash": "Hashes", "set": "Sets",
@@ -74,10 +74,9 @@ def place(spec: KeySpec) -> str:
         return begin
     if spec.last > 0:
         return f"{begin} to {spec.begin + spec.last}"
-    end = "" if spec.last == -1 else f", but for the last {'' if spec.last == -2 else -spec.last - 1}"
     every = ", every other" if spec.step == 2 else ""
     half = ", the first half" if spec.limit == 2 else ""
-    return f"{begin} on{every}{half}{end}".rstrip()
+    return f"{begin} on{every}{half}{', but for the last' if spec.last == -2 else ''}"
 
 
 if __name__ == "__main__":
