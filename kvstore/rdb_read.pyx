@@ -434,7 +434,7 @@ cdef class Reader:
                 raise self.damaged("checksum does not match")
 
     cdef int library(self, bytes code) except -1:
-        from kvstore.scripting import Scripts
+        from kvstore.scripts import Scripts
 
         if self.store.scripts is None:
             self.store.scripts = Scripts(self.store)
