@@ -8,6 +8,7 @@ from kvstore.connection import address_text
 from kvstore.engine import command
 from kvstore.resp import ReplyError, Verbatim
 from kvstore.slowlog import discreet
+from kvstore.timing import reset_counters
 from kvstore.version import REDIS_VERSION
 
 
@@ -55,7 +56,7 @@ def config_rewrite(client, words):
 @command("config|resetstat")
 def config_resetstat(client, words):
     """CONFIG RESETSTAT"""
-    client.store.reset_stats()
+    reset_counters(client.store)
     return "OK"
 
 
@@ -97,6 +98,13 @@ def monitor_line(client: Any, words: list[bytes]) -> bytes:
     peer = "lua" if client.scripted else address_text(getattr(client.link, "peer", None))
     line = f"+{now_ms // 1000}.{now_ms % 1000 * 1000:06d} [{client.db.index} {peer or 'embedded'}] "
     return (line + " ".join(map(quoted, words)) + "\r\n").encode()
+
+
+def show_monitors(store: Any, client: Any, words: list[bytes]) -> None:
+    """Tell MONITOR clients what is run."""
+    line = monitor_line(client, words)
+    for monitor in list(store.monitors):
+        monitor.push(line)
 
 
 @command("monitor")

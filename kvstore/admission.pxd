@@ -12,3 +12,5 @@ cdef bint runs_while_busy(Store s, Command command, Args a) except -1
 cdef bint postpones(Store s, Client c, Command command, Args a) except -1
 # NOPERM for what the client's user may not do.
 cdef int check_access(Store s, Client c, Command command, Args a) except -1
+# The error for a name that is in no table.
+cdef object unknown_command(Args a)

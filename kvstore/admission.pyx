@@ -190,3 +190,16 @@ cdef int check_access(Store s, Client c, Command command, Args a) except -1:
 cdef int check_subcommand(Command container, Args a) except -1:
     """Refuse at once what could not run at EXEC."""
     check_arity(subcommand(container, a), a)
+
+
+cdef object unknown_command(Args a):
+    """The error for a name that is in no table."""
+    cdef str name = a.text(0).decode("latin-1")
+    cdef str words = ""
+    cdef Py_ssize_t i
+    for i in range(1, a.n):
+        if len(words) >= 128:
+            break
+        words += f"'{a.text(i).decode('latin-1')[:128 - len(words)]}' "
+    return ReplyError(
+        f"ERR unknown command '{name[:128]}', with args beginning with: {words}")

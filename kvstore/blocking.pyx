@@ -19,6 +19,7 @@ from kvstore.engine cimport Command, Store
 from kvstore.keyspace cimport Keyspace, as_arg, kind_of
 from kvstore.resp cimport parse_long_double, put_nil, put_nil_array, put_object
 from kvstore.resp import ReplyError
+from kvstore.timing cimport count_answered
 
 
 cdef int64_t timeout_of(Client c, const Arg* arg) except -1:
@@ -120,7 +121,7 @@ cdef class Waiter:
         """Answer, and let the client go on."""
         self.cancel()
         if self.command is not None:
-            self.client.store.unblocked(self.client, self.command, self.words, failed)
+            count_answered(self.client.store, self.client, self.command, self.words, failed)
         self.client.link.write(reply)
         self.client.link.resume()
 

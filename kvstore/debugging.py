@@ -10,6 +10,7 @@ from kvstore.engine import command
 from kvstore.parameter_kinds import parse_memory
 from kvstore.resp import Members, Push, ReplyError, Simple, Verbatim, encode
 from kvstore.strings import encoding_of
+from kvstore.timing import stall
 
 MOST_PACKED = 1 << 32
 
@@ -64,7 +65,7 @@ def value_at(client: Any, key: bytes) -> Any:
 
 def debug_sleep(client, words):
     """Stop the world for some seconds, as a slow command would."""
-    client.store.stall(float(words[2]))
+    stall(client.store, float(words[2]))
     return "OK"
 
 

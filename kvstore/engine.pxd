@@ -157,8 +157,6 @@ cdef class Store:
     cdef int reserve_for(self, Client c, Command command, Args a) except -1
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1
     cdef int close_gate(self, int gate, bint on) except -1
-    cdef int note_time(self, Client c, Command command, list words, int64_t spent_ns) except -1
-    cdef int unblocked(self, Client c, Command command, list words, bint failed) except -1
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1
     cdef Command lookup(self, const char* p, Py_ssize_t n)
     cdef int tick(self) noexcept

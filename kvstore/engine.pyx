@@ -16,19 +16,18 @@ Invariants:
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from libc.string cimport memset
 
-from kvstore.admission cimport admit, postpones, run_tracked, runs_while_busy
+from kvstore.admission cimport (
+    admit, postpones, run_tracked, runs_while_busy, unknown_command,
+)
 from kvstore.hashtable cimport seed_hash
+from kvstore.timing cimport note_time, octave
 from kvstore.resp cimport is_word, put_error, put_object, put_request
 
 from kvstore.commands import ROWS
 from kvstore.keyspecs import key_places, keys_of
 from kvstore.refusals import READ_ONLY_REPLICA
 from kvstore.resp import ReplyError, decode
-
-cdef extern from *:
-    int __builtin_clzll(unsigned long long) noexcept nogil
 
 cdef class Bound:
     cdef Handler run
@@ -112,9 +111,12 @@ cdef Command subcommand(Command container, Args a):
 
 cdef int check_arity(Command command, Args a) except -1:
     if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
-        raise ReplyError(
-            f"ERR wrong number of arguments for '{command.row.name}' command")
+        raise wrong_arity(command)
     return 0
+
+
+cdef object wrong_arity(Command command):
+    return ReplyError(f"ERR wrong number of arguments for '{command.row.name}' command")
 
 
 cdef class Command:
@@ -216,12 +218,6 @@ cdef class Client:
             return "lua"
         return "multi" if self.executing or self.gate & IN_MULTI else "toplevel"
 
-    def show(self) -> bytes:
-        """The line CLIENT LIST has for it."""
-        from kvstore.connection import show_client
-
-        return show_client(self).encode("latin-1", "replace")
-
     @property
     def subscriptions(self) -> int:
         """Channels and patterns listened to."""
@@ -233,7 +229,7 @@ cdef class Client:
         cdef Args words
         cdef int64_t n = 0
         for _, words in self.queue or ():
-            n += size_of(words)
+            n += words.size()
         return n
 
     @property
@@ -268,12 +264,6 @@ cdef class Client:
             self.link.write(data)
             if <size_t>self.link.queued > self.store.longest_push:
                 self.store.client_limits.check(self)
-
-
-cdef inline int octave(int64_t ns) noexcept nogil:
-    """The whole part of the binary logarithm, at most what `took` has room for."""
-    cdef int i = 63 - __builtin_clzll(<unsigned long long>ns | 1) if ns > 0 else 0
-    return i if i < 40 else 39
 
 
 cdef inline unsigned int name_hash(const char* p, Py_ssize_t n) noexcept:
@@ -379,34 +369,6 @@ cdef class Store:
         client.become(user)
         client.authenticated = user.nopass and user.enabled
 
-    def clients_by_kind(self) -> dict:
-        """The connections: normal ones, listeners, replicas."""
-        from kvstore.connection import client_kind
-
-        groups = {"normal": [], "pubsub": [], "replica": []}
-        for client in self.clients.values():
-            groups[client_kind(client).decode()].append(client)
-        return groups
-
-    def user_changed(self, user) -> None:
-        """A user may do more or less than before."""
-        cdef Client client
-        for client in self.clients.values():
-            if client.user is user:
-                client.become(user)
-
-    def disconnect(self, wanted) -> int:
-        """End the connections of some clients; that of who asks after its reply.  Returns how many."""
-        cdef Client client
-        cdef int n = 0
-        for client in [client for client in self.clients.values() if wanted(client)]:
-            n += 1
-            if client is self.running:
-                client.link.close()
-            else:
-                client.link.abort("killed")
-        return n
-
     def remove_client(self, Client client not None) -> None:
         """A connection is gone: nothing may remember it."""
         self.clients.pop(client.id, None)
@@ -479,11 +441,9 @@ cdef class Store:
         if command is None:
             return self.refuse(c, None, out, unknown_command(a))
         if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
-            return self.refuse(c, command, out, ReplyError(
-                f"ERR wrong number of arguments for '{command.row.name}' command"))
-        if self.busy is not None:
-            if not runs_while_busy(self, command, a):
-                return self.refuse(c, command, out, ReplyError(self.busy))
+            return self.refuse(c, command, out, wrong_arity(command))
+        if self.busy is not None and not runs_while_busy(self, command, a):
+            return self.refuse(c, command, out, ReplyError(self.busy))
         if self.pause is not None and postpones(self, c, command, a):
             self.pause.postpone(c)
             return 1
@@ -492,18 +452,6 @@ cdef class Store:
         if c.gate or self.guarded:
             return admit(self, c, command, a, out)
         return self.call(c, command, a, out)
-
-    def breathe(self, why: str) -> None:
-        """Serve others from inside of a script, as far as may be; `why` is for the rest."""
-        cdef Args scratch = self.scratch
-        cdef int64_t last_ns = self.last_ns
-        if self.world.net is None:
-            return
-        self.scratch, self.busy = Args(), why
-        try:
-            self.world.net.breathe()
-        finally:
-            self.scratch, self.busy, self.last_ns = scratch, None, last_ns
 
     def freeze(self, bint on) -> None:
         """Let nothing expire for a while, or again."""
@@ -572,7 +520,7 @@ cdef class Store:
             return 0
         for command, words in queue:
             if command.flags & WRITE:
-                n += size_of(words)
+                n += words.size()
         if n:
             try:
                 self.journal.reserve(n)
@@ -586,7 +534,7 @@ cdef class Store:
                 and (c.scripted or not c.executing):
             raise ReplyError(READ_ONLY_REPLICA)
         if command.flags & WRITE and self.journal is not None and not c.replaying:
-            self.journal.reserve(a.raw_n if a.raw is not NULL else size_of(a))
+            self.journal.reserve(a.raw_n if a.raw is not NULL else a.size())
         return 0
 
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1:
@@ -634,32 +582,8 @@ cdef class Store:
         command.nsec += spent_ns
         command.took[octave(spent_ns)] += 1
         if spent_ns >= self.watch_ns >= 0:
-            self.note_time(c, command, a.list(), spent_ns)
+            note_time(self, c, command, a.list(), spent_ns)
         self.last_ns = now_ns
-        return 0
-
-    cdef int note_time(self, Client c, Command command, list words, int64_t spent_ns) except -1:
-        """A command took long enough for the slow log or for LATENCY."""
-        cdef int64_t now_s = self.now() // 1000
-        if spent_ns >= self.latency_ns >= 0:
-            event = "fast-command" if "fast" in command.row.flags.split() else "command"
-            self.latency.add(event, now_s, spent_ns // 1_000_000)
-        if spent_ns >= self.slow_ns >= 0 and not command.flags & SKIP_SLOWLOG:
-            peer = getattr(c.link, "peer", None)
-            address = "%s:%d" % peer if isinstance(peer, tuple) else peer or ""
-            self.slowlog.add(now_s, spent_ns // 1000, words, address, c.name)
-        return 0
-
-    cdef int unblocked(self, Client c, Command command, list words, bint failed) except -1:
-        """A request that had been blocked is answered: it counts as run only now."""
-        cdef int64_t now_ns = self.clock.now_ns()
-        cdef int64_t spent_ns = now_ns - self.last_ns
-        command.calls += 1
-        command.failed += failed
-        command.nsec += spent_ns
-        command.took[octave(spent_ns)] += 1
-        if spent_ns >= self.watch_ns >= 0:
-            self.note_time(c, command, words, spent_ns)
         return 0
 
     def keep(self, Journal journal) -> None:
@@ -710,25 +634,6 @@ cdef class Store:
         for db in self.keyspace.databases:
             db.clear()
 
-    def stall(self, double seconds) -> None:
-        """Do nothing, and let nobody else do anything, for a while (DEBUG SLEEP)."""
-        until = self.clock.now_ns() + <int64_t>(seconds * 1e9)
-        while self.clock.now_ns() < until:
-            pass
-        self.keyspace.tell_time(self.clock.wall_ms())
-
-    def reset_stats(self) -> None:
-        """CONFIG RESETSTAT."""
-        cdef Command command
-        self.processed = self.connected = self.rejected_calls = self.errors = 0
-        self.keyspace.hits = self.keyspace.misses = self.keyspace.expired = 0
-        self.keyspace.evicted = self.evicted_clients = 0
-        self.error_counts.clear()
-        for command in self.commands.values():
-            command.calls = command.failed = command.rejected = 0
-            command.nsec = 0
-            memset(command.took, 0, sizeof(command.took))
-
     cdef Buf instead(self, Client c):
         """Where a handler writes its own record, in place of the request."""
         self.recorded = True
@@ -757,11 +662,9 @@ cdef class Store:
 
     def show_monitors(self, Client c, Args a) -> None:
         """Tell MONITOR clients what is run."""
-        from kvstore.admin import monitor_line
+        from kvstore.admin import show_monitors
 
-        line = monitor_line(c, a.list())
-        for monitor in list(self.monitors):
-            monitor.push(line)
+        show_monitors(self, c, a.list())
 
     # ------------------------------------------------------------------ embedded form
 
@@ -799,23 +702,3 @@ cdef class Store:
         if isinstance(value, ReplyError):
             raise value
         return value
-
-
-cdef size_t size_of(Args a) noexcept:
-    cdef Py_ssize_t i
-    cdef size_t n = 16
-    for i in range(a.n):
-        n += a.v[i].n + 16
-    return n
-
-
-cdef object unknown_command(Args a):
-    cdef str name = a.text(0).decode("latin-1")
-    cdef str words = ""
-    cdef Py_ssize_t i
-    for i in range(1, a.n):
-        if len(words) >= 128:
-            break
-        words += f"'{a.text(i).decode('latin-1')[:128 - len(words)]}' "
-    return ReplyError(
-        f"ERR unknown command '{name[:128]}', with args beginning with: {words}")

@@ -9,17 +9,21 @@ followed it, and then only what it missed has to come.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 from bedrock.app.logs import logger
 from kvstore.engine import command
-from kvstore.replication import number
+from kvstore.replica_commands import number
 from kvstore.resp import ReplyError, Simple
 from kvstore.upstream import Upstream
 
 log = logger("kvstore")
 
-RETRY_S = 1.0
+RETRY_S = 1.0  # after a connection that failed
+AGAIN_S = 0.05  # after one that was good, before its backlog is overwritten
+TELL_S = 1.0  # between two words to the primary of how far this server is
 Step = tuple[str, list[bytes]]
 
 
@@ -31,12 +35,17 @@ class Follower:
         self.host, self.port = host, port
         self.upstream: Any = None
         self.down_ns = store.clock.now_ns()  # since when the stream does not flow
+        self.changed = asyncio.Event()
         self.task = store.world.spawn(self._run(), "replica")
 
     @property
     def up(self) -> bool:
         """True while the stream flows."""
         return self.upstream is not None and bool(self.upstream.up)
+
+    def look(self) -> None:
+        """Something about the connection has changed."""
+        self.changed.set()
 
     @property
     def state(self) -> str:
@@ -58,7 +67,7 @@ class Follower:
         steps.append(("REPLCONF", [b"REPLCONF", b"listening-port", b"%d" % listening]))
         if address:
             steps.append(("REPLCONF", [b"REPLCONF", b"ip-address", address.encode()]))
-        steps.append(("REPLCONF", [b"REPLCONF", b"capa", b"psync2"]))
+        steps.append(("REPLCONF", [b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]))
         steps.append(("PSYNC", [b"PSYNC", *wanted]))
         return steps
 
@@ -72,6 +81,10 @@ class Follower:
                 )
                 log.info("MASTER <-> REPLICA sync started")
                 await self._watch(self.upstream)
+                if self.upstream.got_on:
+                    log.info(f"Reconnecting to MASTER {self.host}:{self.port} after failure")
+                    await world.clock.sleep(AGAIN_S)
+                    continue
             except OSError as error:
                 log.warning("no connection to the primary", why=str(error))
             await world.clock.sleep(RETRY_S)
@@ -81,11 +94,13 @@ class Follower:
         clock = self.store.world.clock
         was_up = False
         while not upstream.ended:
-            await clock.sleep(RETRY_S)
+            self.changed.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.changed.wait(), TELL_S)
             was_up = was_up or upstream.up
             upstream.acknowledge()
             if upstream.silent_ns() > self.store.parameters["repl-timeout"] * 1_000_000_000:
-                log.warning("MASTER timeout: no data nor PING received...")
+                log.warning(upstream.timeout)
                 upstream.link.abort("repl-timeout")
         if was_up:
             self.down_ns = clock.now_ns()

@@ -11,8 +11,8 @@ MODULES = (
     "keys", "sorting", "multi", "pubsub", "dump", "scripts", "scripting",
     "connection", "tracking", "pausing", "acl_commands", "cluster_commands", "latency",
     "debugging", "memory_report",
-    "info", "introspection", "admin", "saving", "stopping", "replication", "following",
-    "rehearsal", "slowlog",
+    "info", "introspection", "admin", "saving", "stopping", "replica_commands", "following",
+    "rehearsal", "slowlog", "migrating",
 )
 
 

@@ -6,6 +6,7 @@ import ctypes
 import sys
 from typing import Any
 
+from kvstore.connection import clients_by_kind
 from kvstore.engine import command
 from kvstore.info import human, rss_bytes
 from kvstore.memory import block_of, data_bytes
@@ -35,7 +36,7 @@ def facts(store: Any) -> dict[str, int]:
     """What the report and INFO are made of, in bytes."""
     clients = {
         name: sum(client.memory for client in group)
-        for name, group in store.clients_by_kind().items()
+        for name, group in clients_by_kind(store).items()
     }
     tables = sum(db.keys.memory + db.expires.memory for db in store.keyspace.databases)
     aof = 0 if store.aof is None else store.aof.buffered

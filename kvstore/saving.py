@@ -12,16 +12,20 @@ wait (the parameters `*-delay`, for tests), or None.
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from bedrock.app.logs import logger
 from bedrock.world.disk import DiskFull
 from kvstore.engine import command
+from kvstore.parameters import NotApplied
 from kvstore.resp import ReplyError, Simple
 
 log = logger("kvstore")
 
+LOOK_S = 0.05  # the longest a job sleeps before it looks whether it is still wanted
 RETRY_S = 5  # after a background job failed
 BUSY_SAVING = "ERR Background save already in progress"
 BUSY_REWRITING = (
@@ -48,12 +52,20 @@ async def run_beside(world: Any, steps: Steps) -> None:
             await world.clock.sleep(call or 0)
 
 
+def rest(snapshot: Any) -> Iterator[float]:
+    """What a snapshot is to wait after a piece, in short sleeps, unless it is given up."""
+    left_s = snapshot.pause_s
+    yield min(left_s, LOOK_S)
+    while (left_s := left_s - LOOK_S) > 0 and not snapshot.abandoned:
+        yield min(left_s, LOOK_S)
+
+
 def write_pieces(snapshot: Any, file: Any) -> Steps:
     """Write a snapshot to an empty file and make it durable."""
     try:
         for piece in iter(snapshot.next, b""):
             file.append(piece)
-            yield snapshot.pause_s
+            yield from rest(snapshot)
     finally:
         snapshot.abort()
     yield file.sync
@@ -98,13 +110,19 @@ class Saver:
     # ------------------------------------------------------------------ snapshots
 
     def steps(self) -> Steps:
-        """Write the file anew."""
+        """Write the file anew, with the state as it is now."""
         from kvstore.snapshot import Snapshot
 
-        dirty = self.store.keyspace.dirty
+        self.store.now()
+        return self.write(Snapshot(self.store))
+
+    def write(self, snapshot: Any) -> Steps:
+        """Write the file anew, from a snapshot that was just taken."""
         self.tried_s = self.store.now() // 1000
-        snapshot = Snapshot(self.store)
         self.attempts += 1
+        return self._write(snapshot, self.store.keyspace.dirty)
+
+    def _write(self, snapshot: Any, dirty: int) -> Steps:
         name = f"temp-{self.attempts}-{self.file_name}"
         self.last_ok = False
         try:
@@ -136,23 +154,31 @@ class Saver:
         if self.store.server is None:
             self.save()
         else:
-            log.info("Background saving started")
-            self.begun_s = self.store.now() // 1000
-            self.job = self.store.world.spawn(self._save_beside(), "bgsave")
+            self.job = self.store.world.spawn(self.save_beside(self.steps()), "bgsave")
 
-    async def _save_beside(self) -> None:
+    async def save_beside(self, steps: Steps) -> bool:
+        """The same as SAVE, while the service goes on; True if the file is written."""
+        log.info(f"Background saving started by pid {os.getpid()}")
+        self.job = asyncio.current_task()
+        self.begun_s = self.store.now() // 1000
         try:
-            await run_beside(self.store.world, self.steps())
+            await run_beside(self.store.world, steps)
             log.info("Background saving terminated with success")
         except (DiskFull, ReplyError) as error:
             log.error("Background saving error", why=str(error))
         finally:
             self.took_s = self.store.now() // 1000 - self.begun_s
             self.job = None
+        return self.last_ok
+
+    @property
+    def saving(self) -> bool:
+        """Whether a snapshot is under way, for the file or for replicas."""
+        return self.job is not None or self.store.primary.transfers.current is not None
 
     def data_goes(self) -> None:
         """FLUSHALL: nobody wants what a background job is saving any more."""
-        if self.job is not None and self.store.snapshot is not None:
+        if self.saving and self.store.snapshot is not None:
             self.store.snapshot.abort()
 
     def give_up(self) -> None:
@@ -219,7 +245,7 @@ class Saver:
     def turn_on(self) -> None:
         """CONFIG SET appendonly yes."""
         if self.store.log_engine is not None:
-            raise ValueError("the log engine keeps no append-only file")
+            raise NotApplied("appendonly", "the log engine keeps no append-only file")
         from kvstore.aof import Aof
 
         aof = Aof(self.store, self.store.world)
@@ -307,7 +333,7 @@ class Saver:
 
     def facts(self) -> dict[str, Any]:
         """For INFO."""
-        now_s, saving = self.store.keyspace.now_ms // 1000, self.job is not None
+        now_s, saving = self.store.keyspace.now_ms // 1000, self.saving
         return {
             "rdb_changes_since_last_save": self.changes,
             "rdb_bgsave_in_progress": int(saving),
@@ -347,7 +373,7 @@ class Saver:
 
 def refuse_second(store: Any) -> None:
     """One snapshot at a time."""
-    if store.saver.job is not None:
+    if store.saver.saving:
         raise ReplyError(BUSY_SAVING)
     if store.snapshot is not None or store.saver.rewriting:
         raise ReplyError(BUSY_REWRITING)

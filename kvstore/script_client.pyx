@@ -9,6 +9,8 @@ Invariants:
 2. A script that has changed something goes on to its end, whatever memory there is.
 """
 
+from libc.stdint cimport int64_t
+
 from bedrock.net.buf cimport Buf
 from kvstore.admission cimport check_access
 from kvstore.engine cimport (
@@ -53,6 +55,19 @@ cdef class ScriptClient(Client):
     def set_recorded(self, bint recorded) -> None:
         """Whether what follows goes to the log and to replicas, for as long as the script runs."""
         self.replaying = self.unrecorded or not recorded
+
+    def breathe(self, why: str) -> None:
+        """Serve others from inside of a script, as far as may be; `why` is for the rest."""
+        cdef Store store = self.store
+        cdef Args scratch = store.scratch
+        cdef int64_t last_ns = store.last_ns
+        if store.world.net is None:
+            return
+        store.scratch, store.busy = Args(), why
+        try:
+            store.world.net.breathe()
+        finally:
+            store.scratch, store.busy, store.last_ns = scratch, None, last_ns
 
     cdef int call(self) except -1:
         cdef Args a = self.words

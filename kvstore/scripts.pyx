@@ -124,7 +124,7 @@ cdef class Scripts:
             return b"ERR FUNCTION LOAD timeout" if late else None
         limit_ms = self.store.parameters["busy-reply-threshold"]
         if limit_ms and running.age_ms(self.store) >= limit_ms:
-            self.store.breathe(running.busy)
+            self.client.breathe(running.busy)
         return running.killed
 
     def kill(self, bint is_function) -> None:

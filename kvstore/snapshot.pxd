@@ -25,6 +25,6 @@ cdef class Snapshot:
     cdef Buf out
     cdef uint64_t crc
     cdef readonly int64_t written      # bytes handed out
-    cdef bint ended, abandoned
+    cdef readonly bint ended, abandoned
     cdef int64_t delay_us              # to wait for each key (rdb-key-save-delay)
     cdef readonly double pause_s       # what to wait after the piece handed out last
