@@ -477,7 +477,7 @@ cdef class Reader:
         if is_empty(value) or (
                 expires >= 0 and not self.keep_dead and expires <= self.store.keyspace.now_ms):
             return 0
-        if self.db.find_bytes(key) is not None:
+        if not self.merges and self.db.find_bytes(key) is not None:
             raise self.damaged(f"key twice: {key[:40]!r}")
         self.db.set(&arg, value, False)
         if expires >= 0:
@@ -503,7 +503,7 @@ cdef class Reader:
         if self.store.scripts is None:
             self.store.scripts = Scripts(self.store)
         try:
-            self.store.scripts.load_library(code, True)
+            self.store.scripts.load_library(code, self.merges)
         except ReplyError as error:
             raise self.damaged(str(error)) from None
         return 0

@@ -513,8 +513,10 @@ cdef int put_object(Buf out, object value, int resp) except -1:
     elif isinstance(value, int):
         if INT64_MIN <= value <= INT64_MAX:
             put_int(out, value)
+        elif resp == 3:
+            put_text(out, b"(", str(value).encode())
         else:
-            put_text(out, b"(" if resp == 3 else b"+", str(value).encode())
+            put_bytes(out, str(value).encode())
     elif isinstance(value, float):
         put_double(out, value, resp)
     elif isinstance(value, Verbatim):

@@ -8,6 +8,7 @@ from kvstore.resp cimport Args
 cdef class ScriptClient(Client):
     cdef bint unrecorded               # its caller is the log itself
     cdef bint read_only                # the script may not change anything
+    cdef public bint may_all           # call what is not for scripts
     cdef public bint may_take          # it may go over `maxmemory`
     cdef uint64_t begun_dirty          # changes there were when the script began
     cdef Args words                    # of the command being called, and its reply

@@ -40,6 +40,7 @@ cdef class ScriptClient(Client):
             self.become(caller.user)
         self.has_read = False
         self.begun_dirty = self.store.keyspace.dirty
+        self.store.time_stands = True
         self.gate = self.gate & ~TRACKED | caller.gate & TRACKED
         if self.store.journal is not None and not caller.executing:
             self.store.journal.start_transaction()
@@ -47,7 +48,7 @@ cdef class ScriptClient(Client):
 
     cdef int end(self, Client caller) except -1:
         """The script is over."""
-        self.executing = False
+        self.executing = self.store.time_stands = False
         if self.store.journal is not None and not caller.executing:
             self.store.journal.end_transaction()
         return 0
@@ -112,7 +113,7 @@ cdef class ScriptClient(Client):
         if command.subcommands is not None and a.n > 1:
             part = command.subcommands.get(a.text(1).decode("latin-1").lower())
         cdef int flags = command.flags | (part.flags if part is not None else 0)
-        if flags & NO_SCRIPT:
+        if flags & NO_SCRIPT and not self.may_all:
             raise ReplyError("ERR This Redis command is not allowed from script")
         if self.read_only and flags & (WRITE | MAY_REPLICATE):
             raise ReplyError("ERR Write commands are not allowed from read-only scripts.")

@@ -15,6 +15,30 @@ from kvstore.scripts import scripts_of
 from kvstore.shebang import script_flags
 
 
+def memory_facts(store: Any) -> dict[str, int]:
+    """For INFO: what scripts and libraries take, and how many there are."""
+    scripts = store.scripts
+    facts = dict.fromkeys((
+        "used_memory_vm_eval", "used_memory_lua", "used_memory_scripts_eval",
+        "number_of_cached_scripts", "number_of_functions", "number_of_libraries",
+        "used_memory_vm_functions", "used_memory_vm_total", "used_memory_functions",
+        "used_memory_scripts",
+    ), 0)  # fmt: skip
+    if scripts is None:
+        return facts
+    evals, functions = scripts.memory
+    code = sum(map(len, scripts.by_code))
+    libraries = sum(len(library.code) for library in scripts.libraries.values())
+    return facts | {
+        "used_memory_vm_eval": evals, "used_memory_lua": evals,
+        "used_memory_scripts_eval": code, "number_of_cached_scripts": len(scripts.by_sha),
+        "number_of_functions": len(scripts.functions),
+        "number_of_libraries": len(scripts.libraries),
+        "used_memory_vm_functions": functions, "used_memory_vm_total": evals + functions,
+        "used_memory_functions": libraries, "used_memory_scripts": code + libraries,
+    }  # fmt: skip
+
+
 def only_reads(store: Any, words: list[bytes]) -> bool:
     """True for EVAL, EVALSHA or FCALL of something that says it writes nothing."""
     name = words[0].lower()

@@ -31,7 +31,7 @@ cdef class Running:
 
 cdef class Scripts:
     cdef Store store
-    cdef ScriptClient client
+    cdef readonly ScriptClient client
     cdef Machine evals, calls          # of EVAL, and of functions; None until one is needed
     cdef readonly dict by_sha, by_code
     cdef readonly dict libraries, functions

@@ -37,7 +37,9 @@ cdef enum:
     MULTRET = -1
     MASKLINE = 4
     MASKCOUNT = 8
+    GC_COLLECT = 2
     GC_COUNT = 3
+    GC_SETPAUSE = 6
 
 
 cdef enum Type:
@@ -117,7 +119,10 @@ cdef struct Lua:
     void* (*touserdata)(lua_State*, int) noexcept nogil
     int (*type)(lua_State*, int) noexcept nogil
     const char* (*typename)(lua_State*, int) noexcept nogil
-    void (*openlibs)(lua_State*) noexcept nogil
+    Bare open_base
+    Bare open_table
+    Bare open_string
+    Bare open_math
 
 cdef Lua lua
 

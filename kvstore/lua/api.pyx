@@ -22,7 +22,8 @@ NAMES = (
     "lua_rawgeti", "lua_rawset", "lua_rawseti", "lua_remove", "lua_replace", "lua_setfield",
     "lua_sethook", "lua_setmetatable", "lua_settable", "lua_settop", "lua_error", "lua_toboolean",
     "lua_tocfunction", "lua_tolstring", "lua_tonumber", "lua_topointer", "lua_touserdata", "lua_type",
-    "lua_typename", "luaL_openlibs",
+    "lua_typename", "luaopen_base", "luaopen_table", "luaopen_string",
+    "luaopen_math",
 )
 
 

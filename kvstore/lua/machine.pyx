@@ -21,8 +21,8 @@ from libc.stdio cimport snprintf
 from libc.string cimport strcmp, strlen
 
 from kvstore.lua.api cimport (
-    BOOLEAN, GC_COUNT, GLOBALS, MASKCOUNT, MASKLINE, MULTRET, NIL, NUMBER, REGISTRY, STRING, TABLE, UPVALUE, lua,
-    lua_CFunction, lua_Debug, lua_State, put_function,
+    BOOLEAN, GC_COLLECT, GC_COUNT, GC_SETPAUSE, GLOBALS, MASKCOUNT, MASKLINE, MULTRET, NIL, NUMBER,
+    REGISTRY, STRING, TABLE, UPVALUE, Bare, lua, lua_CFunction, lua_Debug, lua_State, put_function,
 )
 from kvstore.lua.bits cimport open_bit
 from kvstore.lua.json cimport open_json
@@ -42,6 +42,7 @@ LEVELS = ("debug", "info", "info", "warning")
 
 cdef enum:
     TICK = 100000                      # instructions between two looks
+    PAUSE = 160                        # per cent of what lived, when it is collected next
     HANDLER = 1                        # where `on_error` is on the stack
 
 
@@ -370,6 +371,13 @@ cdef int on_error(lua_State* L) noexcept nogil:
 
 # ---------------------------------------------------------------------- the machine
 
+cdef void open_library(lua_State* L, const char* name, Bare open) noexcept nogil:
+    """Let one of Lua's own libraries set its globals."""
+    lua.pushcclosure(L, open, 0)
+    lua.pushstring(L, name)
+    lua.call(L, 1, 0)
+
+
 cdef class Machine:
     """tick is asked from time to time while a script runs; facts is what `redis` says of itself."""
 
@@ -394,7 +402,10 @@ cdef class Machine:
         """Make the world of scripts; what fails here is a fault of ours."""
         cdef lua_State* L = self.L
         cdef bytes prelude = files("kvstore.lua").joinpath("prelude.lua").read_bytes()
-        lua.openlibs(L)
+        open_library(L, b"", lua.open_base)
+        open_library(L, b"table", lua.open_table)
+        open_library(L, b"string", lua.open_string)
+        open_library(L, b"math", lua.open_math)
         lua.pushcclosure(L, on_error, 0)
         lua.pushlightuserdata(L, <void*>self)
         lua.setfield(L, REGISTRY, b"machine")
@@ -418,6 +429,8 @@ cdef class Machine:
         self.globals = lua.ref(L, REGISTRY)
         lua.replace(L, GLOBALS)
         lua.sethook(L, on_count, MASKCOUNT, TICK)
+        lua.gc(L, GC_COLLECT, 0)
+        lua.gc(L, GC_SETPAUSE, PAUSE)
         return 0
 
     def push_lent(self, dict facts) -> None:

@@ -103,7 +103,6 @@ end
 local strict = {__index = missing}
 
 local globals = {
-  os = {clock = os.clock},
   _VERSION = _VERSION, assert = assert, collectgarbage = collectgarbage, error = error,
   gcinfo = gcinfo, getmetatable = getmetatable, ipairs = ipairs, next = lend.seeing(next),
   pcall = lend.pcall, rawequal = rawequal, rawget = lend.seeing(rawget),
