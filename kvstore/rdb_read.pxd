@@ -34,6 +34,7 @@ cdef class Reader:
     cdef Database db               # the keys that follow are its
     cdef int64_t expires           # the deadline of the key that follows, -1 = none
     cdef bint keep_dead
+    cdef public bint merges        # what is there already may be in the file too, and gives way
     cdef bint arriving             # the file grows
     cdef readonly int64_t lacks
     cdef tuple marked              # where the section began: base, at, data, crc

@@ -477,7 +477,7 @@ cdef class Reader:
         if is_empty(value) or (
                 expires >= 0 and not self.keep_dead and expires <= self.store.keyspace.now_ms):
             return 0
-        if self.db.find_bytes(key) is not None:
+        if not self.merges and self.db.find_bytes(key) is not None:
             raise self.damaged(f"key twice: {key[:40]!r}")
         self.db.set(&arg, value, False)
         if expires >= 0:
@@ -495,7 +495,7 @@ cdef class Reader:
         return 0
 
     cdef int library(self, bytes code) except -1:
-        from kvstore.scripting import Scripts
+        from kvstore.scripts import Scripts
 
         if self.libraries is not None:
             self.libraries.append(code)
@@ -503,7 +503,7 @@ cdef class Reader:
         if self.store.scripts is None:
             self.store.scripts = Scripts(self.store)
         try:
-            self.store.scripts.load_library(code, True)
+            self.store.scripts.load_library(code, self.merges)
         except ReplyError as error:
             raise self.damaged(str(error)) from None
         return 0

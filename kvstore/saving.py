@@ -314,11 +314,11 @@ class Saver:
 
     # ------------------------------------------------------------------ loading
 
-    def load(self) -> None:
-        """Load the file, if there is one."""
-        run(self.loading())
+    def load(self, merge: bool = False) -> None:
+        """Load the file, if there is one; merge: over what is there."""
+        run(self.loading(merge))
 
-    def loading(self) -> Steps:
+    def loading(self, merge: bool = False) -> Steps:
         """The same, a step at a time."""
         from kvstore.rdb_read import Reader
 
@@ -327,7 +327,9 @@ class Saver:
         self.store.keyspace.loading = True
         try:
             with self.disk.open(self.file_name) as file:
-                yield from Reader(self.store, file, b"", self.file_name).steps(False)
+                reader = Reader(self.store, file, b"", self.file_name)
+                reader.merges = merge
+                yield from reader.steps(False)
         finally:
             self.store.keyspace.loading = False
 
