@@ -30,6 +30,7 @@ cdef class Aof(Journal):
 
     cdef int sync(self) except -1
     cdef int settle(self) except -1
+    cdef int begin_base(self) except -1
     cdef int begin_file(self, list kept) except -1
     cdef int count(self) except -1
     cdef int begin_again(self) except -1

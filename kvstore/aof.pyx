@@ -209,7 +209,10 @@ cdef class Aof(Journal):
             self.size = self.synced = self.room = self.file.size()
             self.settle()
         else:
-            self.begin_file([e for e in self.manifest.entries if e.kind == "b"])
+            kept = [e for e in self.manifest.entries if e.kind == "b"]
+            self.begin_file(kept)
+            if not kept:
+                self.begin_base()
         self.count()
 
     cdef int count(self) except -1:
@@ -221,6 +224,28 @@ cdef class Aof(Journal):
                 self.older += file.size()
         self.total_before = self.total
         return 0
+
+    cdef int begin_base(self) except -1:
+        """The first start: a base of nothing, as tools that read the folder expect one.
+
+        The manifest that lists no base is good too, if this is as far as it gets.
+        """
+        cdef File file
+        entry = self.manifest.next_name("b", self.base_suffix())
+        file = self.disk.open(entry.name, "rw")
+        file.truncate(0)
+        if entry.name.endswith(".rdb"):
+            run(write_pieces(Snapshot(self.store, True), file))
+        else:
+            file.sync()
+        file.close()
+        self.disk.sync_dir()
+        self.manifest.save([entry, *self.manifest.increments])
+        return 0
+
+    def base_suffix(self) -> str:
+        """What a base is written as."""
+        return "rdb" if self.store.parameters["aof-use-rdb-preamble"] else "aof"
 
     def begin_aside(self) -> None:
         """Begin with a file that no manifest names, until `rewrite` has written what it goes on."""
@@ -311,15 +336,15 @@ cdef class Aof(Journal):
         """The steps of `rewrite`."""
         cdef File file
         cdef bint writing = self.file is not None     # else there will be a base alone
-        preamble = self.store.parameters["aof-use-rdb-preamble"]
-        entry = self.manifest.next_name("b", "rdb" if preamble else "aof")
+        preamble = self.base_suffix() == "rdb"
+        entry = self.manifest.next_name("b", self.base_suffix())
         try:
             if writing:
                 self.flush()
                 self.sync()
             else:
                 self.manifest.load()
-                entry = self.manifest.next_name("b", "rdb" if preamble else "aof")
+                entry = self.manifest.next_name("b", self.base_suffix())
             snapshot = Snapshot(self.store, True) if preamble else None
             old = list(self.manifest.entries)
             try:
@@ -366,7 +391,7 @@ cdef class Aof(Journal):
     def load_file(self, entry, bint last):
         """Replay one file; a torn tail of the last one is cut off."""
         if not self.disk.exists(entry.name):
-            raise Damaged(entry.name, 0, "listed in the manifest, but missing")
+            raise Damaged(entry.name, 0, "No such file or directory, though the manifest lists it")
         replay = Replay(self.store, entry, self.disk.open(entry.name, "rw" if last else "r"))
         try:
             yield from replay.steps()

@@ -24,7 +24,6 @@ ENUMS = {
     "policy": POLICIES,
     "pubsub-acl": "allchannels|resetchannels",
     "sanitize": "no|yes|clients",
-    "shutdown": "default|save|nosave|now|force",
     "diskless": "disabled|on-empty-db|swapdb",
     "propagation": "ignore|panic|panic-on-replicas",
     "endpoint": "ip|hostname|unknown-endpoint",
@@ -120,15 +119,15 @@ list-max-listpack-size            int         -2           -99999999..  =list-ma
 logfile                           text        -            fixed inert
 loglevel                          level       notice       inert
 masterauth                        text        -
-masteruser                        text        -            inert
+masteruser                        text        -
 maxclients                        int         10000        1..4294967295
 maxmemory                         memory      0
 maxmemory-clients                 percent-memory  0
 maxmemory-eviction-tenacity       int         10           0..100
 maxmemory-policy                  policy      noeviction
 maxmemory-samples                 int         5            1..2147483647
-min-replicas-max-lag              int         10           0..2147483647  =min-slaves-max-lag inert
-min-replicas-to-write             int         0            0..2147483647  =min-slaves-to-write inert
+min-replicas-max-lag              int         10           0..2147483647  =min-slaves-max-lag
+min-replicas-to-write             int         0            0..2147483647  =min-slaves-to-write
 no-appendfsync-on-rewrite         bool        no           inert
 notify-keyspace-events            events      -
 oom-score-adj                     oom         no           inert
@@ -159,9 +158,9 @@ replica-announced                 bool        yes
 replica-ignore-disk-write-errors  bool        no           inert
 replica-ignore-maxmemory          bool        yes          =slave-ignore-maxmemory
 replica-lazy-flush                bool        no           =slave-lazy-flush inert
-replica-priority                  int         100          0..2147483647  =slave-priority inert
-replica-read-only                 bool        yes          =slave-read-only inert
-replica-serve-stale-data          bool        yes          =slave-serve-stale-data inert
+replica-priority                  int         100          0..2147483647  =slave-priority
+replica-read-only                 bool        yes          =slave-read-only
+replica-serve-stale-data          bool        yes          =slave-serve-stale-data
 replicaof                         text        -            fixed =slaveof
 requirepass                       text        -
 sanitize-dump-payload             sanitize    no           inert
@@ -169,8 +168,8 @@ save                              save        -
 server_cpulist                    text        -            fixed inert
 set-max-intset-entries            int         512          0..
 set-proc-title                    bool        yes          fixed inert
-shutdown-on-sigint                shutdown    default      inert
-shutdown-on-sigterm               shutdown    default
+shutdown-on-sigint                shutdown    -            inert
+shutdown-on-sigterm               shutdown    -
 shutdown-timeout                  int         10           0..2147483647
 slowlog-log-slower-than           int         10000        -1..
 slowlog-max-len                   int         128          0..

@@ -129,7 +129,7 @@ class Saver:
                 file.truncate(0)
                 yield from write_pieces(snapshot, file)
             self.disk.rename(name, self.file_name)
-        except BaseException:
+        except (OSError, ReplyError):
             self.disk.remove(name)
             raise
         self.disk.sync_dir()

@@ -96,11 +96,11 @@ cdef class Snapshot:
 
     aof_base:  whether it is to be the base of an append-only file
     stream_db: the database that a stream which goes on from here speaks of
-    only_functions: libraries of functions, and no keys
+    keys, functions: which of them it is to hold
     """
 
     def __init__(self, Store store not None, bint aof_base=False, int stream_db=0,
-                 bint only_functions=False):
+                 bint keys=True, bint functions=True):
         cdef Database db
         cdef DatabaseWalk walk
         if store.log_engine is not None:
@@ -118,11 +118,11 @@ cdef class Snapshot:
         put_aux(self.out, b"ctime", b"%d" % (store.keyspace.now_ms // 1000))
         put_aux(self.out, b"aof-base", b"%d" % aof_base)
         put_aux(self.out, b"repl-stream-db", b"%d" % stream_db)
-        if store.scripts is not None:
+        if functions and store.scripts is not None:
             for library in store.scripts.libraries.values():
                 put_library(self.out, library.code)
         for db in store.keyspace.databases:
-            if db.keys.used and not only_functions:
+            if db.keys.used and keys:
                 # Databases share the output, and what is touched early must not stand under
                 # another's SELECT: each has its own until its turn comes.
                 walk = DatabaseWalk(db, Buf())

@@ -379,14 +379,19 @@ cdef class Upstream(Session):
         libraries = []
         reader = Reader(store, source, b"", FILE, (spare, libraries))
         self.loads_aside = store.primary.begun and self.id == store.primary.id
-        if not self.loads_aside:
+        if self.loads_aside:
+            store.loads_aside(True)
+        else:
             store.begin_loading()
         try:
             if not await self.read(reader, source):
                 return False
         finally:
-            self.loads_aside = False
-            store.end_loading()
+            if self.loads_aside:
+                self.loads_aside = False
+                store.loads_aside(False)
+            else:
+                store.end_loading()
         await self.stop_writing()
         self.take_libraries(libraries)
         for db, new in zip(databases, spare):
