@@ -7,6 +7,7 @@ from typing import Any
 from kvstore.connection import address_text
 from kvstore.engine import command
 from kvstore.redis_conf import in_quotes
+from kvstore.refusals import LOADING
 from kvstore.resp import ReplyError, Verbatim
 from kvstore.slowlog import discreet
 from kvstore.timing import reset_counters
@@ -16,6 +17,9 @@ from kvstore.version import REDIS_VERSION
 def text(word: bytes) -> str:
     """A word as text, whatever its bytes."""
     return word.decode("latin-1")
+
+
+NOT_WHILE_LOADING = ("appendonly", "dir", "repl-diskless-load")
 
 
 @command("config|get")
@@ -33,6 +37,10 @@ def config_set(client, words):
     if len(words) % 2:
         raise ReplyError("ERR wrong number of arguments for 'config|set' command")
     pairs = list(zip(map(text, words[2::2]), map(text, words[3::2]), strict=True))
+    store = client.store
+    if (store.keyspace.loading or (store.follower is not None and store.follower.loads_aside)) and (
+            any(name.lower() in NOT_WHILE_LOADING for name, _ in pairs)):
+        raise ReplyError(LOADING)
     client.store.parameters.set(pairs)
     return "OK"
 

@@ -131,6 +131,8 @@ cdef int flags_of(Command command, Args a) except -1:
 
 cdef int hear_replica(Store s, Client c, Command command, Args a, Buf out) except -1:
     """A replica says something: there is no place for an answer in the stream it gets."""
+    from kvstore.connection import show_client
+
     cdef size_t mark = out.n
     if flags_of(command, a) & (READ_ONLY | WRITE | MAY_REPLICATE):
         s.refuse(c, command, out, ReplyError(NOT_FOR_REPLICAS))
@@ -142,7 +144,7 @@ cdef int hear_replica(Store s, Client c, Command command, Args a, Buf out) excep
     if out.n > mark:
         out.n = mark
         log.warning(f"Replica generated a reply to command '{command.row.name}', "
-                    f"disconnecting it: {c.show().decode('latin-1')}")
+                    f"disconnecting it: {show_client(c)}")
         c.link.close()
     return 0
 

@@ -108,8 +108,15 @@ class Manifest:
 
     def next_name(self, kind: str, suffix: str = "aof") -> Entry:
         """The entry for a new file."""
-        seq = max((e.seq for e in self.entries if e.kind in (kind, "h")), default=0) + 1
-        return Entry(f"{self.stem}.{seq}.{SUFFIX[kind]}.{suffix}", seq, kind)
+        mark = f".{SUFFIX[kind]}."
+        seqs = [e.seq for e in self.entries if e.kind == kind or e.kind == "h" and mark in e.name]
+        seq = max(seqs, default=0) + 1
+        return Entry(f"{self.stem}.{seq}{mark}{suffix}", seq, kind)
+
+    def replace(self, old: list[Entry], base: Entry, new: list[Entry]) -> None:
+        """A rewrite put a base in the place of the old files: they are history."""
+        past = [entry._replace(kind="h") for entry in reversed(old) if entry.kind != "h"]
+        self.save([base, *past, *[e for e in old if e.kind == "h"], *new])
 
     def save(self, entries: list[Entry]) -> None:
         """Replace it: a crash leaves the old or the new one."""

@@ -47,7 +47,7 @@ activedefrag                      bool        no           inert
 activerehashing                   bool        yes          inert
 always-show-logo                  bool        no           fixed inert
 aof-checksums                     bool        yes
-aof-disable-auto-gc               bool        no           inert
+aof-disable-auto-gc               bool        no
 aof-load-truncated                bool        yes
 aof-rewrite-incremental-fsync     bool        yes          inert
 aof-timestamp-enabled             bool        no
@@ -116,6 +116,7 @@ lfu-decay-time                    int         1            0..2147483647
 lfu-log-factor                    int         10           0..2147483647
 list-compress-depth               int         0            0..2147483647  inert
 list-max-listpack-size            int         -2           -99999999..  =list-max-ziplist-size
+loading-process-events-interval-bytes  memory  2mb         1024..  inert
 logfile                           text        -            fixed inert
 loglevel                          level       notice       inert
 masterauth                        text        -
@@ -174,7 +175,7 @@ shutdown-timeout                  int         10           0..2147483647
 slowlog-log-slower-than           int         10000        -1..
 slowlog-max-len                   int         128          0..
 socket-mark-id                    int         0            0..    fixed inert
-stop-writes-on-bgsave-error       bool        yes          inert
+stop-writes-on-bgsave-error       bool        yes
 stream-node-max-bytes             memory      4096         inert
 stream-node-max-entries           int         100          0..
 supervised                        supervised  no           fixed inert
@@ -207,6 +208,8 @@ tls-session-caching               bool        yes          inert
 tracking-table-max-keys           int         1000000      0..
 unixsocket                        text        -            fixed
 unixsocketperm                    text        0            fixed
+use-exit-on-panic                 bool        no           inert
+watchdog-period                   int         0            0..2147483647  inert
 zset-max-listpack-entries         int         128          0..    =zset-max-ziplist-entries
 zset-max-listpack-value           memory      64           =zset-max-ziplist-value
 """

@@ -36,6 +36,7 @@ cdef class Reader:
     cdef bint keep_dead
     cdef bint arriving             # the file grows
     cdef readonly int64_t lacks
+    cdef readonly uint64_t loaded, dead
     cdef tuple marked              # where the section began: base, at, data, crc
 
     cdef int mark(self) except -1

@@ -40,7 +40,7 @@ from typing import Any
 
 from bedrock.app.logs import logger
 from kvstore.feed import Feed
-from kvstore.refusals import READ_ONLY_REPLICA, TOO_FEW_REPLICAS
+from kvstore.refusals import READ_ONLY_REPLICA, SAVING_FAILS, TOO_FEW_REPLICAS
 from kvstore.resp import ReplyError
 from kvstore.transfer import Transfers
 
@@ -291,6 +291,8 @@ class Primary:
         parameters, refusal = self.store.parameters, None
         if self.store.follower is not None:
             refusal = READ_ONLY_REPLICA if parameters["replica-read-only"] else None
+        elif self.store.saver.stops_writes:
+            refusal = SAVING_FAILS
         elif parameters["min-replicas-to-write"] and parameters["min-replicas-max-lag"]:
             lacking = self.good < parameters["min-replicas-to-write"]
             refusal = TOO_FEW_REPLICAS if lacking else None

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 from bedrock.app.logs import logger
 from kvstore.engine import Store, command
+from kvstore.refusals import READ_ONLY_REPLICA, READ_ONLY_SCRIPT
 from kvstore.resp import ReplyError, Simple
 from kvstore.script_client import ScriptClient
 from kvstore.version import REDIS_VERSION
@@ -229,8 +230,9 @@ class Scripts:
             raise ReplyError(NO_MEMORY)
         if read_only:
             raise ReplyError("ERR Can not execute a script with write flag using *_ro command.")
-        if self.store.follower is not None and not client.replaying:
-            raise ReplyError("READONLY You can not run script with write flag on readonly replica.")
+        refusal = self.store.refusal
+        if refusal is not None and not client.replaying:
+            raise ReplyError(READ_ONLY_SCRIPT if refusal == READ_ONLY_REPLICA else refusal)
         return False
 
     def _within(self, client: Any, read_only: bool, where: str, run: Any, code: Any,

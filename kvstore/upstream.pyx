@@ -412,16 +412,20 @@ cdef class Upstream(Session):
 
     async def read(self, reader, source) -> bool:
         """Read it all; False if it ended early, or if nobody wants it any more."""
-        sleep = self.store.world.clock.sleep
+        clock = self.store.world.clock
+        cdef int64_t began_ns = clock.now_ns()
         log.info("MASTER <-> REPLICA sync: Loading DB in memory")
         for pause_s in reader.steps(True):
             if reader.lacks:
+                spent_s = (clock.now_ns() - began_ns) / 1e9
                 if not await self.arrived(source, reader.offset, reader.lacks):
                     return self.ended_early(reader.offset)
+                await source.until_more(spent_s)
             else:
-                await sleep(pause_s or 0)
+                await clock.sleep(pause_s or 0)
             if self.store.follower is not self.follower:
                 return False
+            began_ns = clock.now_ns()
         if self.total >= 0 or source is not self.source:
             return True
         if not await self.arrived(source, reader.offset, reader.offset + MARK):
