@@ -144,14 +144,20 @@ class Bench:
         rps: float | None = None,
         cpu: float | None = None,
         rss: float | None = None,
+        before: Callable[[Subject], object] | None = None,
     ) -> Row | None:
-        """Run `load` on both sides in turns; rps (at least), cpu and rss (at most) are goals."""
+        """Run `load` on both sides in turns; rps (at least), cpu and rss (at most) are goals.
+
+        before: what makes a side ready for a round, not measured
+        """
         if self.only not in title:
             return None
         sides = [ours] + ([peer] if peer else [])
         costs: dict[str, list[Cost]] = {side.name: [] for side in sides}
         for number in range(self.rounds):
             for side in sides if number % 2 == 0 else reversed(sides):
+                if before is not None:
+                    before(side)
                 costs[side.name].append(measure(load, side))
         row = Row(title, _medians(costs[ours.name]))
         row.goals = {

@@ -252,7 +252,7 @@ cdef class Log:
         return OK
 
     cdef int make_room(self, const Header* h) except -1:
-        """Roll the active segment if the batch does not belong there; take room for it."""
+        """Roll the active segment if the batch does not belong there; take room to write later."""
         cdef Segment active = self.active
         if active.size and (
             active.size + h.total > self.segment_bytes
@@ -260,7 +260,9 @@ cdef class Log:
             or self.clock.wall_ms() - active.created_ms > self.segment_ms
         ):
             self.roll()
-        self.active.reserve(h.total)
+        # A long batch is written at once, which tells as well whether there is room.
+        if h.total - HEADER < DIRECT_BYTES:
+            self.active.reserve(h.total)
         return 0
 
     cdef int store(self, const char* p, size_t n, Header* h, Appended* result) except -1:

@@ -55,14 +55,21 @@ def serialized_length(value) -> int:
     return payload.n
 
 
-cdef int dump(Client c, Args a, Buf out) except -1:
+cpdef Buf sealed(value):
+    """A value as DUMP gives it."""
     cdef Buf payload = Buf()
-    value = c.db.read(&a.v[1])
-    if value is None:
-        return put_nil(out, c.resp)
     put_kind(payload, value)
     put_value(payload, value)
     seal(payload)
+    return payload
+
+
+cdef int dump(Client c, Args a, Buf out) except -1:
+    cdef Buf payload
+    value = c.db.read(&a.v[1])
+    if value is None:
+        return put_nil(out, c.resp)
+    payload = sealed(value)
     return put_bulk(out, payload.p, payload.n)
 
 

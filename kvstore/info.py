@@ -148,6 +148,7 @@ def stats(store: Any) -> dict[str, Any]:
         "tracking_total_prefixes": len(tracking.prefixes) if tracking is not None else 0,
         "client_output_buffer_limit_disconnections": (
             net.get("overflows", 0) + store.client_limits.dropped),
+        "migrate_cached_sockets": 0,  # a connection is not kept for the next MIGRATE
         "total_error_replies": store.errors,
     }
 

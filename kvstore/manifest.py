@@ -109,7 +109,7 @@ class Manifest:
     def next_name(self, kind: str, suffix: str = "aof") -> Entry:
         """The entry for a new file."""
         mark = f".{SUFFIX[kind]}."
-        seqs = [e.seq for e in self.entries if e.kind == kind or e.kind == "h" and mark in e.name]
+        seqs = [e.seq for e in self.entries if e.kind == kind or (e.kind == "h" and mark in e.name)]
         seq = max(seqs, default=0) + 1
         return Entry(f"{self.stem}.{seq}{mark}{suffix}", seq, kind)
 

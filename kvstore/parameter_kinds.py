@@ -44,6 +44,8 @@ def parse_memory(text: str) -> int:
 def parse_percent_memory(text: str) -> int:
     """Bytes, or (negative) a percentage."""
     if text.endswith("%") and text[:-1].isdigit():
+        if int(text[:-1]) > 100:
+            raise ValueError("percentage argument must be less or equal to 100")
         return -int(text[:-1])
     try:
         return parse_memory(text)

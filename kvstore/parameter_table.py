@@ -5,6 +5,7 @@ A row is `name kind default [low..high] [marks]`.  A default of `-` is the empty
     fixed       only before the start
     rigid       the same, though Redis could change it: the value it has may be set again
     protected   at run time only with `enable-protected-configs`
+    hidden      CONFIG GET shows it only to who names it in full
     =NAME       the older name of the same parameter
     inert       known, checked, kept and shown, but nothing here obeys it: it tunes a part of Redis
                 that has no counterpart (threads, forks, defragmentation, the cluster bus), or one
@@ -103,7 +104,7 @@ ignore-warnings                   text        -            inert
 io-threads                        int         1            1..128  fixed inert
 io-threads-do-reads               bool        no           fixed inert
 jemalloc-bg-thread                bool        yes          inert
-key-load-delay                    int         0            -9223372036854775808..
+key-load-delay                    int         0            -9223372036854775808..  hidden
 latency-monitor-threshold         int         0            0..
 latency-tracking                  bool        yes          inert
 latency-tracking-info-percentiles  percentiles  50_99_99.9  inert
@@ -134,13 +135,13 @@ notify-keyspace-events            events      -
 oom-score-adj                     oom         no           inert
 oom-score-adj-values              oom-values  0_200_800    inert
 pidfile                           text        -            fixed inert
-port                              int         0            0..65535  rigid
+port                              int         0            0..65535
 proc-title-template               text        {title}_{listen-addr}_{server-mode}  inert
 propagation-error-behavior        propagation  ignore      inert
 protected-mode                    bool        yes
 proto-max-bulk-len                memory      512mb        1mb..
 rdb-del-sync-files                bool        no           inert
-rdb-key-save-delay                int         0            -9223372036854775808..
+rdb-key-save-delay                int         0            -9223372036854775808..  hidden
 rdb-save-incremental-fsync        bool        yes          inert
 rdbchecksum                       bool        yes          fixed inert
 rdbcompression                    bool        yes          inert

@@ -165,7 +165,7 @@ cdef class Requests(Snapshot):
             self.out.write(b"#TS:%d\r\n" % (self.store.keyspace.now_ms // 1000))
         return 0
 
-    cdef int put_library(self, bytes code) except -1:
+    cdef int put_functions(self, bytes code) except -1:
         return put_object(self.out, [b"FUNCTION", b"LOAD", code], 2)
 
     cdef DatabaseWalk walk(self, Database db):

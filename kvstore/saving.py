@@ -20,6 +20,7 @@ from typing import Any
 from bedrock.app.logs import logger
 from bedrock.world.disk import DiskFull
 from kvstore.engine import command
+from kvstore.parameters import NotApplied
 from kvstore.resp import ReplyError, Simple
 
 log = logger("kvstore")
@@ -268,7 +269,7 @@ class Saver:
     def turn_on(self) -> None:
         """CONFIG SET appendonly yes."""
         if self.store.log_engine is not None:
-            raise ValueError("the log engine keeps no append-only file")
+            raise NotApplied("appendonly", "the log engine keeps no append-only file")
         from kvstore.aof import Aof
 
         aof = Aof(self.store, self.store.world)

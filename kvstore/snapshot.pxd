@@ -35,7 +35,7 @@ cdef class Snapshot:
     cdef readonly double pause_s       # what to wait after the piece handed out last
 
     cdef int put_head(self, bint aof_base, int stream_db) except -1
-    cdef int put_library(self, bytes code) except -1
+    cdef int put_functions(self, bytes code) except -1
     cdef DatabaseWalk walk(self, Database db)
     cdef int put_end(self) except -1
     cdef bytes checksum(self)

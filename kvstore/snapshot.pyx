@@ -125,7 +125,7 @@ cdef class Snapshot:
         self.put_head(aof_base, stream_db)
         if functions and store.scripts is not None:
             for library in store.scripts.libraries.values():
-                self.put_library(library.code)
+                self.put_functions(library.code)
         for db in store.keyspace.databases:
             if db.keys.used and keys:
                 # Databases share the output, and what is touched early must not stand under
@@ -144,7 +144,7 @@ cdef class Snapshot:
         put_aux(self.out, b"aof-base", b"%d" % aof_base)
         return put_aux(self.out, b"repl-stream-db", b"%d" % stream_db)
 
-    cdef int put_library(self, bytes code) except -1:
+    cdef int put_functions(self, bytes code) except -1:
         """A library of functions."""
         return put_library(self.out, code)
 
