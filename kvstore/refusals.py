@@ -11,8 +11,8 @@ READ_ONLY_SCRIPT = "READONLY You can not run script with write flag on readonly 
 SAVING_FAILS = (
     "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
     "disk. Commands that may modify the data set are disabled, because this instance is configured "
-    "to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). "
-    "Please check the Redis logs for details about the RDB error."
+    "to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error "
+    "option). Please check the Redis logs for details about the RDB error."
 )
 NOT_FOR_REPLICAS = "ERR Replica can't interact with the keyspace"
 READ_ONLY_REPLICA = "READONLY You can't write against a read only replica."
