@@ -144,11 +144,16 @@ class Bench:
         rps: float | None = None,
         cpu: float | None = None,
         rss: float | None = None,
+        before: Callable[[Subject], object] | None = None,
     ) -> Row | None:
-        """Run `load` on both sides in turns; rps (at least), cpu and rss (at most) are goals."""
+        """Run `load` on both sides in turns; rps (at least), cpu and rss (at most) are goals.
+
+        before: what makes a side ready for a round, not measured
+        """
         goals = {name: goal for name, goal in (("rps", rps), ("cpu", cpu), ("rss", rss)) if goal}
         sides = [ours] + ([peer] if peer else [])
-        rows = self.compare_all(title, load, *sides, goals={side.name: goals for side in sides})
+        each = {side.name: goals for side in sides}
+        rows = self.compare_all(title, load, *sides, goals=each, before=before)
         return rows[0] if rows else None
 
     def compare_all(
@@ -158,6 +163,7 @@ class Bench:
         ours: Subject,
         *peers: Subject,
         goals: dict[str, dict[str, float]] | None = None,
+        before: Callable[[Subject], object] | None = None,
     ) -> list[Row]:
         """`compare` with several peers, a row for each, and the goals beside each by its name."""
         if self.only not in title:
@@ -166,6 +172,8 @@ class Bench:
         costs: dict[str, list[Cost]] = {side.name: [] for side in sides}
         for number in range(self.rounds):
             for side in sides if number % 2 == 0 else reversed(sides):
+                if before is not None:
+                    before(side)
                 costs[side.name].append(measure(load, side))
         rows = []
         for peer in peers or (None,):

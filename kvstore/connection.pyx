@@ -180,6 +180,26 @@ def client_kind(Client c) -> bytes:
     return b"pubsub" if c.subscriptions or c.shard_channels else b"normal"
 
 
+def clients_by_kind(store) -> dict:
+    """The connections: normal ones, listeners, replicas."""
+    groups = {"normal": [], "pubsub": [], "replica": []}
+    for client in store.clients.values():
+        groups[client_kind(client).decode()].append(client)
+    return groups
+
+
+def disconnect(store, wanted) -> int:
+    """End the connections of some clients; that of who asks after its reply.  Returns how many."""
+    cdef Client client
+    chosen = [client for client in store.clients.values() if wanted(client)]
+    for client in chosen:
+        if client is store.running:
+            client.link.close()
+        else:
+            client.link.drop("killed")
+    return len(chosen)
+
+
 def check_kind(word: bytes) -> bytes:
     """A client type, or the error for an unknown one."""
     if word.lower() not in (b"normal", b"master", b"replica", b"slave", b"pubsub"):
@@ -274,11 +294,11 @@ def kill_filter(Client c, words: list[bytes]):
 def client_kill(Client c, words):
     if len(words) == 3:
         wanted = words[2].decode("latin-1")
-        if not c.store.disconnect(lambda other: address_text(other.link.peer) == wanted):
+        if not disconnect(c.store, lambda other: address_text(other.link.peer) == wanted):
             raise ReplyError("ERR No such client")
         return "OK"
     matches, skip_me = kill_filter(c, words[2:])
-    return c.store.disconnect(lambda other: matches(other) and not (skip_me and other is c))
+    return disconnect(c.store, lambda other: matches(other) and not (skip_me and other is c))
 
 
 @command("client|unblock")

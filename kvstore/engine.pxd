@@ -27,6 +27,7 @@ cdef enum Flag:
     ALLOW_BUSY = 4096              # while a script takes long
     MAY_REPLICATE = 512            # writes, or leads to what must be told to replicas
     WHEN_LOADING = 1024            # also while data is being loaded
+    NOT_ASIDE = 32768              # not while data is loaded beside what is served
     WHEN_STALE = 2048              # also on a replica without a primary that must not answer then
 
 
@@ -41,6 +42,9 @@ cdef enum Gate:
     RESTRICTED = 32                # the client's user may not do everything
     FAULTY = 128                   # commands may meet a fault made on purpose
     LOADING = 256                  # data is being loaded
+    LOADING_ASIDE = 512            # the same, while the old data is served
+    STALE = 1024                   # a replica without its primary, that must not answer then
+    FOLLOWING = 2048               # it follows this server: a replica, which is answered nothing
 
 
 cdef enum:
@@ -82,7 +86,7 @@ cdef class Client:
     cdef public bint spoiled           # a queued command was refused
     cdef public bint executing         # inside EXEC: nothing may block
     cdef public bint replaying         # the log's own client
-    cdef readonly bint scripted        # what scripts call commands as
+    cdef readonly bint scripted        # kvstore.script_client.ScriptClient
     cdef public Watch watch            # or None
     cdef public dict channels, patterns, shard_channels   # or None
     cdef object tracked                # kvstore.tracking.Tracked, or None
@@ -91,8 +95,6 @@ cdef class Client:
     cdef public object waiter          # kvstore.blocking.Waiter while blocked
     cdef public int64_t since_ms, active_ms
     cdef public bint no_evict
-    cdef public bint may_take          # a script that may go over `maxmemory`
-    cdef uint64_t begun_dirty          # changes there were when the script began
     cdef public bint asking            # the next request may be for a slot being taken over
     cdef public bint reads_replica     # what only reads may be answered by a replica
 
@@ -110,6 +112,7 @@ cdef class Store:
     cdef readonly object parameters    # kvstore.parameters.Parameters
     cdef readonly object users         # kvstore.users.Users
     cdef public object tracking        # kvstore.tracking.Tracking, None until someone wants it
+    cdef bint time_stands              # for keys: a script sees one moment only
     cdef object busy                   # why nothing but ALLOW_BUSY may run now, or None
     cdef public object pause           # kvstore.pausing.Pause while it lasts, or None
     cdef readonly object pubsub        # kvstore.pubsub.PubSub
@@ -119,6 +122,7 @@ cdef class Store:
     cdef readonly Journal journal      # None while nothing is kept
     cdef readonly object aof           # the journal when it is a file (kvstore.aof.Aof)
     cdef public object snapshot        # kvstore.snapshot.Snapshot under way, or None
+    cdef public object refusal         # why writes are refused to clients now, or None
     cdef readonly object follower      # kvstore.following.Follower while a replica, or None
     cdef readonly object evictor       # kvstore.eviction.Evictor
     cdef readonly object client_limits # kvstore.client_limits.ClientLimits
@@ -139,8 +143,6 @@ cdef class Store:
     cdef readonly dict error_counts
     cdef public Client running         # whose Python handler runs, or ran last; with tracking: any
     cdef Args scratch                  # words of the request being parsed, shared by all sessions
-    cdef Args script_args              # words of the command a script calls, and its reply
-    cdef Buf script_out
     cdef Bounds bounds, early_bounds
     cdef int64_t hash_entries, hash_value, zset_entries, zset_value, intset_entries, list_limit
     cdef int64_t last_ns               # when the last command ended, or the tick
@@ -157,22 +159,10 @@ cdef class Store:
 
     # 1 if the request has to wait, and nothing of it was done
     cdef int execute(self, Client c, Args a, Buf out) except -1
-    cdef int run_tracked(self, Client c, Command command, Args a, Buf out) except -1
-    cdef int tell_pending(self, Client c, Buf out) except -1
-    cdef bint runs_while_busy(self, Command command, Args a) except -1
-    cdef bint postpones(self, Client c, Command command, Args a) except -1
-    cdef bint may_change(self, Command command, Args a) except -1
     cdef int reserve(self, list queue) except -1
     cdef int reserve_for(self, Client c, Command command, Args a) except -1
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1
-    cdef int check_access(self, Client c, Command command, Args a) except -1
-    cdef int admit(self, Client c, Command command, Args a, Buf out) except -1
-    cdef int check_slot(self, Client c, Command command, Args a) except -1
-    cdef bint lacks_memory(self, Client c, Command command) except -1
     cdef int close_gate(self, int gate, bint on) except -1
-    cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1
-    cdef int note_time(self, Client c, Command command, list words, int64_t spent_ns) except -1
-    cdef int unblocked(self, Client c, Command command, list words, bint failed) except -1
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1
     cdef Command lookup(self, const char* p, Py_ssize_t n)
     cdef int tick(self) noexcept
@@ -182,3 +172,6 @@ cdef class Store:
     cdef int put_failure(self, Buf out, object error) except -1
 
 cdef int define(str name, Handler run) except -1
+# Which command of a container a request means; refuse a wrong number of words.
+cdef Command subcommand(Command container, Args a)
+cdef int check_arity(Command command, Args a) except -1

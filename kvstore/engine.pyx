@@ -16,19 +16,17 @@ Invariants:
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from libc.string cimport memset
+
+from kvstore.admission cimport (
+    admit, postpones, run_tracked, runs_while_busy, unknown_command,
+)
+from kvstore.hashtable cimport seed_hash
+from kvstore.timing cimport note_time, octave
+from kvstore.resp cimport is_word, put_error, put_object, put_request
 
 from kvstore.commands import ROWS
-from kvstore.eviction cimport Evictor
 from kvstore.keyspecs import key_places, keys_of
-from kvstore.hashtable cimport seed_hash
-from kvstore.keyspace cimport EVENT_GENERIC, EVENT_LIST, as_arg
-from kvstore.slots cimport Router
-from kvstore.resp cimport decode_buf, is_word, put_error, put_object, put_request
 from kvstore.resp import ReplyError, decode
-
-cdef extern from *:
-    int __builtin_clzll(unsigned long long) noexcept nogil
 
 cdef class Bound:
     cdef Handler run
@@ -50,11 +48,9 @@ FLAGS = {
     "may_replicate": MAY_REPLICATE,
     "loading": WHEN_LOADING,
     "stale": WHEN_STALE,
+    "no_async_loading": NOT_ASIDE,
 }
-OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'."
 CONTAINERS = {name.partition("|")[0] for name in ROWS if "|" in name}
-READ_ONLY_REPLICA = "READONLY You can't write against a read only replica."
-SCRIPT_NAMES = {"eval", "evalsha", "fcall"}
 UNQUEUED_NAMES = {"exec", "discard", "multi", "watch", "quit", "reset"}
 SUBSCRIBED_NAMES = {
     "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe",
@@ -115,9 +111,12 @@ cdef Command subcommand(Command container, Args a):
 
 cdef int check_arity(Command command, Args a) except -1:
     if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
-        raise ReplyError(
-            f"ERR wrong number of arguments for '{command.row.name}' command")
+        raise wrong_arity(command)
     return 0
+
+
+cdef object wrong_arity(Command command):
+    return ReplyError(f"ERR wrong number of arguments for '{command.row.name}' command")
 
 
 cdef class Command:
@@ -204,6 +203,15 @@ cdef class Client:
         else:
             self.gate &= ~TRACKED
 
+    @property
+    def following(self) -> bool:
+        """True for a replica of this server."""
+        return self.gate & FOLLOWING != 0
+
+    @following.setter
+    def following(self, bint value):
+        self.gate = self.gate | FOLLOWING if value else self.gate & ~FOLLOWING
+
     def become(self, user) -> None:
         """Be a user from now on."""
         self.user = user
@@ -219,12 +227,6 @@ cdef class Client:
             return "lua"
         return "multi" if self.executing or self.gate & IN_MULTI else "toplevel"
 
-    def show(self) -> bytes:
-        """The line CLIENT LIST has for it."""
-        from kvstore.connection import show_client
-
-        return show_client(self).encode("latin-1", "replace")
-
     @property
     def subscriptions(self) -> int:
         """Channels and patterns listened to."""
@@ -236,7 +238,7 @@ cdef class Client:
         cdef Args words
         cdef int64_t n = 0
         for _, words in self.queue or ():
-            n += size_of(words)
+            n += words.size()
         return n
 
     @property
@@ -263,18 +265,6 @@ cdef class Client:
         self.reply.write(data)
         self.pushed = True
 
-    def store_list(self, key: bytes, elements: list[bytes]) -> None:
-        """Keep elements as a list at a key; nothing is kept of none (SORT STORE)."""
-        from kvstore.lists import List
-
-        cdef Arg arg = as_arg(key)
-        if elements:
-            self.db.set(&arg, List.of(elements, self.store.list_limit), False)
-            self.db.changed(&arg, EVENT_LIST, "sortstore")
-        elif self.db.find(&arg) is not None:
-            self.db.delete(&arg)
-            self.db.changed(&arg, EVENT_GENERIC, "del")
-
     def push(self, data: bytes) -> None:
         """Send something that is not the reply to a request."""
         if self.answering:
@@ -283,12 +273,6 @@ cdef class Client:
             self.link.write(data)
             if <size_t>self.link.queued > self.store.longest_push:
                 self.store.client_limits.check(self)
-
-
-cdef inline int octave(int64_t ns) noexcept nogil:
-    """The whole part of the binary logarithm, at most what `took` has room for."""
-    cdef int i = 63 - __builtin_clzll(<unsigned long long>ns | 1) if ns > 0 else 0
-    return i if i < 40 else 39
 
 
 cdef inline unsigned int name_hash(const char* p, Py_ssize_t n) noexcept:
@@ -327,8 +311,6 @@ cdef class Store:
         self.keyspace = Keyspace(parameters["databases"], world.rand)
         self.keyspace.on_vanished = self.record_vanished
         self.scratch = Args()
-        self.script_args = Args()
-        self.script_out = Buf()
         self.bounds = Bounds(0x7FFFFFFF, parameters["proto-max-bulk-len"])
         self.early_bounds = Bounds(10, 16384)
         self.clients = {}
@@ -396,34 +378,6 @@ cdef class Store:
         client.become(user)
         client.authenticated = user.nopass and user.enabled
 
-    def clients_by_kind(self) -> dict:
-        """The connections: normal ones, listeners, replicas."""
-        from kvstore.connection import client_kind
-
-        groups = {"normal": [], "pubsub": [], "replica": []}
-        for client in self.clients.values():
-            groups[client_kind(client).decode()].append(client)
-        return groups
-
-    def user_changed(self, user) -> None:
-        """A user may do more or less than before."""
-        cdef Client client
-        for client in self.clients.values():
-            if client.user is user:
-                client.become(user)
-
-    def disconnect(self, wanted) -> int:
-        """End the connections of some clients; that of who asks after its reply.  Returns how many."""
-        cdef Client client
-        cdef int n = 0
-        for client in [client for client in self.clients.values() if wanted(client)]:
-            n += 1
-            if client is self.running:
-                client.link.close()
-            else:
-                client.link.abort("killed")
-        return n
-
     def remove_client(self, Client client not None) -> None:
         """A connection is gone: nothing may remember it."""
         self.clients.pop(client.id, None)
@@ -479,7 +433,8 @@ cdef class Store:
 
     cdef int tick(self) noexcept:
         """Take the time, once for all commands that run until the next tick."""
-        self.keyspace.tell_time(self.clock.wall_ms())
+        if not self.time_stands:
+            self.keyspace.tell_time(self.clock.wall_ms())
         self.last_ns = self.clock.now_ns()
         return 0
 
@@ -496,186 +451,21 @@ cdef class Store:
         if command is None:
             return self.refuse(c, None, out, unknown_command(a))
         if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
-            return self.refuse(c, command, out, ReplyError(
-                f"ERR wrong number of arguments for '{command.row.name}' command"))
-        if self.busy is not None:
-            if not self.runs_while_busy(command, a):
-                return self.refuse(c, command, out, ReplyError(self.busy))
-        if self.pause is not None and self.postpones(c, command, a):
+            return self.refuse(c, command, out, wrong_arity(command))
+        if self.busy is not None and not runs_while_busy(self, command, a):
+            return self.refuse(c, command, out, ReplyError(self.busy))
+        if self.pause is not None and postpones(self, c, command, a):
             self.pause.postpone(c)
             return 1
         if self.tracking is not None:
-            return self.run_tracked(c, command, a, out)
+            return run_tracked(self, c, command, a, out)
         if c.gate or self.guarded:
-            return self.admit(c, command, a, out)
+            return admit(self, c, command, a, out)
         return self.call(c, command, a, out)
-
-    cdef int check_slot(self, Client c, Command command, Args a) except -1:
-        """The error that says where to go with a request whose keys are not here."""
-        (<Router>self.router).check(c, command, a)
-        c.asking = False
-        return 0
-
-    cdef bint lacks_memory(self, Client c, Command command) except -1:
-        """Evict what is too much; True if that did not help and the command may take memory."""
-        cdef Command queued
-        cdef bint takes = command.flags & DENY_OOM or (
-            c.gate & IN_MULTI and not command.flags & UNQUEUED)
-        if c.queue is not None and command.row.name == "exec":
-            for queued, _ in c.queue:
-                takes = takes or queued.flags & DENY_OOM
-        self.out_of_memory = not (<Evictor>self.evictor).make_room()
-        return takes and self.out_of_memory
-
-    cdef int run_tracked(self, Client c, Command command, Args a, Buf out) except -1:
-        """Run a request while clients track keys: what changes may be due to this one."""
-        self.running = c
-        if c.gate or self.guarded:
-            self.admit(c, command, a, out)
-        else:
-            self.call(c, command, a, out)
-        if c.tracked is not None and c.tracked.caching and not c.gate & IN_MULTI \
-                and command.row.name != "client":
-            c.tracked.caching = False
-        self.tell_pending(c, out)
-        self.running = None
-        return 0
-
-    def breathe(self, why: str) -> None:
-        """Serve others from inside of a script, as far as may be; `why` is for the rest."""
-        cdef Args scratch = self.scratch
-        cdef int64_t last_ns = self.last_ns
-        if self.world.net is None:
-            return
-        self.scratch, self.busy = Args(), why
-        try:
-            self.world.net.breathe()
-        finally:
-            self.scratch, self.busy, self.last_ns = scratch, None, last_ns
-
-    cdef int tell_pending(self, Client c, Buf out) except -1:
-        """Tell a client that is being answered which of its keys became invalid meanwhile."""
-        if self.tracking is not None and self.tracking.pending:
-            c.reply, c.answering = out, True
-            self.tracking.after_reply(c)
-            c.answering = False
-        return 0
-
-    cdef bint runs_while_busy(self, Command command, Args a) except -1:
-        """True for what may run while a script takes long."""
-        if command.subcommands is not None and a.n > 1:
-            command = command.subcommands.get(a.text(1).decode("latin-1").lower(), command)
-        if command.row.name == "shutdown":
-            return a.n == 2 and is_word(&a.v[1], "nosave")
-        return command.flags & ALLOW_BUSY != 0
-
-    cdef bint postpones(self, Client c, Command command, Args a) except -1:
-        """True if a request must wait until the pause ends."""
-        cdef Command queued
-        cdef Args words
-        if c.link is None or c in self.primary.replicas:
-            return False
-        if self.pause.everything:
-            return True
-        if command.row.name == "exec" and c.queue is not None:
-            for queued, words in c.queue:
-                if self.may_change(queued, words):
-                    return True
-        return not c.gate & IN_MULTI and self.may_change(command, a)
-
-    cdef bint may_change(self, Command command, Args a) except -1:
-        """True if a request may lead to a record, however it ends."""
-        if command.flags & MAY_REPLICATE and command.row.name in SCRIPT_NAMES:
-            from kvstore.scripting import only_reads
-
-            return not only_reads(self, a.list())
-        return command.flags & (WRITE | MAY_REPLICATE) != 0
 
     def freeze(self, bint on) -> None:
         """Let nothing expire for a while, or again."""
         self.keyspace.passive = on or self.follower is not None
-
-    cdef int admit(self, Client c, Command command, Args a, Buf out) except -1:
-        """The way in for clients that are not in the plain state."""
-        cdef size_t mark = out.n
-        cdef bint lacking
-        if c.gate & UNAUTHENTICATED and not command.flags & NO_AUTH:
-            return self.refuse(c, command, out, ReplyError("NOAUTH Authentication required."))
-        if c.gate & RESTRICTED:
-            try:
-                self.check_access(c, command, a)
-            except ReplyError as error:
-                return self.refuse(c, command, out, error)
-        # The log and the primary's stream are obeyed, whatever they cost and wherever keys are.
-        if self.watched and c.link is not None and not self.keyspace.loading:
-            self.client_limits.evict()
-            if c.link.closing:
-                return 0
-        if self.router is not None and not self.keyspace.loading:
-            try:
-                self.check_slot(c, command, a)
-            except ReplyError as error:
-                c.asking = False
-                if command.row.name == "exec":
-                    c.leave_multi()
-                return self.refuse(c, command, out, error)
-        if self.limited and not self.keyspace.loading:
-            lacking = self.lacks_memory(c, command)
-            self.tell_pending(c, out)      # of what was evicted: before the reply
-            if lacking:
-                return self.refuse(c, command, out, ReplyError(OUT_OF_MEMORY))
-        if c.gate & SUBSCRIBED and c.resp == 2 and not command.flags & WHEN_SUBSCRIBED:
-            return self.refuse(c, command, out, ReplyError(
-                f"ERR Can't execute '{command.row.name}': only (P|S)SUBSCRIBE / "
-                "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"))
-        if c.gate & LOADING and not command.flags & WHEN_LOADING:
-            return self.refuse(c, command, out, ReplyError(
-                "LOADING Redis is loading the dataset in memory"))
-        if c.gate & FAULTY and self.suffer(c, command, a, out):
-            return 0
-        if c.gate & IN_MULTI and not command.flags & UNQUEUED:
-            if command.flags & WRITE and self.follower is not None and not c.replaying \
-                    and not self.keyspace.loading:
-                return self.refuse(c, command, out, ReplyError(READ_ONLY_REPLICA))
-            if command.flags & NO_MULTI:
-                return self.refuse(c, command, out, ReplyError(
-                    "ERR Command not allowed inside a transaction"))
-            if command.subcommands is not None and a.n > 1:
-                try:
-                    self.check_subcommand(command, a)
-                except ReplyError as error:
-                    return self.refuse(c, command, out, error)
-            c.queue.append((command, a.copy()))
-            return out.put(b"+QUEUED\r\n", 9)
-        cdef bint skip = c.gate & REPLY_SKIP
-        c.gate &= ~REPLY_SKIP
-        c.pushed = False
-        self.call(c, command, a, out)
-        if (skip or c.gate & REPLY_OFF) and not c.pushed:
-            out.n = mark
-        if self.watched and c.link is not None and self.client_limits.check(c, out.n):
-            out.clear()
-        return 0
-
-    def check_subcommand(self, Command container, Args a):
-        """Refuse at once what could not run at EXEC."""
-        check_arity(subcommand(container, a), a)
-
-    cdef int check_access(self, Client c, Command command, Args a) except -1:
-        """NOPERM for what the client's user may not do."""
-        if command.subcommands is not None and a.n > 1:
-            command = subcommand(command, a)
-            check_arity(command, a)
-        self.users.check(c, command.row.name, a.list())
-        return 0
-
-    cdef bint suffer(self, Client c, Command command, Args a, Buf out) except -1:
-        """Let a command meet the faults there are; True if it has had its answer."""
-        try:
-            return self.faults.meet(c, command.row.name, a)
-        except ReplyError as error:
-            self.refuse(c, command, out, error)
-            return True
 
     def watch_faults(self, bint on) -> None:
         """Whether commands may meet faults, from now on."""
@@ -690,6 +480,14 @@ cdef class Store:
         """The data is there."""
         self.keyspace.loading = False
         self.close_gate(LOADING, False)
+
+    def loads_aside(self, bint on) -> None:
+        """Data is being loaded beside what is served, which nothing may replace meanwhile."""
+        self.close_gate(LOADING_ASIDE, on)
+
+    def go_stale(self, bint on) -> None:
+        """The data is that of a primary which is gone: whether it may not be looked at."""
+        self.close_gate(STALE, on)
 
     cdef int close_gate(self, int gate, bint on) except -1:
         """Let a gate stand in the way of every client, or of none."""
@@ -740,7 +538,7 @@ cdef class Store:
             return 0
         for command, words in queue:
             if command.flags & WRITE:
-                n += size_of(words)
+                n += words.size()
         if n:
             try:
                 self.journal.reserve(n)
@@ -749,12 +547,12 @@ cdef class Store:
         return 0
 
     cdef int reserve_for(self, Client c, Command command, Args a) except -1:
-        """Make sure of room for a command's record, or refuse it; a replica refuses writes."""
-        if command.flags & WRITE and self.follower is not None and not self.keyspace.loading \
+        """Make sure of room for a command's record, or refuse it, as all writes may be."""
+        if command.flags & WRITE and self.refusal is not None and not self.keyspace.loading \
                 and (c.scripted or not c.executing):
-            raise ReplyError(READ_ONLY_REPLICA)
+            raise ReplyError(self.refusal)
         if command.flags & WRITE and self.journal is not None and not c.replaying:
-            self.journal.reserve(a.raw_n if a.raw is not NULL else size_of(a))
+            self.journal.reserve(a.raw_n if a.raw is not NULL else a.size())
         return 0
 
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1:
@@ -802,32 +600,8 @@ cdef class Store:
         command.nsec += spent_ns
         command.took[octave(spent_ns)] += 1
         if spent_ns >= self.watch_ns >= 0:
-            self.note_time(c, command, a.list(), spent_ns)
+            note_time(self, c, command, a.list(), spent_ns)
         self.last_ns = now_ns
-        return 0
-
-    cdef int note_time(self, Client c, Command command, list words, int64_t spent_ns) except -1:
-        """A command took long enough for the slow log or for LATENCY."""
-        cdef int64_t now_s = self.now() // 1000
-        if spent_ns >= self.latency_ns >= 0:
-            event = "fast-command" if "fast" in command.row.flags.split() else "command"
-            self.latency.add(event, now_s, spent_ns // 1_000_000)
-        if spent_ns >= self.slow_ns >= 0 and not command.flags & SKIP_SLOWLOG:
-            peer = getattr(c.link, "peer", None)
-            address = "%s:%d" % peer if isinstance(peer, tuple) else peer or ""
-            self.slowlog.add(now_s, spent_ns // 1000, words, address, c.name)
-        return 0
-
-    cdef int unblocked(self, Client c, Command command, list words, bint failed) except -1:
-        """A request that had been blocked is answered: it counts as run only now."""
-        cdef int64_t now_ns = self.clock.now_ns()
-        cdef int64_t spent_ns = now_ns - self.last_ns
-        command.calls += 1
-        command.failed += failed
-        command.nsec += spent_ns
-        command.took[octave(spent_ns)] += 1
-        if spent_ns >= self.watch_ns >= 0:
-            self.note_time(c, command, words, spent_ns)
         return 0
 
     def keep(self, Journal journal) -> None:
@@ -878,25 +652,6 @@ cdef class Store:
         for db in self.keyspace.databases:
             db.clear()
 
-    def stall(self, double seconds) -> None:
-        """Do nothing, and let nobody else do anything, for a while (DEBUG SLEEP)."""
-        until = self.clock.now_ns() + <int64_t>(seconds * 1e9)
-        while self.clock.now_ns() < until:
-            pass
-        self.keyspace.tell_time(self.clock.wall_ms())
-
-    def reset_stats(self) -> None:
-        """CONFIG RESETSTAT."""
-        cdef Command command
-        self.processed = self.connected = self.rejected_calls = self.errors = 0
-        self.keyspace.hits = self.keyspace.misses = self.keyspace.expired = 0
-        self.keyspace.evicted = self.evicted_clients = 0
-        self.error_counts.clear()
-        for command in self.commands.values():
-            command.calls = command.failed = command.rejected = 0
-            command.nsec = 0
-            memset(command.took, 0, sizeof(command.took))
-
     cdef Buf instead(self, Client c):
         """Where a handler writes its own record, in place of the request."""
         self.recorded = True
@@ -925,11 +680,9 @@ cdef class Store:
 
     def show_monitors(self, Client c, Args a) -> None:
         """Tell MONITOR clients what is run."""
-        from kvstore.admin import monitor_line
+        from kvstore.admin import show_monitors
 
-        line = monitor_line(c, a.list())
-        for monitor in list(self.monitors):
-            monitor.push(line)
+        show_monitors(self, c, a.list())
 
     # ------------------------------------------------------------------ embedded form
 
@@ -946,71 +699,6 @@ cdef class Store:
         self.tick()
         self.execute(c, a, out)
         return bytes(out)
-
-    # ------------------------------------------------------------------ scripts
-
-    def script_client(self) -> Client:
-        """The client in whose name scripts call commands."""
-        cdef Client client = Client(self)
-        client.scripted = True
-        return client
-
-    def begin_script(self, Client own not None, Client caller not None) -> None:
-        """What a script changes from now on belongs together."""
-        own.db, own.resp, own.executing = caller.db, 2, True
-        own.replaying = caller.replaying
-        own.become(caller.user)
-        own.has_read = False
-        own.begun_dirty = self.keyspace.dirty
-        own.gate = own.gate & ~TRACKED | caller.gate & TRACKED
-        if self.journal is not None and not caller.executing:
-            self.journal.start_transaction()
-
-    def end_script(self, Client own not None, Client caller not None) -> None:
-        """The script is over."""
-        own.executing = False
-        if self.journal is not None and not caller.executing:
-            self.journal.end_transaction()
-
-    def run_in_script(self, Client own not None, tuple words not None, bint read_only):
-        """A command called by a script: its reply as a Python value, an error as ReplyError."""
-        cdef Args a = self.script_args
-        cdef Buf out = self.script_out
-        cdef Command command, part = None
-        a.borrow(words)
-        out.clear()
-        command = self.lookup(a.v[0].p, a.v[0].n)
-        if command is None:
-            raise ReplyError("ERR Unknown Redis command called from script")
-        if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
-            raise ReplyError("ERR Wrong number of args calling Redis command from script")
-        if command.subcommands is not None and a.n > 1:
-            part = command.subcommands.get(a.text(1).decode("latin-1").lower())
-            if part is not None:
-                check_from_script(part, read_only)
-        check_from_script(command, read_only)
-        # A script that has changed something goes on to its end.
-        if self.out_of_memory and command.flags & DENY_OOM and not own.may_take \
-                and self.keyspace.dirty == own.begun_dirty:
-            raise ReplyError(OUT_OF_MEMORY)
-        if own.gate & RESTRICTED:
-            self.check_access(own, command, a)
-        if self.router is not None and not self.keyspace.loading:
-            self.check_script_slot(own, command, a)
-        self.call(own, command, a, out)
-        return decode_buf(out)
-
-    def check_script_slot(self, Client own not None, Command command not None,
-                          Args a not None) -> None:
-        """A script may only use keys that are here."""
-        try:
-            (<Router>self.router).check(own, command, a)
-        except ReplyError as error:
-            if str(error).startswith("CROSSSLOT"):
-                raise ReplyError("ERR Script attempted to access keys that do not hash to the "
-                                 "same slot") from None
-            raise ReplyError("ERR Script attempted to access a non local key in a cluster "
-                             "node") from None
 
     def join_cluster(self, router) -> None:
         """Serve only what the cluster says is served here."""
@@ -1032,32 +720,3 @@ cdef class Store:
         if isinstance(value, ReplyError):
             raise value
         return value
-
-
-cdef inline int check_from_script(Command command, bint read_only) except -1:
-    """Refuse what a script may not call."""
-    if command.flags & NO_SCRIPT:
-        raise ReplyError("ERR This Redis command is not allowed from script")
-    if read_only and command.flags & (WRITE | MAY_REPLICATE):
-        raise ReplyError("ERR Write commands are not allowed from read-only scripts.")
-    return 0
-
-
-cdef size_t size_of(Args a) noexcept:
-    cdef Py_ssize_t i
-    cdef size_t n = 16
-    for i in range(a.n):
-        n += a.v[i].n + 16
-    return n
-
-
-cdef object unknown_command(Args a):
-    cdef str name = a.text(0).decode("latin-1")
-    cdef str words = ""
-    cdef Py_ssize_t i
-    for i in range(1, a.n):
-        if len(words) >= 128:
-            break
-        words += f"'{a.text(i).decode('latin-1')[:128 - len(words)]}' "
-    return ReplyError(
-        f"ERR unknown command '{name[:128]}', with args beginning with: {words}")

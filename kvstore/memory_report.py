@@ -6,10 +6,12 @@ import ctypes
 import sys
 from typing import Any
 
+from kvstore.connection import clients_by_kind
 from kvstore.engine import command
 from kvstore.info import human, rss_bytes
 from kvstore.memory import block_of, data_bytes
 from kvstore.resp import ReplyError, Verbatim
+from kvstore.scripting import memory_facts
 
 SLOT_BYTES = 32  # of the table a key is in, at its mean load
 UNUSUAL_PEAK = 1.5  # of what is used now
@@ -35,7 +37,7 @@ def facts(store: Any) -> dict[str, int]:
     """What the report and INFO are made of, in bytes."""
     clients = {
         name: sum(client.memory for client in group)
-        for name, group in store.clients_by_kind().items()
+        for name, group in clients_by_kind(store).items()
     }
     tables = sum(db.keys.memory + db.expires.memory for db in store.keyspace.databases)
     aof = 0 if store.aof is None else store.aof.buffered
@@ -61,7 +63,7 @@ def facts(store: Any) -> dict[str, int]:
 def memory_stats(client, words):
     """MEMORY STATS"""
     store = client.store
-    found = facts(store)
+    found, scripts = facts(store), memory_facts(store)
     keys = sum(len(db) for db in store.keyspace.databases)
     report: dict[bytes, Any] = {
         b"peak.allocated": found["peak"],
@@ -72,8 +74,8 @@ def memory_stats(client, words):
         b"clients.normal": found["normal"],
         b"cluster.links": 0,
         b"aof.buffer": found["aof"],
-        b"lua.caches": 0,
-        b"functions.caches": 0,
+        b"lua.caches": scripts["used_memory_scripts_eval"],
+        b"functions.caches": scripts["used_memory_functions"],
     }
     for db in store.keyspace.databases:
         if len(db):

@@ -9,6 +9,7 @@ whole or not at all.
 """
 
 from bedrock.net.buf cimport Buf
+from kvstore.admission cimport check_access
 from kvstore.engine cimport IN_MULTI, RESTRICTED, Client, Command, define
 from kvstore.keyspace cimport Watch
 from kvstore.resp cimport Args, put_array, put_nil_array, put_ok
@@ -53,7 +54,7 @@ cdef int exec_(Client c, Args a, Buf out) except -1:
         for command, words in queue:
             if c.gate & RESTRICTED:
                 try:
-                    c.store.check_access(c, command, words)
+                    check_access(c.store, c, command, words)
                 except ReplyError as error:
                     c.store.put_failure(out, error)
                     continue
@@ -72,8 +73,6 @@ cdef int watch(Client c, Args a, Buf out) except -1:
     if c.watch is None:
         c.watch = Watch()
     for i in range(1, a.n):
-        # A key already dead is watched as missing.
-        c.db.find(&a.v[i])
         c.watch.add(c.db, a.text(i))
     return put_ok(out)
 

@@ -27,6 +27,7 @@ cdef class Args:
 
     cdef int borrow(self, tuple words) except -1
     cdef int push(self, const char* p, Py_ssize_t n) except -1
+    cdef size_t size(self) noexcept
     cdef int reset(self) noexcept
     cdef bytes text(self, Py_ssize_t i)
     cpdef Args copy(self)
@@ -59,7 +60,6 @@ cdef int put_map(Buf out, Py_ssize_t n, int resp) except -1
 cdef int put_set(Buf out, Py_ssize_t n, int resp) except -1
 cdef int put_push(Buf out, Py_ssize_t n, int resp) except -1
 cdef int put_double(Buf out, double value, int resp) except -1
-cdef object decode_buf(Buf buf)
 cdef int put_error(Buf out, bytes message) except -1
 cdef int put_object(Buf out, object value, int resp) except -1
 

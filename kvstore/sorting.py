@@ -11,6 +11,7 @@ from typing import Any
 from kvstore.acl import READ
 from kvstore.engine import command
 from kvstore.keyspace import WrongType, type_name
+from kvstore.list_commands import store_list
 from kvstore.resp import ReplyError
 
 
@@ -129,7 +130,7 @@ def run(client: Any, words: list[bytes], may_store: bool) -> Any:
         elements = [look_up(client, p, e) for e in elements for p in options.get]
     if options.store is None:
         return elements
-    client.store_list(options.store, [e or b"" for e in elements])
+    store_list(client, options.store, [e or b"" for e in elements])
     return len(elements)
 
 

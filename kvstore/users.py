@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kvstore.acl import BadRule, Denial, UnknownName, User, joined, spaced
+from kvstore.connection import disconnect, show_client
 from kvstore.resp import ReplyError
 
 REFUSALS = {
@@ -103,14 +104,20 @@ class Users:
         changed.change(rules)
         self._cut_off(user, changed)
         user.take(changed)
-        self.store.user_changed(user)
+        self._became(user)
 
     def remove(self, name: bytes) -> bool:
         """Forget a user; their connections end."""
         user = self.by_name.pop(name, None)
         if user is not None:
-            self.store.disconnect(lambda client: client.user is user)
+            disconnect(self.store, lambda client: client.user is user)
         return user is not None
+
+    def _became(self, user: User) -> None:
+        """A user may do more or less than before: so may its connections."""
+        for client in self.store.clients.values():
+            if client.user is user:
+                client.become(user)
 
     def _cut_off(self, user: User, changed: User) -> None:
         """End connections that listen to channels they may not hear any more."""
@@ -132,7 +139,7 @@ class Users:
                 for channel in channels or ()
             )
 
-        self.store.disconnect(lambda client: client.user is user and (
+        disconnect(self.store, lambda client: client.user is user and (
             forbidden(client.patterns, True) or forbidden(client.channels, False)
             or forbidden(client.shard_channels, False)
         ))
@@ -167,7 +174,7 @@ class Users:
         """Write a refusal to the log."""
         entry = Refusal(
             reason, client.acl_context, what, name or client.user.name, self.store.now(),
-            client.show(),
+            show_client(client).encode("latin-1", "replace"),
         )  # fmt: skip
         for i, known in enumerate(self.log[:LOOKED_BACK]):
             if known.like(entry):
@@ -207,8 +214,8 @@ class Users:
                              "to the previously active ACL rules was performed")
         self.default.take(users.pop(b"default", User.everything(b"default")))
         self.by_name = {b"default": self.default, **users}
-        self.store.user_changed(self.default)
-        self.store.disconnect(lambda client: client.user not in (None, self.default))
+        self._became(self.default)
+        disconnect(self.store, lambda client: client.user not in (None, self.default))
 
     def _read_line(self, users: dict[bytes, User], where: str, line: bytes) -> Iterator[str]:
         """Add a line's user; yields what is wrong with it."""

@@ -13,19 +13,18 @@ who may alter the cluster; nobody else sees what ACLs keep from them.
 from __future__ import annotations
 
 import base64
-import json
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from bedrock.app.console.guard import HEADERS, Guard
+from bedrock.app.console.guard import Guard
+from bedrock.app.pages import Pages, first_values
 from bedrock.net import Server as Listener
-from bedrock.net.http import HttpSession, Request, Response, Route, Router
+from bedrock.net.http import HttpSession, Request, Response, Router
 from kafkalite.acls import CLUSTER_NAME, Operation, Resource
 from kafkalite.errors import KafkaError
-from kafkalite.page.views import Missing, Views
+from kafkalite.page.views import Views
 from kafkalite.reset import WAYS
 
 if TYPE_CHECKING:
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     from kafkalite.broker import Broker
     from kafkalite.lag import Lag
 
-HERE = Path(__file__).parent
-STATIC = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-HTML = "text/html; charset=utf-8"
 LIMIT = 50
 
 
@@ -66,19 +62,18 @@ class Page:
     def __init__(self, world: World, broker: Broker, lag: Lag):
         self._lag = lag
         self._views = Views(broker, lag)
-        self._guard = PageGuard(broker)
-        self._clock = world.clock
-        handlers = (
-            ("GET", "/", self._overview),
-            ("GET", "/overview.json", self._overview),
-            ("GET", "/groups/{group}", self._group),
-            ("POST", "/groups/{group}/reset", self._reset),
-            ("GET", "/topics/{topic}", self._topic),
-            ("GET", "/topics/{topic}/messages", self._messages),
-            ("GET", "/topics/{topic}/messages.json", self._messages),
-            ("GET", "/static/{name}", _static),
+        self._pages = Pages(
+            "kafkalite", Path(__file__).parent, PageGuard(broker), world.clock, {KafkaError: 409}
         )
-        router = Router([Route(method, path, self._asked(h)) for method, path, h in handlers])
+        router = Router(self._pages.routes({
+            ("GET", "/"): self._overview,
+            ("GET", "/overview.json"): self._overview,
+            ("GET", "/groups/{group}"): self._group,
+            ("POST", "/groups/{group}/reset"): self._reset,
+            ("GET", "/topics/{topic}"): self._topic,
+            ("GET", "/topics/{topic}/messages"): self._messages,
+            ("GET", "/topics/{topic}/messages.json"): self._messages,
+        }))  # fmt: skip
         config = broker.config
         self._listener = Listener(
             world, lambda: HttpSession(router), (config.host, config.page_port), tls=config.tls()
@@ -98,46 +93,8 @@ class Page:
         """Close; idempotent."""
         await self._listener.stop()
 
-    def _asked(self, handler: Any) -> Any:
-        """The handler behind the guard, its failures told as they should be."""
-
-        def guarded(request: Request) -> Response:
-            headers = {name: value.encode("latin-1") for name, value in request.headers.items()}
-            method = request.method
-            refusal = self._guard.refuse(method, headers)
-            if refusal:
-                status, why = refusal
-                response = Response(why.encode() + b"\n", status)
-                if status == 401:
-                    response.headers = {"WWW-Authenticate": 'Basic realm="kafkalite"'}
-            else:
-                try:
-                    response = handler(request)
-                except Missing as exc:
-                    response = Response(f"There is no {exc}.\n".encode(), 404)
-                except KafkaError as exc:
-                    response = Response(f"{exc}\n".encode(), 409)
-                except ValueError as exc:
-                    response = Response(f"{exc}\n".encode(), 400)
-            added = {name.decode(): value.decode() for name, value in HEADERS}
-            response.headers = {**response.headers, **added}
-            return response
-
-        return guarded
-
-    def _answer(self, request: Request, template: str, data: dict[str, Any]) -> Response:
-        if request.path.endswith(".json"):
-            return Response(json.dumps(data).encode(), content_type="application/json")
-        page = _templates().get_template(template).render(
-            data,
-            now_ms=self._clock.wall_ms(),
-            path=request.path,
-            query=request.target.partition("?")[2],
-        )
-        return Response(page.encode(), content_type=HTML)
-
     def _overview(self, request: Request) -> Response:
-        return self._answer(request, "lag.html", self._views.overview())
+        return self._pages.answer(request, "lag.html", self._views.overview())
 
     def _group(self, request: Request) -> Response:
         data = self._views.group(request.params["group"].removesuffix(".json"))
@@ -145,7 +102,7 @@ class Page:
         data |= {"ways": WAYS, "how": how, "reset_topic": topic, "value": value, "plan": []}
         if how:
             data["plan"] = self._views.plan(data["id"], topic, how, _number(how, value))
-        return self._answer(request, "group.html", data)
+        return self._pages.answer(request, "group.html", data)
 
     def _reset(self, request: Request) -> Response:
         group = request.params["group"]
@@ -157,10 +114,10 @@ class Page:
 
     def _topic(self, request: Request) -> Response:
         data = self._views.topic(request.params["topic"].removesuffix(".json"))
-        return self._answer(request, "topic.html", data)
+        return self._pages.answer(request, "topic.html", data)
 
     def _messages(self, request: Request) -> Response:
-        query = {name: values[0] for name, values in request.query.items() if values[0]}
+        query = first_values(request.query)
         offset, when = query.get("offset"), query.get("time")
         data = self._views.messages(
             request.params["topic"],
@@ -171,7 +128,7 @@ class Page:
             limit=int(query.get("limit", LIMIT)),
             decode=query.get("decode", "auto"),
         )
-        return self._answer(request, "messages.html", data | {"offset": offset, "time": when})
+        return self._pages.answer(request, "messages.html", data | {"offset": offset, "time": when})
 
 
 def _wanted(fields: dict[str, list[str]]) -> tuple[str, str, str]:
@@ -196,47 +153,3 @@ def _moment(text: str) -> int:
         return int(text)
     when = datetime.fromisoformat(text)
     return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-def _static(request: Request) -> Response:
-    """A file of ours, or of the console's."""
-    from bedrock.app import console
-
-    name = request.params["name"]
-    kind = STATIC.get(name.rpartition(".")[2])
-    for folder in (HERE / "static", Path(console.__file__).parent / "static"):
-        # Names come from the folder's list, never from the request.
-        for file in folder.iterdir():
-            if file.name == name and kind:
-                return Response(file.read_bytes(), content_type=kind)
-    return Response(b"no such file\n", 404)
-
-
-@cache
-def _templates() -> Any:
-    """Templates on the base of the console's; loaded when somebody looks."""
-    from jinja2 import ChoiceLoader, Environment, FileSystemLoader, select_autoescape
-
-    import bedrock
-    from bedrock.app import console
-    from bedrock.app.console import shown
-    from bedrock.app.show import span
-
-    own, base = HERE / "templates", Path(console.__file__).parent / "templates"
-    pages = Environment(
-        loader=ChoiceLoader([FileSystemLoader(own), FileSystemLoader(base)]),
-        autoescape=select_autoescape(),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    pages.globals |= {
-        "number": shown.number,
-        "size": shown.size,
-        "chart": shown.chart,
-        "span": span,
-        "moment": lambda ms: datetime.fromtimestamp(ms / 1000, UTC).strftime(
-            "%Y-%m-%d %H:%M:%S.%f"
-        )[:-3],
-        "version": bedrock.__version__,
-    }
-    return pages

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from bedrock.app.pages import Missing
 from kafkalite import reset
 from kafkalite.assignment import read_assignment
 from kafkalite.broker import Broker
 from kafkalite.group import State
 from kafkalite.handlers.configs import describe_topic
 from kafkalite.lag import Lag, Partition
-from kafkalite.offsets import Committed
+from kafkalite.offset_record import Committed
 from kafkalite.page.browse import browse, shown
 from kafkalite.topic_config import Source
 from kafkalite.topics import id_text
 
 RESTING = (State.EMPTY, State.DEAD)
-
-
-class Missing(Exception):
-    """There is no such group, topic or partition."""
 
 
 class Views:
@@ -248,5 +245,3 @@ class Views:
                 for record in page.records
             ],
         }
-
-

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from bedrock.app.pages import Missing
 from kvstore.resp import Args, ReplyError, decode
 from kvstore.shell import PEEK, render
 
@@ -16,10 +17,6 @@ SCANS, AT_ONCE, SHOWN = 20, 500, 100
 BIG, BIG_LOOK = 10, 2_000
 KEPT = 120  # samples of the operations, one a second
 SLOWEST = 12
-
-
-class Missing(LookupError):
-    """There is no such key or database."""
 
 
 class Views:

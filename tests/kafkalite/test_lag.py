@@ -10,11 +10,12 @@ import urllib.request
 import pytest
 
 import bedrock
+from bedrock.app.pages import Missing
 from kafkalite.batch import Record, pack
 from kafkalite.lag import JUDGED, Lag, Sample, Status, judge
 from kafkalite.metrics import broker_metrics
 from kafkalite.page.browse import browse, shown
-from kafkalite.page.views import Missing, Views
+from kafkalite.page.views import Views
 
 from .wire import SocketWire
 
