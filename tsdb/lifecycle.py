@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from heapq import merge as merge_runs
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyroaring import BitMap
@@ -33,7 +34,7 @@ from tsdb.blocks import ALWAYS, DELETIONS, times_meet
 from tsdb.columns import Columns
 from tsdb.downsampling import SLICE, downsample
 from tsdb.matchers import Matcher
-from tsdb.wal import log_samples, log_series
+from tsdb.wal import log_deletion, log_samples
 
 if TYPE_CHECKING:
     from bedrock.world import Disk, World
@@ -43,6 +44,7 @@ HOUR_MS = 3_600_000
 COMPACT_RUN = 4  # blocks of one generation that are made one
 MERGED_SAMPLES_MAX = 2_000_000_000
 MERGED_SPAN_MAX_MS = 31 * 24 * HOUR_MS
+SORTED_AT_ONCE = 20_000  # keys: some milliseconds
 
 T = TypeVar("T")
 Job = Generator[Callable[[], Any], None, T]
@@ -115,6 +117,24 @@ async def run_beside(world: World, job: Job[T]) -> T:
 
 def _pause() -> None:
     """A step that only lets others have their turn."""
+
+
+def _slices(keys: list[bytes]) -> Iterator[list[bytes]]:
+    return (keys[first : first + SLICE] for first in range(0, len(keys), SLICE))
+
+
+def _sorted(keys: list[bytes]) -> Job[list[bytes]]:
+    """Sort in steps: nobody else runs while a list is being sorted."""
+    runs = []
+    for first in range(0, len(keys), SORTED_AT_ONCE):
+        run = keys[first : first + SORTED_AT_ONCE]
+        yield run.sort
+        runs.append(run)
+    if len(runs) < 2:
+        return runs[0] if runs else []
+    merged: list[bytes] = []
+    yield lambda: merged.extend(merge_runs(*runs))
+    return merged
 
 
 class Lifecycle:
@@ -214,22 +234,24 @@ class Lifecycle:
         held = store.log.end, cut_ms
         name, meta = store.block_set.described(rank, 0, rank, flushed=[held])
         head.hold(cut_ms)
-        done = False
         try:
-            keys = sorted(head.by_key)
+            keys = yield from _sorted(list(head.by_key))
             writer = BlockWriter(store.block_set.disk, name, meta)
             try:
-                for first in range(0, len(keys), SLICE):
-                    part = keys[first : first + SLICE]
+                for part in _slices(keys):
                     yield partial(writer.add, part, head.gather(part))
                 yield writer.finish
             except BaseException:
                 writer.abandon()
                 raise
-            store.block_set.install(writer.block)
-            done = True
-        finally:
-            head.release(done)
+        except BaseException:
+            head.keep_all()
+            raise
+        store.block_set.install(writer.block)
+        for part in _slices(keys):
+            head.release(part)
+            yield _pause
+        head.released()
         yield from self.checkpoint()
         return writer.block
 
@@ -238,14 +260,27 @@ class Lifecycle:
         log, head = self.store.log, self.store.head
         log.roll()
         start = log.end
-        log_series(log, head)
-        keys = list(head.by_key)
-        for first in range(0, len(keys), SLICE):
-            log_samples(log, head, keys[first : first + SLICE])
+        head.log_begins()
+        for part in _slices(list(head.by_key)):
+            log_samples(log, head, part)
             yield _pause
         log.flush()
         self.store.write_meta(start)
         log.trim(start)
+
+    def delete(self, matchers: Sequence[Matcher], low_ms: int, high_ms: int) -> Job[None]:
+        """Delete samples, in the head some series at a time."""
+        head = self.store.head
+        self.store.block_set.delete(matchers, low_ms, high_ms)
+        refs = list(head.postings.select(matchers))
+        for first in range(0, len(refs), SLICE):
+            part = [ref for ref in refs[first : first + SLICE] if head.series[ref] is not None]
+            log_deletion(self.store.log, part, low_ms, high_ms)
+            head.delete(part, low_ms, high_ms)
+            head.drop_empty(part)
+            yield _pause
+        if refs:
+            head.recount()
 
     # ---- rewriting blocks --------------------------------------------------------------------
 
@@ -285,10 +320,8 @@ class Lifecycle:
             places: dict[bytes, list[tuple[Block, int]]] = {}
             for block in run:
                 yield partial(_find_places, block, expired or BitMap(), places)
-            keys: list[bytes] = []
-            yield lambda: keys.extend(sorted(places))
-            for first in range(0, len(keys), SLICE):
-                yield partial(_copy, writer, keys[first : first + SLICE], places)
+            for part in _slices((yield from _sorted(list(places)))):
+                yield partial(_copy, writer, part, places)
             if writer.samples:
                 yield writer.finish
             else:
