@@ -22,7 +22,8 @@ from libc.string cimport strcmp, strlen
 
 from kvstore.lua.api cimport (
     BOOLEAN, GC_COLLECT, GC_COUNT, GC_SETPAUSE, GLOBALS, MASKCOUNT, MASKLINE, MULTRET, NIL, NUMBER,
-    REGISTRY, STRING, TABLE, UPVALUE, Bare, lua, lua_CFunction, lua_Debug, lua_State, put_function,
+    REGISTRY, STRING, TABLE, UPVALUE, Bare, find, lua, lua_CFunction, lua_Debug, lua_State,
+    put_function,
 )
 from kvstore.lua.bits cimport open_bit
 from kvstore.lua.json cimport open_json
@@ -383,6 +384,7 @@ cdef class Machine:
     def __init__(self, ScriptClient client not None, tick, dict facts not None):
         self.client = client
         self.tick = tick
+        find()
         self.L = lua.newstate()
         if self.L is NULL:
             raise MemoryError("no Lua state")
