@@ -12,7 +12,7 @@ from kvstore.engine import command
 from kvstore.parameter_kinds import parse_memory
 from kvstore.resp import Members, Push, ReplyError, Simple, Verbatim, encode
 from kvstore.scripts import scripts_of
-from kvstore.strings import encoding_of
+from kvstore.strings import encoding_of, references
 from kvstore.timing import stall
 
 log = logger("kvstore")
@@ -94,7 +94,7 @@ def debug_object(client, words):
     idle_s = client.db.idle_s(words[2]) or 0
     clock = (store.keyspace.now_ms // 1000 - idle_s) & 0xFFFFFF
     return Simple(
-        f"Value at:0x{id(value):x} refcount:1 "
+        f"Value at:0x{id(value):x} refcount:{references(value)} "
         f"encoding:{encoding_of(value) if plain else value.encoding} "
         f"serializedlength:{serialized_length(value)} lru:{clock} lru_seconds_idle:{idle_s}"
     )

@@ -69,4 +69,4 @@ cdef class Reader:
     cdef tuple raw_id(self)
     cdef Stream stream(self, bint counted)
     cdef int node(self, Stream value, Id first, list words) except -1
-    cdef int group(self, dict groups, bint counted) except -1
+    cdef int group(self, Stream stream, bint counted) except -1
