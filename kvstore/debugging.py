@@ -74,6 +74,13 @@ def debug_sleep(client, words):
     return "OK"
 
 
+def debug_aof_flush_sleep(client, words):
+    """Wait so many microseconds before each write to the append-only file."""
+    if client.store.aof is not None:
+        client.store.aof.flush_sleep_us = number(words[2])
+    return "OK"
+
+
 def debug_set_active_expire(client, words):
     """Turn the active expiry off (0) or on (1)."""
     client.store.active_expire = words[2] != b"0"
@@ -248,6 +255,7 @@ def debug_nothing(client, words):
 
 
 DEBUG = {
+    "aof-flush-sleep": debug_aof_flush_sleep,
     "change-repl-id": debug_change_repl_id,
     "digest": debug_digest,
     "digest-value": debug_digest_value,
@@ -270,6 +278,7 @@ DEBUG = {
 }
 # How many words follow at least.
 NEEDED = {
+    "aof-flush-sleep": 1,
     "error": 1,
     "htstats": 1,
     "log": 1,

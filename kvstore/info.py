@@ -46,6 +46,7 @@ def server(store: Any) -> dict[str, Any]:
         "configured_hz": parameters["hz"],
         "executable": sys.executable,
         "config_file": "",
+        **store.stopping.facts(),
     }
 
 
@@ -53,7 +54,7 @@ def clients(store: Any) -> dict[str, Any]:
     """Connections."""
     everyone = list(store.clients.values())
     return {
-        "connected_clients": len(everyone),
+        "connected_clients": len(everyone) - len(store.primary.replicas),
         "maxclients": store.parameters["maxclients"],
         "blocked_clients": sum(1 for c in everyone if c.waiter is not None or c.postponed),
         "tracking_clients": store.tracking.clients if store.tracking is not None else 0,
@@ -118,7 +119,7 @@ def persistence(store: Any) -> dict[str, Any]:
     """The snapshot and the append-only file."""
     return {
         "loading": int(store.keyspace.loading),
-        "async_loading": 0,
+        "async_loading": int(store.follower is not None and store.follower.loads_aside),
         **store.saver.facts(),
         **store.saver.rewrite_facts(),
     }

@@ -37,6 +37,7 @@ cdef class Reader:
     cdef public bint merges        # what is there already may be in the file too, and gives way
     cdef bint arriving             # the file grows
     cdef readonly int64_t lacks
+    cdef readonly uint64_t loaded, dead
     cdef tuple marked              # where the section began: base, at, data, crc
 
     cdef int mark(self) except -1

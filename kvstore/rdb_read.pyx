@@ -408,11 +408,8 @@ cdef class Reader:
         return 0
 
     cdef int go_back(self) except -1:
-        """To where the section began.  A long one is not tried again before twice as much is here."""
-        cdef int64_t began
+        """To where the section began."""
         self.base, self.at, self.data, self.crc = self.marked
-        began = self.base + self.at
-        self.lacks = max(self.lacks, began + 2 * (self.lacks - began))
         return 0
 
     cdef Section section(self) except *:
@@ -477,7 +474,9 @@ cdef class Reader:
         self.expires = -1
         if is_empty(value) or (
                 expires >= 0 and not self.keep_dead and expires <= self.store.keyspace.now_ms):
+            self.dead += expires >= 0
             return 0
+        self.loaded += 1
         if not self.merges and self.db.find_bytes(key) is not None:
             raise self.damaged(f"key twice: {key[:40]!r}")
         self.db.set(&arg, value, False)

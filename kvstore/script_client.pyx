@@ -19,7 +19,7 @@ from kvstore.engine cimport (
 from kvstore.resp cimport Args
 from kvstore.slots cimport Router
 
-from kvstore.refusals import OUT_OF_MEMORY
+from kvstore.refusals import LOADING, OUT_OF_MEMORY
 from kvstore.resp import ReplyError
 
 
@@ -64,7 +64,7 @@ cdef class ScriptClient(Client):
         cdef int64_t last_ns = store.last_ns
         if store.world.net is None:
             return
-        store.scratch, store.busy = Args(), why
+        store.scratch, store.busy = Args(), LOADING if self.replaying else why
         try:
             store.world.net.breathe()
         finally:

@@ -26,6 +26,7 @@ from kvstore.script_client cimport ScriptClient
 
 import hashlib
 
+from kvstore.refusals import READ_ONLY_REPLICA, READ_ONLY_SCRIPT
 from kvstore.resp import ReplyError
 from kvstore.shebang import FLAGS, library_name, script_flags
 from kvstore.version import REDIS_VERSION
@@ -244,8 +245,9 @@ cdef class Scripts:
             return 0
         if read_only[0]:
             raise ReplyError("ERR Can not execute a script with write flag using *_ro command.")
-        if self.store.follower is not None and not caller.replaying:
-            raise ReplyError("READONLY You can not run script with write flag on readonly replica.")
+        refusal = self.store.refusal
+        if refusal is not None and not caller.replaying:
+            raise ReplyError(READ_ONLY_SCRIPT if refusal == READ_ONLY_REPLICA else refusal)
         if self.store.out_of_memory and not self.client.may_take:
             raise ReplyError(NO_MEMORY)
         return 0
