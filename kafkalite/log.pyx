@@ -185,7 +185,8 @@ cdef class Log:
         """End the log before the first thing that is no batch, or refuse to."""
         if segment.next_offset < recovery_point:
             raise Damaged(segment.file_name, segment.size, why)
-        self.cut = Finding(segment.file_name, segment.size, f"{size - segment.size} bytes cut off: {why}", True)
+        self.cut = Finding(segment.file_name, segment.size,
+                           f"{size - segment.size} bytes cut off: {why}", True)
         logger.warning("%s", self.cut)
         segment.cut_at(segment.size)
         for base in later:
