@@ -274,7 +274,7 @@ cdef int put_message(Buf out, bint flexible, str message) except -1:
 
 
 def produce(broker, dict request, call) -> dict | None:
-    """The response to a Produce request, None for acks=0."""
+    """Append batches, one for each partition; no answer for acks=0."""
     cdef Produced produced = Produced()
     acks = request["acks"]
     produced.adopt(request["topics"])
