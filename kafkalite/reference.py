@@ -39,7 +39,8 @@ def api_line(api: Api) -> str:
     """One key."""
     lowest = api.oldest if api.advertises is None else api.advertises
     flexible = "-" if api.flexible is None else api.flexible
-    return f"| {api.key} | {api.name} | {api.serves} | {lowest} | {flexible} | {purpose(api.key)} |\n"
+    cells = (api.key, api.name, api.serves, lowest, flexible, purpose(api.key))
+    return f"| {' | '.join(map(str, cells))} |\n"
 
 
 def option_line(option: Option) -> str:
