@@ -41,6 +41,7 @@ UNPACKABLE = "The batch cannot be unpacked"
 
 cdef dict MESSAGES = {
     Code.INVALID_RECORD: "The batch is not one a producer may send",
+    Code.INVALID_TIMESTAMP: "The timestamp of the message is out of acceptable range.",
     Code.KAFKA_STORAGE_ERROR: "The disk is full",
 }
 
