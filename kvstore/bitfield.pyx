@@ -189,29 +189,36 @@ cdef int answer_steps(Client c, Args a, Buf out, bint only_get) except -1:
     cdef Step step
     cdef Step* each
     cdef Arg text
-    cdef uint64_t end = 0
+    cdef uint64_t end = 0, before
     cdef int64_t answer
-    cdef bint changes = False
+    cdef bint writes = False
+    cdef int changes = 0
+    cdef Py_ssize_t had
     cdef bytearray grown
     for packed in steps:
         each = <Step*><char*>packed
         if each.verb != GET:
-            changes = True
+            writes = True
             end = max(end, each.at + each.bits)
-    value = c.db.find(&a.v[1]) if changes else c.db.read(&a.v[1])
+    value = c.db.find(&a.v[1]) if writes else c.db.read(&a.v[1])
     text_of(value, &text)
-    if changes:
+    had = text.n
+    if writes:
         grown = grow(c, &a.v[1], value, max(text.n, <Py_ssize_t>((end + 7) >> 3)))
         text.p, text.n = PyByteArray_AS_STRING(grown), len(grown)
     put_array(out, len(steps))
     for packed in steps:
         step = (<Step*><char*>packed)[0]
+        before = bits_at(text.p, text.n, step.at, step.bits)
         if run(&step, <char*>text.p, text.n, &answer):
             put_int(out, answer)
+            changes += step.verb != GET and (
+                text.n > had or before != bits_at(text.p, text.n, step.at, step.bits))
         else:
             put_nil(out, c.resp)
-    if changes:
+    if changes or text.n > had:
         c.db.changed(&a.v[1], EVENT_STRING, "setbit")
+        c.db.keyspace.dirty += max(changes - 1, 0)
     return 0
 
 

@@ -34,15 +34,18 @@ cdef int setbit(Client c, Args a, Buf out) except -1:
     cdef unsigned char* byte
     cdef unsigned char mask = 0x80 >> (offset & 7)
     cdef bint old
+    cdef Py_ssize_t had
     if not parse_int(a.v[3].p, a.v[3].n, &bit) or bit not in (0, 1):
         raise ReplyError("ERR bit is not an integer or out of range")
     value = c.db.find(&a.v[1])
     text_of(value, &text)
-    grown = grow(c, &a.v[1], value, max(text.n, <Py_ssize_t>(offset >> 3) + 1))
+    had = text.n
+    grown = grow(c, &a.v[1], value, max(had, <Py_ssize_t>(offset >> 3) + 1))
     byte = <unsigned char*>PyByteArray_AS_STRING(grown) + (offset >> 3)
     old = (byte[0] & mask) != 0
-    byte[0] = byte[0] | mask if bit else byte[0] & ~mask
-    c.db.changed(&a.v[1], EVENT_STRING, "setbit")
+    if old != bit or len(grown) > had:
+        byte[0] = byte[0] | mask if bit else byte[0] & ~mask
+        c.db.changed(&a.v[1], EVENT_STRING, "setbit")
     return put_int(out, old)
 
 

@@ -73,13 +73,20 @@ cdef int put_place(Buf out, Place place, int resp) except -1:
 
 cdef int geoadd(Client c, Args a, Buf out) except -1:
     cdef list words = ["zadd", a.text(1)]
+    cdef bint added_only = False, changed_only = False
     cdef Py_ssize_t i = 2
     cdef Place place
-    while i < a.n and (is_word(&a.v[i], "nx") or is_word(&a.v[i], "xx") or is_word(&a.v[i], "ch")):
+    while i < a.n:
+        if is_word(&a.v[i], "nx"):
+            added_only = True
+        elif is_word(&a.v[i], "xx"):
+            changed_only = True
+        elif not is_word(&a.v[i], "ch"):
+            break
         words.append(a.text(i))
         i += 1
-    if (a.n - i) % 3 or i == a.n:
-        raise ReplyError("ERR syntax error. Try GEOADD key [x1] [y1] [name1] [x2] [y2] [name2] ... ")
+    if (a.n - i) % 3 or i == a.n or (added_only and changed_only):
+        raise ReplyError("ERR syntax error")
     while i < a.n:
         place = point_of(&a.v[i], &a.v[i + 1])
         words.append(encode(place.longitude, place.latitude, POLE, STEPS))

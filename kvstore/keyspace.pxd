@@ -54,7 +54,7 @@ cdef class Behind:
 
 cdef class Watch:
     cdef bint broken               # a watched key changed
-    cdef list keys                 # (Database, bytes)
+    cdef dict keys                 # (Database, bytes) -> whether it was there
 
 
 cdef class Keyspace:
@@ -128,7 +128,7 @@ cdef class Database:
     cdef int vanish(self, Slot* slot, int kind, str name) except -1
     cdef bint is_dead(self, Slot* slot) noexcept
     cdef int tell(self, bytes key, int kind, str name) except -1
-    cdef int break_watches(self, bytes key) except -1
+    cdef int break_watches(self, bytes key, bint gone) except -1
     cdef int forget_expiry(self, uint64_t h, const Arg* key) except -1
 
 cdef Arg as_arg(bytes data) noexcept

@@ -106,15 +106,19 @@ cdef class Behind:
 
 
 cdef class Watch:
-    """What a client watches, from WATCH to EXEC: `broken` once any of it changed."""
+    """What a client watches, from WATCH to EXEC: `broken` once any of it changed.
+
+    A key whose time has passed is not there, whether it is still stored or not: that it goes, or
+    is exchanged for another such key, is no change to those who watched it as missing.
+    """
 
     def __cinit__(self):
-        self.keys = []
+        self.keys = {}
 
     def add(self, Database db, bytes key) -> None:
         """Watch one more key."""
         if (db, key) not in self.keys:
-            self.keys.append((db, key))
+            self.keys[db, key] = db.find_bytes(key) is not None
             db.watched.setdefault(key, []).append(self)
 
     def end(self) -> None:
@@ -124,20 +128,17 @@ cdef class Watch:
             watchers.remove(self)
             if not watchers:
                 del (<Database>db).watched[key]
-        self.keys = []
+        self.keys = {}
         self.broken = False
 
     @property
     def is_broken(self) -> bool:
         """True when a watched key changed, or expired since it was watched."""
-        if self.broken:
-            return True
-        for db, key in self.keys:
-            # An expired key that nobody touched yet is a change too.
-            (<Database>db).find_bytes(key)
-            if self.broken:
-                return True
-        return False
+        if not self.broken:
+            for (db, key), was_there in self.keys.items():
+                if was_there and (<Database>db).find_bytes(key) is None:
+                    self.broken = True
+        return self.broken
 
 
 cdef Arg as_arg(bytes data) noexcept:
@@ -335,12 +336,23 @@ cdef class Database:
         cdef Arg arg = as_arg(key)
         return self.peek(&arg)
 
+    def held(self, key: bytes):
+        """The same, whether or not its time has passed."""
+        cdef Slot* slot = self.keys.find(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+        return self.get(key) if slot is NULL else <object><PyObject*>slot.value
+
     def add_missing(self, key: bytes, value: bytes) -> None:
         """Give a key a value if it has none."""
         cdef Arg arg = as_arg(key)
         if self.peek(&arg) is None:
             self.set(&arg, value, False)
             self.changed(&arg, EVENT_STRING, "set")
+
+    def remove(self, key: bytes) -> None:
+        """Remove a key that is there, and tell of it."""
+        cdef Arg arg = as_arg(key)
+        self.delete(&arg)
+        self.changed(&arg, EVENT_GENERIC, "del")
 
     def idle_s(self, key: bytes) -> int | None:
         """Seconds since a key was used, None without it."""
@@ -408,7 +420,7 @@ cdef class Database:
             self.keyspace.on_vanished(self, key)
         self.delete(&arg)
         if self.watched:
-            self.break_watches(key)
+            self.break_watches(key, True)
         if self.keyspace.on_touched is not None:
             self.keyspace.on_touched(key, True)
         self.keyspace.notify(kind, name, key, self)
@@ -517,16 +529,19 @@ cdef class Database:
 
     cdef int tell(self, bytes key, int kind, str name) except -1:
         if self.watched:
-            self.break_watches(key)
+            self.break_watches(key, False)
         if self.keyspace.on_touched is not None:
             self.keyspace.on_touched(key)
         if key in self.blocked:
             self.keyspace.ready.append((self, key))
         return self.keyspace.notify(kind, name, key, self)
 
-    cdef int break_watches(self, bytes key) except -1:
+    cdef int break_watches(self, bytes key, bint gone) except -1:
+        """Tell who watches a key that it changed; gone: to those who saw it there that it is not."""
+        cdef Watch watch
         for watch in self.watched.get(key, ()):
-            (<Watch>watch).broken = True
+            if not gone or watch.keys[self, key]:
+                watch.broken = True
         return 0
 
     cdef int drop_if_empty(self, const Arg* key, Value value) except -1:
@@ -541,7 +556,7 @@ cdef class Database:
         """Remove every key (FLUSHDB)."""
         for key in list(self.watched):
             if self.find_bytes(key) is not None:
-                self.break_watches(key)
+                self.break_watches(key, False)
         self.keyspace.dirty += len(self)
         if self.behind is not None:
             self.behind.clear(self)
@@ -565,15 +580,18 @@ cdef class Database:
         """SWAPDB: each gets the other's keys; clients stay where they are."""
         if self.behind is not None:
             raise ReplyError("ERR SWAPDB is not possible with the log engine")
-        affected = {(self, key) for key in (*self.watched, *self.blocked)} \
-            | {(other, key) for key in (*other.watched, *other.blocked)}
-        before = {(db, key): (<Database>db).living(key) for db, key in affected}
+        watched = {(db, key) for db in (self, other) for key in (<Database>db).watched}
+        before = {(db, key): (<Database>db).living(key) for db, key in watched}
         self.keys, other.keys = other.keys, self.keys
         self.expires, other.expires = other.expires, self.expires
         self.walk, other.walk = other.walk, self.walk
-        for db, key in affected:
+        for db, key in watched:
             if (<Database>db).living(key) is not before[db, key]:
                 (<Database>db).tell(key, 0, "")
+        for db in (self, other):
+            for key in (<Database>db).blocked:
+                if (<Database>db).keys.find_bytes(key) is not NULL:
+                    self.keyspace.ready.append((db, key))
 
     # ------------------------------------------------------------------ deadlines
 

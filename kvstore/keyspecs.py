@@ -88,11 +88,26 @@ def sort_keys(words: list[bytes]) -> Keys:
         yield words[store], ("OW", "update")
 
 
+def migrate_keys(words: list[bytes]) -> Keys:
+    """The key, or where that is empty those behind KEYS; none if both are there."""
+    upper, i = [word.upper() for word in words], 6
+    while i < len(words) and upper[i] != b"KEYS":
+        i += {b"AUTH": 2, b"AUTH2": 3}.get(upper[i], 1)
+    if i >= len(words):
+        yield words[3], MOVED
+    elif not words[3]:
+        yield from ((word, MOVED) for word in words[i + 1 :])
+
+
+MOVED = ("RW", "access", "delete")
+
 # Commands whose keys, or what is done with them, depend on other words than their places.
 FLAGS_OF: dict[str, Callable[[list[bytes]], tuple[str, ...]]] = {
     "set": set_flags, "bitfield": bitfield_flags,
 }  # fmt: skip
-KEYS_OF: dict[str, Callable[[list[bytes]], Keys]] = {"sort": sort_keys, "sort_ro": sort_keys}
+KEYS_OF: dict[str, Callable[[list[bytes]], Keys]] = {
+    "sort": sort_keys, "sort_ro": sort_keys, "migrate": migrate_keys,
+}  # fmt: skip
 
 
 def keys_of(name: str, words: list[bytes]) -> Keys:

@@ -73,8 +73,6 @@ cdef int watch(Client c, Args a, Buf out) except -1:
     if c.watch is None:
         c.watch = Watch()
     for i in range(1, a.n):
-        # A key already dead is watched as missing.
-        c.db.find(&a.v[i])
         c.watch.add(c.db, a.text(i))
     return put_ok(out)
 

@@ -5,6 +5,7 @@ A row is `name kind default [low..high] [marks]`.  A default of `-` is the empty
     fixed       only before the start
     rigid       the same, though Redis could change it: the value it has may be set again
     protected   at run time only with `enable-protected-configs`
+    hidden      CONFIG GET shows it only to who names it in full
     =NAME       the older name of the same parameter
     inert       known, checked, kept and shown, but nothing here obeys it: it tunes a part of Redis
                 that has no counterpart (threads, forks, defragmentation, the cluster bus), or one
@@ -24,7 +25,6 @@ ENUMS = {
     "policy": POLICIES,
     "pubsub-acl": "allchannels|resetchannels",
     "sanitize": "no|yes|clients",
-    "shutdown": "default|save|nosave|now|force",
     "diskless": "disabled|on-empty-db|swapdb",
     "propagation": "ignore|panic|panic-on-replicas",
     "endpoint": "ip|hostname|unknown-endpoint",
@@ -48,7 +48,7 @@ activedefrag                      bool        no           inert
 activerehashing                   bool        yes          inert
 always-show-logo                  bool        no           fixed inert
 aof-checksums                     bool        yes
-aof-disable-auto-gc               bool        no           inert
+aof-disable-auto-gc               bool        no
 aof-load-truncated                bool        yes
 aof-rewrite-incremental-fsync     bool        yes          inert
 aof-timestamp-enabled             bool        no
@@ -104,7 +104,7 @@ ignore-warnings                   text        -            inert
 io-threads                        int         1            1..128  fixed inert
 io-threads-do-reads               bool        no           fixed inert
 jemalloc-bg-thread                bool        yes          inert
-key-load-delay                    int         0            -9223372036854775808..
+key-load-delay                    int         0            -9223372036854775808..  hidden
 latency-monitor-threshold         int         0            0..
 latency-tracking                  bool        yes          inert
 latency-tracking-info-percentiles  percentiles  50_99_99.9  inert
@@ -117,40 +117,41 @@ lfu-decay-time                    int         1            0..2147483647
 lfu-log-factor                    int         10           0..2147483647
 list-compress-depth               int         0            0..2147483647  inert
 list-max-listpack-size            int         -2           -99999999..  =list-max-ziplist-size
+loading-process-events-interval-bytes  memory  2mb         1024..  inert
 logfile                           text        -            fixed inert
 loglevel                          level       notice       inert
 masterauth                        text        -
-masteruser                        text        -            inert
+masteruser                        text        -
 maxclients                        int         10000        1..4294967295
 maxmemory                         memory      0
 maxmemory-clients                 percent-memory  0
 maxmemory-eviction-tenacity       int         10           0..100
 maxmemory-policy                  policy      noeviction
 maxmemory-samples                 int         5            1..2147483647
-min-replicas-max-lag              int         10           0..2147483647  =min-slaves-max-lag inert
-min-replicas-to-write             int         0            0..2147483647  =min-slaves-to-write inert
+min-replicas-max-lag              int         10           0..2147483647  =min-slaves-max-lag
+min-replicas-to-write             int         0            0..2147483647  =min-slaves-to-write
 no-appendfsync-on-rewrite         bool        no           inert
 notify-keyspace-events            events      -
 oom-score-adj                     oom         no           inert
 oom-score-adj-values              oom-values  0_200_800    inert
 pidfile                           text        -            fixed inert
-port                              int         0            0..65535  rigid
+port                              int         0            0..65535
 proc-title-template               text        {title}_{listen-addr}_{server-mode}  inert
 propagation-error-behavior        propagation  ignore      inert
 protected-mode                    bool        yes
 proto-max-bulk-len                memory      512mb        1mb..
 rdb-del-sync-files                bool        no           inert
-rdb-key-save-delay                int         0            -9223372036854775808..
+rdb-key-save-delay                int         0            -9223372036854775808..  hidden
 rdb-save-incremental-fsync        bool        yes          inert
 rdbchecksum                       bool        yes          fixed inert
 rdbcompression                    bool        yes          inert
 repl-backlog-size                 memory      1mb          1..
 repl-backlog-ttl                  int         3600         0..
 repl-disable-tcp-nodelay          bool        no           inert
-repl-diskless-load                diskless    disabled     inert
-repl-diskless-sync                bool        yes          inert
-repl-diskless-sync-delay          int         5            0..2147483647  inert
-repl-diskless-sync-max-replicas   int         0            0..2147483647  inert
+repl-diskless-load                diskless    disabled
+repl-diskless-sync                bool        yes
+repl-diskless-sync-delay          int         0            0..2147483647
+repl-diskless-sync-max-replicas   int         0            0..2147483647
 repl-ping-replica-period          int         10           1..  =repl-ping-slave-period
 repl-timeout                      int         60           1..2147483647
 replica-announce-ip               text        -            =slave-announce-ip
@@ -159,9 +160,9 @@ replica-announced                 bool        yes
 replica-ignore-disk-write-errors  bool        no           inert
 replica-ignore-maxmemory          bool        yes          =slave-ignore-maxmemory
 replica-lazy-flush                bool        no           =slave-lazy-flush inert
-replica-priority                  int         100          0..2147483647  =slave-priority inert
-replica-read-only                 bool        yes          =slave-read-only inert
-replica-serve-stale-data          bool        yes          =slave-serve-stale-data inert
+replica-priority                  int         100          0..2147483647  =slave-priority
+replica-read-only                 bool        yes          =slave-read-only
+replica-serve-stale-data          bool        yes          =slave-serve-stale-data
 replicaof                         text        -            fixed =slaveof
 requirepass                       text        -
 sanitize-dump-payload             sanitize    no           inert
@@ -169,13 +170,13 @@ save                              save        -
 server_cpulist                    text        -            fixed inert
 set-max-intset-entries            int         512          0..
 set-proc-title                    bool        yes          fixed inert
-shutdown-on-sigint                shutdown    default      inert
-shutdown-on-sigterm               shutdown    default
+shutdown-on-sigint                shutdown    -            inert
+shutdown-on-sigterm               shutdown    -
 shutdown-timeout                  int         10           0..2147483647
 slowlog-log-slower-than           int         10000        -1..
 slowlog-max-len                   int         128          0..
 socket-mark-id                    int         0            0..    fixed inert
-stop-writes-on-bgsave-error       bool        yes          inert
+stop-writes-on-bgsave-error       bool        yes
 stream-node-max-bytes             memory      4096         inert
 stream-node-max-entries           int         100          0..
 supervised                        supervised  no           fixed inert
@@ -208,6 +209,8 @@ tls-session-caching               bool        yes          inert
 tracking-table-max-keys           int         1000000      0..
 unixsocket                        text        -            fixed
 unixsocketperm                    text        0            fixed
+use-exit-on-panic                 bool        no           inert
+watchdog-period                   int         0            0..2147483647  inert
 zset-max-listpack-entries         int         128          0..    =zset-max-ziplist-entries
 zset-max-listpack-value           memory      64           =zset-max-ziplist-value
 """

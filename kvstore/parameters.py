@@ -30,6 +30,7 @@ class Parameter(NamedTuple):
     rigid: bool
     protected: bool
     inert: bool
+    hidden: bool
     alias: str
 
     @classmethod
@@ -46,9 +47,11 @@ class Parameter(NamedTuple):
                 low, high = kind.parse(below), int(above or HIGHEST)
         text = "" if default == "-" else default.replace("_", " ")
         value = BUFFER_LIMITS if kind_name == "buffers" else kind.parse(text)
-        rigid, protected, inert = (word in marks for word in ("rigid", "protected", "inert"))
+        rigid, protected, inert, hidden = (
+            word in marks for word in ("rigid", "protected", "inert", "hidden")
+        )
         fixed = rigid or "fixed" in marks
-        return cls(name, kind, value, low, high, fixed, rigid, protected, inert, alias)
+        return cls(name, kind, value, low, high, fixed, rigid, protected, inert, hidden, alias)
 
     def read(self, text: str, before: Any) -> Any:
         """A value from its text; ValueError with Redis's words when it cannot be."""
@@ -60,6 +63,14 @@ class Parameter(NamedTuple):
 
 ROWS = [Parameter.of(line) for line in TABLE.strip().splitlines()]
 BY_NAME = {name: row for row in ROWS for name in (row.name, row.alias) if name}
+
+
+class NotApplied(ValueError):
+    """A listener cannot take a parameter's new value."""
+
+    def __init__(self, name: str, why: str):
+        super().__init__(why)
+        self.name = name
 
 
 class Parameters:
@@ -80,10 +91,10 @@ class Parameters:
         changed()
 
     def matching(self, pattern: str) -> Iterator[tuple[str, str]]:
-        """(name, value as text) of the parameters that match a glob pattern."""
+        """(name, value as text) of the parameters that match a glob pattern, or have that name."""
         wanted = pattern.encode()
         for name, row in BY_NAME.items():
-            if matches(wanted, name.encode(), True):
+            if name == pattern.lower() or (not row.hidden and matches(wanted, name.encode(), True)):
                 yield name, row.kind.show(self._values[row.name])
 
     def changed(self) -> dict[str, str]:
@@ -124,11 +135,11 @@ class Parameters:
         try:
             for changed in self._listeners:
                 changed()
-        except ValueError as error:
+        except NotApplied as error:
             self._values.update(before)
             for changed in self._listeners:
                 changed()
-            raise self.refused(pairs[0][0], str(error)) from None
+            raise self.refused(error.name, str(error)) from None
 
     @staticmethod
     def refused(name: str, why: str) -> ReplyError:

@@ -15,13 +15,14 @@ from bedrock.world import Timer, World
 from kvstore.acl import BadRule
 from kvstore.aof import Aof, Truncated
 from kvstore.engine import Store
-from kvstore.following import follow
-from kvstore.parameters import Parameters
+from kvstore.following import follow, watch
+from kvstore.parameters import NotApplied, Parameters
 from kvstore.resp import ReplyError
 from kvstore.saving import run_beside
 from kvstore.session import RespSession
 
 log = logger("kvstore")
+UNLISTENED = "Unable to listen on this port. Check server logs."
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -82,6 +83,7 @@ class Server:
         self.ports["port"] = self._net.port
         await self._listen_locally(store, limits)
         store.parameters.note("port", self._net.port)
+        store.parameters.listen(self._move)
         if store.parameters["cluster-enabled"]:
             self._join(store)
         log.info("listening", port=self._net.port, pid=os.getpid())
@@ -99,9 +101,25 @@ class Server:
             await self._page.start()
             self.ports["page_port"] = self._page.port
         self.ready = True
+        watch(store)
         if store.parameters["replicaof"]:
             host, port = store.parameters["replicaof"].split()
             follow(store, host, int(port))
+
+    def _move(self) -> None:
+        """CONFIG SET port: listen there from now on."""
+        assert self.store is not None and self._net is not None
+        port = self.store.parameters["port"]
+        if port == self.ports["port"]:
+            return
+        if not port:
+            raise NotApplied("port", "without a port nobody could come in")
+        try:
+            self._net.move((self.config.host, port))
+        except OSError as error:
+            log.warning("cannot listen", port=port, why=str(error))
+            raise NotApplied("port", UNLISTENED) from None
+        self.ports["port"] = port
 
     async def _listen_locally(self, store: Store, limits: Limits) -> None:
         """Listen on a unix socket too, if there is to be one."""
@@ -186,11 +204,13 @@ class Server:
         self.store.cycle()
         self._expire_later()
 
+    async def may_stop(self) -> bool:
+        """Let replicas catch up and write a snapshot, as far as that is wanted."""
+        return self.store is None or await self.store.stopping.may_stop()
+
     async def drain(self, grace_s: float) -> None:
         """Let requests that were begun end; blocked clients get until grace_s."""
         self.ready = False
-        if self.store is not None:
-            await self.store.stopping.told_to_end(grace_s)
         for net in (self._local, self._net):
             if net is not None:
                 await net.drain(grace_s)

@@ -25,6 +25,8 @@ def discreet(words: list[bytes]) -> list[bytes]:
         upper = [word.upper() for word in words]
         at = upper.index(b"AUTH") + 1 if b"AUTH" in upper else len(words)
         return [*words[:at], *[BLOT] * len(words[at : at + 2]), *words[at + 2 :]]
+    if name == b"migrate":
+        return without_migrate_secrets(words)
     if name == b"acl" and len(words) > 1 and words[1].lower() == b"setuser":
         return [*words[:2], *[BLOT] * (len(words) - 2)]
     if name == b"config" and len(words) > 1 and words[1].lower() == b"set":
@@ -33,6 +35,19 @@ def discreet(words: list[bytes]) -> list[bytes]:
             for i, word in enumerate(words)
         ]
     return words
+
+
+def without_migrate_secrets(words: list[bytes]) -> list[bytes]:
+    """MIGRATE without the password for the other server."""
+    shown, hidden = list(words), 0
+    for i in range(6, len(words)):
+        if hidden:
+            shown[i], hidden = BLOT, hidden - 1
+        elif words[i].lower() == b"keys":
+            break
+        else:
+            hidden = {b"auth": 1, b"auth2": 2}.get(words[i].lower(), 0)
+    return shown
 
 
 def shortened(words: list[bytes]) -> list[bytes]:

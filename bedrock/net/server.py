@@ -39,16 +39,25 @@ class Server:
         self.tls = tls
         self.expired = 0
         self._listener: Any = None
+        self._former: list[Any] = []  # listeners that were moved away from
         self._timer: Timer | None = None
 
     async def start(self) -> Server:
         """Listen; OSError when the address cannot be had."""
-        assert self.world.net is not None
-        self._listener = self.world.net.listen(
-            self.factory, self.requested, limits=self.limits, tls=self.tls
-        )
+        self._listener = self._listen(self.requested)
         self._sweep_later()
         return self
+
+    def _listen(self, address: Address) -> Any:
+        assert self.world.net is not None
+        return self.world.net.listen(self.factory, address, limits=self.limits, tls=self.tls)
+
+    def move(self, address: Address) -> None:
+        """Listen elsewhere from now on; open connections stay.  OSError: all is as it was."""
+        listener = self._listen(address)
+        self._listener.close()
+        self._former = [former for former in [*self._former, self._listener] if former.links]
+        self._listener = listener
 
     @property
     def address(self) -> Address:
@@ -63,7 +72,9 @@ class Server:
     @property
     def links(self) -> set:
         """The open connections."""
-        return self._listener.links if self._listener else set()
+        if self._listener is None:
+            return set()
+        return self._listener.links.union(*(former.links for former in self._former))
 
     @property
     def counters(self) -> dict[str, int]:

@@ -100,7 +100,7 @@ class Peer:
         self.stop()
 
 
-def _launch(
+def launch(
     name: str,
     url: str,
     command: Callable[[Peer], Sequence[str]],
@@ -108,6 +108,7 @@ def _launch(
     user: str | None = None,
     stop_signal: signal.Signals = signal.SIGTERM,
 ) -> Peer:
+    """Start `command(peer)` on a free port, in a folder of its own."""
     log = ""
     for _ in range(ATTEMPTS):
         peer = Peer(name, url, free_port(), Path(tempfile.mkdtemp(prefix=f"peer-{name}-")))
@@ -127,7 +128,7 @@ def _launch(
 def redis_server(*options: str) -> Peer:
     """Redis without persistence, unless `options` ask for it ("--appendonly", "yes")."""
     program = find("redis-server")
-    return _launch(
+    return launch(
         "redis-server",
         "redis://{host}:{port}",
         lambda peer: [
@@ -158,7 +159,7 @@ def postgresql(durable: bool = False, **settings: str) -> Peer:
         if done.returncode:
             raise RuntimeError(f"initdb failed:\n{done.stderr}")
 
-    peer = _launch(
+    peer = launch(
         "postgresql",
         "postgresql://postgres@{host}:{port}/postgres",
         lambda peer: [
@@ -188,7 +189,7 @@ def prometheus(config: str = "global: {}\n", *options: str, data: str = "") -> P
     def prepare(peer: Peer) -> None:
         (peer.directory / "prometheus.yml").write_text(config)
 
-    return _launch(
+    return launch(
         "prometheus",
         "http://{host}:{port}",
         lambda peer: [
@@ -207,7 +208,7 @@ def alertmanager(config: str) -> Peer:
     def prepare(peer: Peer) -> None:
         (peer.directory / "alertmanager.yml").write_text(config)
 
-    return _launch(
+    return launch(
         "alertmanager",
         "http://{host}:{port}",
         lambda peer: [
@@ -222,7 +223,7 @@ def alertmanager(config: str) -> Peer:
 def victoria_metrics(*options: str) -> Peer:
     """VictoriaMetrics on one node; it keeps samples of any age."""
     program = find("victoria-metrics")
-    return _launch(
+    return launch(
         "victoria-metrics",
         "http://{host}:{port}",
         lambda peer: [
@@ -246,7 +247,7 @@ def influxdb(**data: str) -> Peer:
             f'[http]\nbind-address = "{HOST}:{peer.port}"\nlog-enabled = false\n'
         )
 
-    peer = _launch(
+    peer = launch(
         "influxdb",
         "http://{host}:{port}",
         lambda peer: [program, "run", "-config", str(peer.directory / "influxdb.conf")],
@@ -268,7 +269,7 @@ def ngircd() -> Peer:
             "[Options]\nDNS = no\nIdent = no\nPAM = no\n"
         )
 
-    return _launch(
+    return launch(
         "ngircd",
         "irc://{host}:{port}",
         lambda peer: [program, "-n", "-f", str(peer.directory / "ngircd.conf")],

@@ -23,6 +23,11 @@ GROUPS: dict[str, list[Row]] = {
             "key", "When a key dies, as Unix time in seconds"),
         Row("keys", 2, "readonly", "keyspace dangerous", "1.0.0", "",
             "pattern", "All keys that match a pattern"),
+        Row("migrate", -6, "write", "keyspace dangerous", "2.6.0",
+            "3:0:1 RW ACCESS DELETE; KEYS@-2:-1:1 RW ACCESS DELETE INCOMPLETE",
+            "host port <key | \"\"> destination-db timeout [COPY] [REPLACE] "
+            "[[AUTH password] | [AUTH2 username password]] [KEYS key [key ...]]",
+            "Move keys to another server"),
         Row("move", 3, "write fast", "keyspace", "1.0.0", "1:0:1 RW ACCESS UPDATE",
             "key db", "Move a key to another database"),
         Row("object", -2, "", "", "2.2.3", "",

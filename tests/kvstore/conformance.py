@@ -1,77 +1,195 @@
-"""Redis's own tests against kvstore, file by file; writes docs/reference/kvstore-conformance.md.
+"""Redis's own tests against a running kvstore; writes docs/reference/kvstore-conformance.md.
 
-    python tests/kvstore/conformance.py --redis DIR [--cts DIR --python PYTHON] [--only FILE ...]
+    python -m tests.kvstore.conformance --redis DIR [--run X1 ...] [--only FILE ...]
+    python -m tests.kvstore.conformance --redis DIR --count-redis-server [--run X1 ...]
+    python -m tests.kvstore.conformance --cts DIR [--python PYTHON]
 
 DIR of --redis is a checkout of redis at tag 7.0.15 whose `src/` has redis-cli and redis-benchmark;
-DIR of --cts one of tair-opensource/compatibility-test-suite-for-redis (its PYTHON needs redis-py 5
-and PyYAML).  Each file runs against a server of its own with the tags of the "minimal" profile:
-what needs DEBUG, replication, RDB files or internals of Redis is left out by the suite itself.
+two runs at once need two checkouts, because the suite writes into its own folder.  DIR of --cts is
+one of tair-opensource/compatibility-test-suite-for-redis (its PYTHON needs redis-py 5 and PyYAML).
+
+A run is a way to start the server and a choice of tests; every file of it meets a fresh server.
+The same script counts what redis-server passes with the same flags (`conformance_counts.json`).
+Why a test fails is written by hand (`conformance_causes.toml`); a cause that no failing test needs
+any more is reported.  Each run has a section of the page, which is replaced when it was run whole.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import random
 import re
+import signal
 import subprocess
 import sys
+import time
+import tomllib
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import bedrock
+import redis
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "kvstore-conformance.md"
-TAGS = ("-slow -needs:debug -needs:repl -needs:config-maxmemory -needs:config-resetstat "
-        "-needs:pfdebug -needs:save -needs:reset")
-# Tests that redis-server 7.0.15 passes in each file with these tags.
-REFERENCE = {
-    "unit/dump": 9, "unit/protocol": 19, "unit/keyspace": 52, "unit/scan": 17,
-    "unit/info-command": 3, "unit/type/string": 72, "unit/type/incr": 23, "unit/type/list": 220,
-    "unit/type/list-3": 9, "unit/type/set": 94, "unit/type/zset": 270, "unit/type/hash": 72,
-    "unit/type/stream": 63, "unit/type/stream-cgroups": 48, "unit/sort": 48, "unit/expire": 56,
-    "unit/other": 7, "unit/multi": 35, "unit/quit": 3, "unit/pubsub": 29, "unit/slowlog": 9,
-    "unit/scripting": 186, "unit/functions": 86, "unit/introspection": 27,
-    "unit/introspection-2": 37, "unit/bitops": 45, "unit/bitfield": 16, "unit/geo": 59,
-    "unit/hyperloglog": 16, "unit/lazyfree": 2, "unit/pause": 14, "unit/tracking": 51,
-    "unit/violations": 1, "unit/latency-monitor": 13,
+from bedrock.app.ports import accepts, free_port
+from bedrock.testing import peers
+
+HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs" / "reference" / "kvstore-conformance.md"
+COUNTS = HERE / "conformance_counts.json"
+CAUSES = HERE / "conformance_causes.toml"
+HEAD = """# kvstore beside Redis's own tests
+
+Made by `tests/kvstore/conformance.py`. Every file of the suite runs against a fresh server; the
+column of redis-server was counted by the same script with the same flags.
+"""
+NO_FILES = ("--save", "")
+ALL_FLAGS = (*NO_FILES, "--enable-protected-configs", "yes", "--enable-debug-command", "yes",
+             "--enable-module-command", "yes")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """A way to start the server, and the tests that are meant for it."""
+
+    title: str
+    flags: tuple[str, ...]
+    tags: str
+    suite: tuple[str, ...] = ()
+    slots: bool = False
+
+
+RUNS = {
+    "X1": Run("everything a running server can be asked", ALL_FLAGS, "-slow"),
+    "X2": Run("without DEBUG", NO_FILES, "-slow -needs:debug"),
+    "X3": Run(
+        "minimal: neither DEBUG nor replication nor the names of encodings", NO_FILES,
+        "-slow -needs:debug -needs:repl -needs:config-maxmemory -needs:config-resetstat "
+        "-needs:pfdebug -needs:save -needs:reset", ("--ignore-encoding", "--ignore-digest"),
+    ),
+    "X4": Run("a cluster of one node", (*ALL_FLAGS, "--cluster-enabled", "yes"), "-slow",
+              ("--cluster-mode",), slots=True),
 }  # fmt: skip
-OUTCOME = re.compile(r"\[(ok|err|exception)\]: (.*?)(?: \(\d+ ms\))?$")
+
+# Its files, without those that only ever start servers themselves.
+FILES = [
+    "unit/dump", "unit/protocol", "unit/keyspace", "unit/scan", "unit/info-command",
+    "unit/type/string", "unit/type/incr", "unit/type/list", "unit/type/list-3", "unit/type/set",
+    "unit/type/zset", "unit/type/hash", "unit/type/stream", "unit/type/stream-cgroups",
+    "unit/sort", "unit/expire", "unit/other", "unit/multi", "unit/quit", "unit/pubsub",
+    "unit/slowlog", "unit/scripting", "unit/functions", "unit/introspection",
+    "unit/introspection-2", "unit/bitops", "unit/bitfield", "unit/geo", "unit/hyperloglog",
+    "unit/lazyfree", "unit/pause", "unit/tracking", "unit/violations", "unit/replybufsize",
+    "unit/latency-monitor", "integration/redis-cli", "integration/replication-buffer",
+]  # fmt: skip
+
+# Where the suite's own processes meet; it wants as many ports 10,000 higher to be free.
+BASE_PORTS = range(12_000, 32_000, 64)
+
+OUTCOME = re.compile(r"^\[(ok|err|exception)\]: (.*?)(?: \(\d+ ms\))?$")
+HUNG = re.compile(r"=> \(IN PROGRESS\) (.*)$")
+PLACE = re.compile(r" in tests/\S+$")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def run_file(suite: Path, name: str, seconds: int) -> tuple[int, list[str]]:
-    """Tests of one file that passed, and what the others said."""
-    with bedrock.run("kvstore", process=True, log_level="error",
-                     set=["enable-debug-command=yes"]) as server:
-        command = [
-            "./runtest", "--durable", "--timeout", "40", "--host", server.host,
-            "--port", str(server.port), "--single", name, "--tags", TAGS,
-            "--ignore-encoding", "--ignore-digest",
-        ]  # fmt: skip
-        try:
-            done = subprocess.run(command, cwd=suite, timeout=seconds, capture_output=True)
-            said, end = done.stdout, ""
-        except subprocess.TimeoutExpired as expired:
-            said, end = expired.stdout or b"", f"not finished after {seconds} s"
-    passed, failed = outcomes(said)
-    return passed, failed + ([end] if end else [])
+@dataclass
+class Outcome:
+    """What came of one file."""
+
+    passed: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
 
 
 def outcomes(said: bytes) -> tuple[int, list[str]]:
     """How many tests of a run passed, and what the others said."""
     passed, failed = 0, []
     for line in COLOUR.sub("", said.decode("utf-8", "replace")).splitlines():
-        found = OUTCOME.search(line.strip())
-        if found is None:
-            continue
-        if found[1] == "ok":
-            passed += 1
-        elif line.startswith("["):
-            failed.append(found[2])
+        if found := OUTCOME.match(line.rstrip()):
+            if found[1] == "ok":
+                passed += 1
+            else:
+                failed.append(found[2])
+        elif found := HUNG.search(line.rstrip()):
+            failed.append(f"{found[1]} (hangs)")
     return passed, failed
+
+
+def peer(program: list[str], run: Run) -> peers.Peer:
+    """A server in a folder of its own, started as redis-server is."""
+    server = peers.launch("kvstore-suite", "redis://{host}:{port}", lambda peer: [
+        *program, "--port", str(peer.port), "--dir", str(peer.directory), *run.flags,
+        *(("--cluster-port", str(free_port())) if run.slots else ()),
+    ])
+    if run.slots:
+        with redis.Redis(port=server.port) as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
+                time.sleep(0.05)
+    return server
+
+
+def run_file(suite: Path, name: str, run: Run, program: list[str], seconds: int) -> Outcome:
+    """One file of the suite against a fresh server."""
+    with peer(program, run) as server:
+        command = [
+            "./runtest", "--durable", "--timeout", "60", "--host", server.host,
+            "--port", str(server.port), "--baseport", str(random.choice(BASE_PORTS)),
+            "--single", name, "--tags", run.tags, *run.suite,
+        ]  # fmt: skip
+        said, end = in_group(command, suite, seconds)
+        passed, failed = outcomes(said)
+        if not accepts(server.host, server.port):
+            end.append(f"the server ended: {server.log[-300:]}")
+    return Outcome(passed, Counter(PLACE.sub("", line) for line in failed + end))
+
+
+def in_group(command: list[str], folder: Path, seconds: int) -> tuple[bytes, list[str]]:
+    """What a command and its children said, and that they did not end in time."""
+    with subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            return process.communicate(timeout=seconds)[0], []
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.communicate()[0], [f"not finished after {seconds} s"]
+
+
+def table(name: str, results: dict[str, Outcome], counts: dict[str, int]) -> list[str]:
+    """The section of a run: passed by file, then every failing test with its cause."""
+    run, causes = RUNS[name], tomllib.loads(CAUSES.read_text())
+    flags = " ".join(flag or '""' for flag in run.flags)
+    suite = " ".join(["--tags", f'"{run.tags}"', *run.suite])
+    lines = [f"Server: `{flags}`.  Suite: `{suite}`.", "",
+             "| file | passed | of redis-server's |", "|---|---|---|"]  # fmt: skip
+    lines += [f"| {file} | {one.passed} | {counts[file]} |" for file, one in results.items()]
+    passed, of = sum(one.passed for one in results.values()), sum(counts[f] for f in results)
+    lines += [f"| **all** | **{passed}** | **{of}** |", ""]
+    failing = [
+        f"- {file}: {test}{f' ({times} times)' if times > 1 else ''}: "
+        + causes.get(file, {}).get(test, "*cause not known*")
+        for file, one in results.items()
+        for test, times in sorted(one.failed.items())
+    ]
+    return lines + (["What fails:", "", *failing, ""] if failing else ["Nothing fails.", ""])
+
+
+def stale(causes: dict, runs: dict[str, dict[str, Outcome]]) -> list[str]:
+    """Causes of tests that passed in every run that has their file."""
+    return [
+        f"{file}: {test}"
+        for file, tests in causes.items()
+        for test in tests
+        if any(file in results for results in runs.values())
+        and not any(test in r[file].failed for r in runs.values() if file in r)
+    ]
 
 
 def run_cts(folder: Path, python: str) -> tuple[str, list[str]]:
     """The summary line of the compatibility test suite, and the tests that failed."""
-    with bedrock.run("kvstore", process=True, log_level="error") as server:
+    with peer(OURS, RUNS["X1"]) as server:
         done = subprocess.run(
             [python, "redis_compatibility_test.py", "--host", server.host, "--port",
              str(server.port), "--testfile", "cts.json", "--specific-version", "7.0.0"],
@@ -82,35 +200,62 @@ def run_cts(folder: Path, python: str) -> tuple[str, list[str]]:
     return f"{summary[2]} of {summary[1]}" if summary else "did not end", failed
 
 
+def write_section(title: str, lines: list[str]) -> None:
+    """Replace a section of the page, or add it; sections stand in the order of their titles."""
+    text = PAGE.read_text() if PAGE.exists() else ""
+    sections = {part.partition("\n")[0]: part for part in text.split("\n## ")[1:]}
+    sections = {name: part.rstrip() for name, part in sections.items()}
+    sections = {name: part for name, part in sections.items() if name[:2] != title[:2]}
+    sections[title] = "\n".join([title, "", *lines]).rstrip()
+    PAGE.write_text(
+        HEAD + "".join(f"\n## {sections[name]}\n" for name in sorted(sections))
+    )
+
+
+OURS = [sys.executable, "-m", "kvstore.redis_server"]
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run the judges that were given and write the page."""
+    """Run the judges that were given and write their sections."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--redis", type=Path, required=True)
+    parser.add_argument("--redis", type=Path)
+    parser.add_argument("--run", nargs="*", choices=list(RUNS), default=list(RUNS))
+    parser.add_argument("--only", nargs="*", default=FILES, metavar="FILE")
+    parser.add_argument("--count-redis-server", action="store_true")
     parser.add_argument("--cts", type=Path)
     parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--only", nargs="*", default=list(REFERENCE))
-    parser.add_argument("--seconds", type=int, default=120, help="for one file at most")
+    parser.add_argument("--seconds", type=int, default=300, help="for one file at most")
     options = parser.parse_args(argv)
-    lines = ["# kvstore beside Redis's own tests", "",
-             "Made by `tests/kvstore/conformance.py`.", ""]
     if options.cts:
         passed, failed = run_cts(options.cts, options.python)
-        lines += [f"Compatibility test suite, version 7.0.0: **{passed}**."]
-        lines += [f"Failed: {', '.join(failed)}." if failed else "", ""]
-    lines += ["Redis 7.0.15's suite, `runtest --host`, minimal profile:", "",
-              "| file | passed | of redis-server's | what fails |", "|---|---|---|---|"]
-    total = 0
-    for name in options.only:
-        passed, failed = run_file(options.redis, name, options.seconds)
-        total += passed
-        print(f"{name:<28} {passed:>4} of {REFERENCE[name]:>4}", *failed, sep="\n    ", flush=True)
-        shown = "; ".join(failed[:6]) + (f"; and {len(failed) - 6} more" if len(failed) > 6 else "")
-        lines.append(f"| {name} | {passed} | {REFERENCE[name]} | {shown.replace('|', '/')} |")
-    reference = sum(REFERENCE[name] for name in options.only)
-    lines += [f"| **all** | **{total}** | **{reference}** | |", ""]
-    print(f"{total} of {reference}")
-    if options.only == list(REFERENCE):
-        PAGE.write_text("\n".join(lines))
+        print(f"compatibility test suite: {passed}", *failed, sep="\n    ")
+        write_section("Compatibility test suite, version 7.0.0",
+                      [f"**{passed}**", *(f"- {name}" for name in failed)])
+    if not options.redis:
+        return 0
+    program = [peers.find("redis-server")] if options.count_redis_server else OURS
+    runs = {}
+    for name in options.run:
+        counts = json.loads(COUNTS.read_text()).get(name, {}) if COUNTS.exists() else {}
+        files = [file for file in options.only if options.count_redis_server or counts.get(file)]
+        runs[name] = results = {}
+        for file in files:
+            one = results[file] = run_file(
+                options.redis, file, RUNS[name], program, options.seconds
+            )
+            print(f"{name} {file:<32} {one.passed:>4} of {counts.get(file, 0):>4}", *one.failed,
+                  sep="\n    ", flush=True)
+        print(name, sum(one.passed for one in results.values()), "of", sum(counts.values()))
+        if options.only != FILES:
+            continue
+        if options.count_redis_server:
+            known = json.loads(COUNTS.read_text()) if COUNTS.exists() else {}
+            known[name] = {file: one.passed for file, one in results.items() if one.passed}
+            COUNTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+        else:
+            write_section(f"{name}: {RUNS[name].title}", table(name, results, counts))
+    for cause in stale(tomllib.loads(CAUSES.read_text()), runs):
+        print("no longer fails, but has a cause:", cause)
     return 0
 
 
