@@ -42,7 +42,7 @@ CLIENTS = {
     "test_exchange.py": "exported blocks opened by a Prometheus 2.42, 50 queries equal; promtool "
     "tsdb analyze; Parquet read by pyarrow",
     "test_intake.py": "remote-write 2.0, OTLP in protobuf and JSON, exposition pages",
-    "test_crash.py": "kill -9 while three writers write",
+    "test_crash.py": "kill -9 while three writers write, and while rules are evaluated",
     "test_sim.py": "seeds of the simulator: crashes, full and failing disks, deletion, retention",
 }
 OUTCOMES = re.compile(r"(\d+) (passed|failed|skipped|error)")
