@@ -1,7 +1,7 @@
 """InfluxDB's HTTP API: writing (/write and /api/v2/write), InfluxQL (/query), /ping and /health.
 
 A write is taken line by line: good lines are stored, and the answer to a body with bad ones is
-400 with the first reason, as InfluxDB's "partial write".  Flux is refused, with a hint.
+400 with their numbers and what is wrong, as InfluxDB's "partial write".  Flux is refused, with a hint.
 """
 
 from __future__ import annotations
@@ -99,11 +99,11 @@ class Influx:
         except DiskFull as exc:
             raise WriteError(507, "internal error", str(exc)) from exc
         if parser.rejected:
-            line, why = parser.errors[0]
+            told = "; ".join(f"line {n}: {why}" for n, why in parser.errors)
             raise WriteError(
                 400,
                 "invalid",
-                f"partial write: unable to parse line {line}: {why} dropped={parser.rejected}",
+                f"partial write: unable to parse {told} dropped={parser.rejected}",
             )
 
     # ---- what clients ask besides ------------------------------------------------------------
