@@ -10,7 +10,7 @@ Tables within MAX_NESTING tables are nil: a table that holds itself ends there.
 
 from libc.limits cimport INT_MAX
 from libc.math cimport floor
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from kvstore.lua.api cimport BOOLEAN, NUMBER, STRING, TABLE, lua, put_function
@@ -195,10 +195,10 @@ cdef void push_array(lua_State* L, Input* data, size_t n) noexcept nogil:
 
 
 cdef void push_map(lua_State* L, Input* data, size_t n) noexcept nogil:
-    cdef size_t i
+    cdef size_t _i
     lua.createtable(L, 0, 0)
     lua.needstack(L, 1, b"in function mp_decode_to_lua_hash")
-    for i in range(n):
+    for _i in range(n):
         push_value(L, data)
         push_value(L, data)
         lua.settable(L, -3)

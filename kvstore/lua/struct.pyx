@@ -140,11 +140,11 @@ cdef void put_text(lua_State* L, Layout* layout, int arg) noexcept nogil:
 cdef int pack(lua_State* L) noexcept nogil:
     cdef Layout layout = [lua.checklstring(L, 1, NULL), True, 1, 0, 0]
     cdef int arg = 2
-    cdef size_t i
+    cdef size_t _i
     lua.pushnil(L)                     # what a missing argument is
     text_begin()
     while next_item(L, &layout):
-        for i in range(padding(&layout, text.n)):
+        for _i in range(padding(&layout, text.n)):
             text_char(L, 0)
         if layout.code == c"x":
             text_char(L, 0)

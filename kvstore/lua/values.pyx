@@ -43,10 +43,10 @@ cdef const char* push_items(lua_State* L, const char* p, int64_t n) noexcept nog
 
 cdef const char* push_pairs(lua_State* L, const char* p, int64_t n, bint is_set) noexcept nogil:
     """{map = {key = value}} or {set = {member = true}}"""
-    cdef int64_t i
+    cdef int64_t _i
     lua.createtable(L, 0, 1)
     lua.createtable(L, 0, <int>n)
-    for i in range(n):
+    for _i in range(n):
         p = push_reply(L, p)
         if is_set:
             lua.pushboolean(L, True)
@@ -62,8 +62,8 @@ cdef const char* push_pairs(lua_State* L, const char* p, int64_t n, bint is_set)
 
 cdef const char* skip_attribute(lua_State* L, const char* p, int64_t n) noexcept nogil:
     """What is told about the reply that follows: a script does not get it."""
-    cdef int64_t i
-    for i in range(2 * n):
+    cdef int64_t _i
+    for _i in range(2 * n):
         p = push_reply(L, p)
         lua.settop(L, -2)
     return push_reply(L, p)
