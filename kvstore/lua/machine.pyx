@@ -22,7 +22,8 @@ from libc.string cimport strcmp, strlen
 
 from kvstore.lua.api cimport (
     BOOLEAN, GC_COLLECT, GC_COUNT, GC_SETPAUSE, GLOBALS, MASKCOUNT, MASKLINE, MULTRET, NIL, NUMBER,
-    REGISTRY, STRING, TABLE, UPVALUE, Bare, lua, lua_CFunction, lua_Debug, lua_State, put_function,
+    REGISTRY, STRING, TABLE, UPVALUE, Bare, find, lua, lua_CFunction, lua_Debug, lua_State,
+    put_function,
 )
 from kvstore.lua.bits cimport open_bit
 from kvstore.lua.json cimport open_json
@@ -31,7 +32,6 @@ from kvstore.lua.struct cimport open_struct
 from kvstore.lua.values cimport push_error, push_reply, put_value
 
 import hashlib
-from importlib.resources import files
 
 from bedrock.app.logs import logger
 from kvstore.resp import ReplyError
@@ -384,6 +384,7 @@ cdef class Machine:
     def __init__(self, ScriptClient client not None, tick, dict facts not None):
         self.client = client
         self.tick = tick
+        find()
         self.L = lua.newstate()
         if self.L is NULL:
             raise MemoryError("no Lua state")
@@ -401,6 +402,8 @@ cdef class Machine:
     cdef int set_up(self, dict facts) except -1:
         """Make the world of scripts; what fails here is a fault of ours."""
         cdef lua_State* L = self.L
+        from importlib.resources import files
+
         cdef bytes prelude = files("kvstore.lua").joinpath("prelude.lua").read_bytes()
         open_library(L, b"", lua.open_base)
         open_library(L, b"table", lua.open_table)
