@@ -72,7 +72,7 @@ def config_resetstat(client, words):
 @command("time")
 def time(client, words):
     """TIME"""
-    now_ms = client.store.now()
+    now_ms = client.store.clock.wall_ms()
     return [b"%d" % (now_ms // 1000), b"%d" % (now_ms % 1000 * 1000)]
 
 

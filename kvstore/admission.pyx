@@ -151,6 +151,7 @@ cdef int hear_replica(Store s, Client c, Command command, Args a, Buf out) excep
 
 cdef int run_tracked(Store s, Client c, Command command, Args a, Buf out) except -1:
     """Run a request while clients track keys: what changes may be due to this one."""
+    s.tracking.limit()
     s.running = c
     if c.gate or s.guarded:
         admit(s, c, command, a, out)

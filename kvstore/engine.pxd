@@ -112,6 +112,7 @@ cdef class Store:
     cdef readonly object parameters    # kvstore.parameters.Parameters
     cdef readonly object users         # kvstore.users.Users
     cdef public object tracking        # kvstore.tracking.Tracking, None until someone wants it
+    cdef bint time_stands              # for keys: a script sees one moment only
     cdef object busy                   # why nothing but ALLOW_BUSY may run now, or None
     cdef public object pause           # kvstore.pausing.Pause while it lasts, or None
     cdef readonly object pubsub        # kvstore.pubsub.PubSub

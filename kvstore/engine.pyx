@@ -433,7 +433,8 @@ cdef class Store:
 
     cdef int tick(self) noexcept:
         """Take the time, once for all commands that run until the next tick."""
-        self.keyspace.tell_time(self.clock.wall_ms())
+        if not self.time_stands:
+            self.keyspace.tell_time(self.clock.wall_ms())
         self.last_ns = self.clock.now_ns()
         return 0
 

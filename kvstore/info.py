@@ -75,6 +75,7 @@ def human(n: int) -> str:
 def memory(store: Any) -> dict[str, Any]:
     """What data and buffers take, and what the process has; the difference is the interpreter."""
     from kvstore.memory_report import facts
+    from kvstore.scripting import memory_facts
 
     found = facts(store)
     parameters = store.parameters
@@ -90,6 +91,7 @@ def memory(store: Any) -> dict[str, Any]:
         "used_memory_dataset": found["data"],
         "used_memory_dataset_perc": f"{100 * found['data'] / max(found['used'], 1):.2f}%",
         **sized("total_system_memory", total),
+        **memory_facts(store),
         **sized("maxmemory", parameters["maxmemory"]),
         "maxmemory_policy": parameters["maxmemory-policy"],
         "mem_fragmentation_ratio": f"{rss / max(found['used'], 1):.2f}",

@@ -339,11 +339,11 @@ class Saver:
 
     # ------------------------------------------------------------------ loading
 
-    def load(self) -> None:
-        """Load the file, if there is one."""
-        run(self.loading())
+    def load(self, merge: bool = False) -> None:
+        """Load the file, if there is one; merge: over what is there."""
+        run(self.loading(merge))
 
-    def loading(self) -> Steps:
+    def loading(self, merge: bool = False) -> Steps:
         """The same, a step at a time."""
         from kvstore.rdb_read import Reader
 
@@ -353,6 +353,7 @@ class Saver:
         try:
             with self.disk.open(self.file_name) as file:
                 reader = Reader(self.store, file, b"", self.file_name)
+                reader.merges = merge
                 yield from reader.steps(False)
                 self.loaded, self.dead = reader.loaded, reader.dead
         finally:

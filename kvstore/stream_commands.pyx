@@ -341,6 +341,8 @@ cdef class Reader(Waiter):
             raise ReplyError(
                 f"NOGROUP No such key '{name.decode('latin-1')}' or consumer group "
                 f"'{self.group.decode('latin-1')}' in XREADGROUP with GROUP option")
+        if after is None and compare(stream.last, group.last) <= 0:
+            return NONE                # and a consumer who waits is not made yet
         consumer = consumer_for(c, name, group, self.consumer)
         if after is not None:
             # What is pending is told even if it is nothing.
@@ -389,13 +391,13 @@ cdef class Reader(Waiter):
 
 cdef int read_streams(Client c, Args a, Buf out, bint grouped) except -1:
     """XREAD [COUNT n] [BLOCK ms] STREAMS key ... id ...; XREADGROUP GROUP group consumer ..."""
-    cdef Reader reader = Reader()
+    cdef Reader reader = Reader(STREAM)
     cdef Py_ssize_t i = 1, first = 0, keys, n, found = 0
     cdef int64_t block_ms = -1
     cdef str name = "xreadgroup" if grouped else "xread"
     cdef Buf entries, all_entries = Buf()
     cdef bytes key
-    reader.client, reader.kind, reader.nil_array = c, STREAM, True
+    reader.client, reader.nil_array = c, True
     reader.count = -1
     reader.after = {}
     while i < a.n and not first:
