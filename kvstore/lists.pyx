@@ -381,10 +381,11 @@ cdef int llen(Client c, Args a, Buf out) except -1:
 
 
 cdef int lindex(Client c, Args a, Buf out) except -1:
-    cdef int64_t i = int_of(&a.v[2])
+    cdef int64_t i
     cdef List value = <List>c.db.read_kind(&a.v[1], LIST)
     if value is None:
         return put_nil(out, c.resp)
+    i = int_of(&a.v[2])
     if i < 0:
         i += value.n
     if not 0 <= i < value.n:
@@ -659,7 +660,6 @@ cdef int brpoplpush(Client c, Args a, Buf out) except -1:
 cdef int pop_from_any(Client c, Args a, Py_ssize_t at, bint wait, Buf out) except -1:
     """LMPOP and BLMPOP; a.v[at] says how many keys follow."""
     cdef PopWaiter waiter = PopWaiter()
-    cdef int64_t timeout_ms = timeout_of(c, &a.v[1]) if wait else 0
     cdef int64_t n
     cdef Py_ssize_t i
     if not parse_int(a.v[at].p, a.v[at].n, &n) or n <= 0:
@@ -671,12 +671,14 @@ cdef int pop_from_any(Client c, Args a, Py_ssize_t at, bint wait, Buf out) excep
     waiter.left = is_left(&a.v[i])
     waiter.count = 1
     if i + 1 < a.n:
-        if i + 3 != a.n or not is_word(&a.v[i + 1], "count"):
+        if i + 2 >= a.n or not is_word(&a.v[i + 1], "count"):
             raise ReplyError("ERR syntax error")
         if not parse_int(a.v[i + 2].p, a.v[i + 2].n, &waiter.count) or waiter.count <= 0:
             raise ReplyError("ERR count should be greater than 0")
+        if i + 3 != a.n:
+            raise ReplyError("ERR syntax error")
     if wait:
-        return waiter.run(a, at + 1, at + n, timeout_ms, out)
+        return waiter.run(a, at + 1, at + n, timeout_of(c, &a.v[1]), out)
     waiter.db = c.db
     for i in range(at + 1, at + 1 + n):
         if waiter.take(&a.v[i], out):

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 from bedrock.app.logs import logger
 from kvstore.engine import Store, command
+from kvstore.refusals import wrong_number
 from kvstore.resp import ReplyError, Simple
 from kvstore.script_client import ScriptClient
 from kvstore.version import REDIS_VERSION
@@ -558,13 +559,6 @@ def _when(words: list[bytes], refusal: str) -> None:
         raise wrong_number(words)
     if len(words) == 3 and words[2].lower() not in (b"sync", b"async"):
         raise ReplyError(f"ERR {refusal}")
-
-
-def wrong_number(words: list[bytes]) -> ReplyError:
-    """The error for more words than a subcommand takes."""
-    return ReplyError(
-        f"ERR unknown subcommand or wrong number of arguments for '{_text(words[1])}'. "
-        f"Try {_text(words[0]).upper()} HELP.")
 
 
 @command("function|load")
