@@ -8,7 +8,8 @@ JOBS     ?= auto
 PACKAGES := bedrock kvstore minidb kafkalite tsdb hdfs_sim query_planner chat
 CYTHON   := $(shell find $(PACKAGES) \
             -name '*.pyx' -o -name '*.pxd' -o -name '*.h' 2>/dev/null)
-PEERS    := redis-server redis-tools postgresql prometheus victoria-metrics influxdb \
+PEERS    := redis-server redis-tools postgresql prometheus prometheus-alertmanager \
+            victoria-metrics influxdb \
           influxdb-client kcat ngircd irssi tmux chromium \
           netcat-openbsd curl tcl
 

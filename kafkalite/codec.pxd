@@ -1,6 +1,7 @@
 from libc.stdint cimport uint8_t
 
 from bedrock.net.buf cimport Buf
+from kafkalite.cursor cimport Text
 
 
 cdef class Span:
@@ -26,6 +27,8 @@ cdef class Output:
     cdef Buf buf
     cdef readonly list cuts        # (position in buf, Slice): the slice goes there
     cdef readonly Py_ssize_t n     # bytes of all slices
+
+    cdef int cut(self, Slice slice) except -1
 
 
 cdef class Field:
@@ -55,3 +58,12 @@ cdef class Struct:
     cdef int write(self, Output out, dict values) except -1
     cdef int read_tagged(self, Input* source, dict values) except -1
     cdef Py_ssize_t write_tagged(self, Output out, dict values) except -2
+
+
+cdef class Reply:
+    """A response that writes itself: see kafkalite.cursor."""
+    cdef int write(self, Output out, int version, bint flexible) except -1
+
+
+# As a str, None for null; Malformed for what is not UTF-8.
+cdef str text_of(Text text)

@@ -76,6 +76,27 @@ cdef class Output:
         self.cuts = []
         self.n = 0
 
+    cdef int cut(self, Slice slice) except -1:
+        """The slice comes next."""
+        self.cuts.append((self.buf.n, slice))
+        self.n += slice.n
+        return 0
+
+
+cdef class Reply:
+    cdef int write(self, Output out, int version, bint flexible) except -1:
+        """Write the body of one version."""
+        raise NotImplementedError
+
+
+cdef str text_of(Text text):
+    if text.n < 0:
+        return None
+    try:
+        return PyUnicode_DecodeUTF8(text.p, text.n, NULL)
+    except UnicodeDecodeError:
+        raise Malformed("a string that is not UTF-8") from None
+
 
 cdef inline int want(Input* source, Py_ssize_t n) except -1:
     if n > source.end - source.p:
@@ -294,9 +315,7 @@ cdef class Field:
             return 0
         if isinstance(value, Slice):
             self.write_size(out, (<Slice>value).n)
-            out.cuts.append((out.buf.n, value))
-            out.n += (<Slice>value).n
-            return 0
+            return out.cut(<Slice>value)
         if PyBytes_CheckExact(value):
             self.write_size(out, PyBytes_GET_SIZE(value))
             return out.buf.put(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))

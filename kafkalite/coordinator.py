@@ -13,7 +13,8 @@ from kafkalite.consumer_group import JOINS, ConsumerGroup
 from kafkalite.errors import Code, KafkaError
 from kafkalite.group import Group, State
 from kafkalite.later import Later
-from kafkalite.offsets import Committed, Offsets, Partition
+from kafkalite.offset_record import Committed
+from kafkalite.offsets import Offsets, Partition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,29 +146,41 @@ class Coordinator:
 
     # ------------------------------------------------------------------ offsets
 
-    def check_commit(self, request: dict[str, Any]) -> None:
+    def check_commit(
+        self, group_id: str, member_id: str, instance_id: str | None, generation: int
+    ) -> None:
         """KafkaError unless the sender of an OffsetCommit may commit."""
-        if not request["group_id"]:
+        if not group_id:
             raise KafkaError(Code.INVALID_GROUP_ID)
-        group = self.groups.get(request["group_id"])
-        generation = request["generation_id"]
+        group = self.groups.get(group_id)
         if generation < 0 and (group is None or not group.members):
             return  # a client that assigns partitions by itself
         if group is None:
             raise KafkaError(Code.ILLEGAL_GENERATION)
         if isinstance(group, ConsumerGroup):
-            group.check_commit(request["member_id"], request["group_instance_id"], generation)
+            group.check_commit(member_id, instance_id, generation)
             return
-        group.member(request["member_id"], request["group_instance_id"], generation)
+        group.member(member_id, instance_id, generation)
         if group.state is State.COMPLETING:
             raise KafkaError(Code.REBALANCE_IN_PROGRESS)
 
-    def check_commit_in_transaction(self, request: dict[str, Any]) -> None:
+    def check_commit_in_transaction(
+        self, group_id: str, member_id: str, instance_id: str | None, generation: int
+    ) -> None:
         """KafkaError unless the sender of a TxnOffsetCommit may commit."""
-        if request["generation_id"] >= 0 or request["member_id"]:
-            self.check_commit(request)
-        elif not request["group_id"]:
+        if generation >= 0 or member_id:
+            self.check_commit(group_id, member_id, instance_id, generation)
+        elif not group_id:
             raise KafkaError(Code.INVALID_GROUP_ID)
+
+    def commit_of(
+        self, partition: Partition, offset: int, leader_epoch: int, metadata: str, now_ms: int
+    ) -> Committed:
+        """What is to be kept of a commit; KafkaError if it cannot be."""
+        if len(metadata) > MAX_METADATA_BYTES:
+            raise KafkaError(Code.OFFSET_METADATA_TOO_LARGE)
+        self.topics.log(*partition)
+        return Committed(offset, leader_epoch, metadata, now_ms)
 
     def check_fetch(self, group_id: str, member_id: str | None, epoch: int) -> None:
         """KafkaError unless the sender of an OffsetFetch, if it says who it is, is a member."""

@@ -32,7 +32,7 @@ from kafkalite.client import check
 from kafkalite.config import KafkaConfig
 from kafkalite.consumer import partition_of
 from kafkalite.log import Log as Partition
-from kafkalite.offsets import Committed
+from kafkalite.offset_record import Committed
 from kafkalite.requests import BY_NAME
 from kafkalite.topic_config import LogConfig
 

@@ -1,142 +1,248 @@
 """Fetch: what consumers read, waiting for it if need be (a long poll).
 
-A request is tried at once.  When it finds fewer than min_bytes, a `DelayedFetch` registers with the
-logs it reads; a flush that moves their high watermark tries again, and max_wait_ms ends the wait.
-The records go to the socket from the segment's file (`Slice`).  A reader of committed records gets
+A request is tried at once.  When it finds fewer than min_bytes, it registers with the logs it
+reads; a flush that moves their high watermark tries again, and max_wait_ms ends the wait.  The
+records go to the socket from the segment's file (`Slice`).  A reader of committed records gets
 what lies below the stable offset, and the list of aborted transactions to leave out of it.
 
 At least one whole batch is sent for the first partition that has any, even when it is larger than
 the limits (KIP-74), so that a consumer always gets on.  Fetch sessions (KIP-227) are declined:
 every response has session id 0.
+
+Requests come as the table decodes them (`fetch`) or, when nothing else has to look at them,
+straight from their bytes (`fetch_by_hand`).
 """
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
-from kafkalite.codec cimport Slice
+from bedrock.net.buf cimport Buf
+from kafkalite.codec cimport Output, Reply, Slice, text_of
+from kafkalite.cursor cimport Reader, put_count, put_int16, put_int32, put_int64, put_tags, \
+    put_text, skip_tags, take, take_count, take_int8, take_int32, take_int64, take_text
 from kafkalite.log cimport Log
 
-from kafkalite.errors import Code
-from kafkalite.later import Later
+from bedrock.codec.errors import Malformed
 
-cdef object OUT_OF_RANGE = Code.OFFSET_OUT_OF_RANGE
-cdef object UNKNOWN_TOPIC = Code.UNKNOWN_TOPIC_OR_PARTITION
-cdef object UNKNOWN_TOPIC_ID = Code.UNKNOWN_TOPIC_ID
-cdef object UNKNOWN_LEADER_EPOCH = Code.UNKNOWN_LEADER_EPOCH
+from kafkalite.later import Later
 
 cdef enum:
     MAX_BYTES = 55 << 20           # of one response, whatever is asked for
     FIRST_WITH_IDS = 13            # version of Fetch
     READ_COMMITTED = 1
+    ID_BYTES = 16
+
+    OFFSET_OUT_OF_RANGE = 1
+    UNKNOWN_TOPIC_OR_PARTITION = 3
+    FETCH_SESSION_ID_NOT_FOUND = 70
+    UNKNOWN_LEADER_EPOCH = 75
+    UNKNOWN_TOPIC_ID = 100
 
 
-cdef class DelayedFetch:
-    """One Fetch request, from its first try to its response."""
+cdef struct Part:
+    int32_t index                  # of the partition
+    int32_t epoch                  # of its leader, as the client knows it
+    int64_t offset
+    int32_t max_bytes
+
+    int code                       # what the last try found
+    int64_t high_watermark, stable_offset, start_offset
+
+
+cdef class Fetched(Reply):
+    """A Fetch request, from its first try to its response."""
 
     cdef object broker
-    cdef dict request
-    cdef bint by_id
+    cdef bint as_dict              # the response is for the table to encode
+    cdef bint by_id                # topics have ids instead of names
     cdef bint committed            # read up to the stable offset, and tell what was aborted
+    cdef int32_t max_wait_ms, min_bytes, max_bytes
+    cdef list topics               # (name or id, number of partitions)
+    cdef Buf parts                 # of Part
+    cdef Py_ssize_t n
+
     cdef object later              # None until the first try failed
     cdef object timer
     cdef bint scheduled
-    cdef list logs                 # that are read
 
-    cdef int64_t found             # bytes of the last try
-    cdef bint failed               # some partition of it has an error
+    cdef list slices               # of the last try: a Slice or None for each partition
+    cdef list aborted              # and the aborted transactions among its records
+    cdef set logs                  # that were read
+    cdef int64_t found             # bytes
+    cdef bint failed               # some partition has an error
+    cdef int code                  # of the whole response
 
-    def __init__(self, broker, dict request, int version):
-        self.broker = broker
-        self.request = request
-        self.by_id = version >= FIRST_WITH_IDS
+    def __cinit__(self):
+        self.parts = Buf()
+        self.logs = set()
+
+    cdef Part* next_part(self) except NULL:
+        cdef char* at = self.parts.room(sizeof(Part))
+        self.parts.n += sizeof(Part)
+        self.n += 1
+        return <Part*>at
+
+    cdef Part* part(self, Py_ssize_t i) noexcept:
+        return <Part*>self.parts.p + i
+
+    # ------------------------------------------------------------------ the request
+
+    cdef int adopt(self, dict request) except -1:
+        """A request that the table decoded."""
+        cdef dict topic, wanted
+        cdef Part* part
+        cdef str key = "topic_id" if self.by_id else "name"
+        self.as_dict = True
+        self.max_wait_ms, self.min_bytes = request["max_wait_ms"], request["min_bytes"]
+        self.max_bytes = request["max_bytes"]
         self.committed = request["isolation_level"] == READ_COMMITTED
+        self.check_session(request["session_id"], request["session_epoch"])
+        self.topics = [(topic[key], len(topic["partitions"])) for topic in request["topics"]]
+        for topic in request["topics"]:
+            for wanted in topic["partitions"]:
+                part = self.next_part()
+                part.index, part.offset = wanted["index"], wanted["fetch_offset"]
+                part.epoch, part.max_bytes = wanted["current_leader_epoch"], wanted["max_bytes"]
+        return 0
 
-    cdef dict attempt(self):
-        """Read all partitions; the response."""
-        cdef dict topic
-        cdef list topics = []
-        cdef int64_t room = min(<int64_t>self.request["max_bytes"], <int64_t>MAX_BYTES)
+    cdef int read(self, Reader* r, int version) except -1:
+        """A request from its bytes."""
+        cdef Py_ssize_t topics, parts
+        cdef int32_t session_id, session_epoch
+        if version < 15:
+            take_int32(r)                      # no replicas here
+        self.max_wait_ms, self.min_bytes = take_int32(r), take_int32(r)
+        self.max_bytes = take_int32(r)
+        self.committed = take_int8(r) == READ_COMMITTED
+        if version >= 7:
+            session_id, session_epoch = take_int32(r), take_int32(r)
+            self.check_session(session_id, session_epoch)
+        self.topics = []
+        topics = take_count(r)
+        while topics and not r.bad:
+            topics -= 1
+            key = self.read_key(r)
+            parts = take_count(r)
+            self.topics.append((key, parts))
+            while parts and not r.bad:
+                parts -= 1
+                self.read_part(r, version)
+            skip_tags(r)
+        if version >= 7:
+            self.skip_forgotten(r)
+        if version >= 11:
+            take_text(r)                       # its rack
+        skip_tags(r)
+        if r.bad:
+            raise Malformed("not a Fetch request")
+        return 0
+
+    cdef object read_key(self, Reader* r):
+        cdef const char* p
+        if not self.by_id:
+            return text_of(take_text(r))
+        p = take(r, ID_BYTES)
+        return b"" if p is NULL else p[:ID_BYTES]
+
+    cdef int read_part(self, Reader* r, int version) except -1:
+        cdef Part* part = self.next_part()
+        part.index = take_int32(r)
+        part.epoch = take_int32(r) if version >= 9 else -1
+        part.offset = take_int64(r)
+        if version >= 12:
+            take_int32(r)                      # last fetched epoch
+        if version >= 5:
+            take_int64(r)                      # log start offset, of a replica
+        part.max_bytes = take_int32(r)
+        skip_tags(r)
+        return 0
+
+    cdef int skip_forgotten(self, Reader* r) except -1:
+        """Topics to leave out of a session from now on."""
+        cdef Py_ssize_t topics = take_count(r)
+        while topics and not r.bad:
+            topics -= 1
+            self.read_key(r)
+            take(r, 4 * take_count(r))
+            skip_tags(r)
+        return 0
+
+    cdef int check_session(self, int32_t session_id, int32_t session_epoch) noexcept:
+        if session_id != 0 and session_epoch > 0:
+            self.code = FETCH_SESSION_ID_NOT_FOUND
+        return 0
+
+    # ------------------------------------------------------------------ trying
+
+    cdef int attempt(self) except -1:
+        """Read all partitions."""
+        cdef int64_t room = min(<int64_t>self.max_bytes, <int64_t>MAX_BYTES)
+        cdef Py_ssize_t i = 0, parts
+        topics = self.broker.topics.by_id if self.by_id else self.broker.topics.by_name
         self.found = 0
         self.failed = False
-        self.logs = []
-        for topic in self.request["topics"]:
-            if self.by_id:
-                known = self.broker.topics.by_id.get(topic["topic_id"])
-            else:
-                known = self.broker.topics.by_name.get(topic["name"])
-            parts = [self.read(known, part, room) for part in topic["partitions"]]
-            if self.by_id:
-                topics.append({"topic_id": topic["topic_id"], "partitions": parts})
-            else:
-                topics.append({"name": topic["name"], "partitions": parts})
-        return {"topics": topics}
+        self.slices = [None] * self.n
+        self.aborted = [()] * self.n
+        for key, parts in self.topics:
+            topic = topics.get(key)
+            logs = None if topic is None else topic.logs
+            while parts:
+                parts -= 1
+                self.part(i).code = self.try_part(logs, i, room)
+                if self.part(i).code:
+                    self.failed = True
+                i += 1
+        return 0
 
-    cdef dict read(self, topic, dict part, int64_t room):
-        """The response for one partition."""
+    cdef int try_part(self, list logs, Py_ssize_t i, int64_t room) except -1:
+        """Read one partition; Kafka's error code, 0 for success."""
+        cdef Part* part = self.part(i)
         cdef Log log
         cdef Slice records = None
-        cdef Py_ssize_t index = part["index"]
-        cdef int64_t offset, limit
-        if topic is None:
-            return self.refuse(part, UNKNOWN_TOPIC_ID if self.by_id else UNKNOWN_TOPIC)
-        if not 0 <= index < len(topic.logs):
-            return self.refuse(part, UNKNOWN_TOPIC)
-        if part["current_leader_epoch"] > 0:
-            return self.refuse(part, UNKNOWN_LEADER_EPOCH)
-        log = topic.logs[index]
-        offset = part["fetch_offset"]
-        if not log.start_offset <= offset <= log.end_offset:
-            return self.refuse(part, OUT_OF_RANGE)
-        self.logs.append(log)
-        limit = min(<int64_t>part["max_bytes"], room - self.found)
+        cdef int64_t limit
+        part.high_watermark = part.stable_offset = part.start_offset = -1
+        if logs is None:
+            return UNKNOWN_TOPIC_ID if self.by_id else UNKNOWN_TOPIC_OR_PARTITION
+        if not 0 <= part.index < len(logs):
+            return UNKNOWN_TOPIC_OR_PARTITION
+        if part.epoch > 0:
+            return UNKNOWN_LEADER_EPOCH
+        log = logs[part.index]
+        if not log.start_offset <= part.offset <= log.end_offset:
+            return OFFSET_OUT_OF_RANGE
+        self.logs.add(log)
+        limit = min(<int64_t>part.max_bytes, room - self.found)
         if limit > 0 or self.found == 0:
-            records = log.read(offset, limit, self.found == 0, self.committed)
-            if records is not None:
-                self.found += records.n
-        return {
-            "index": index,
-            "error_code": 0,
-            "high_watermark": log.high_watermark,
-            "last_stable_offset": log.stable_offset,
-            "log_start_offset": log.start_offset,
-            "aborted_transactions": self.aborted(log, offset, records),
-            "records": b"" if records is None else records,
-        }
-
-    cdef list aborted(self, Log log, int64_t offset, Slice records):
-        """The aborted transactions among records that were read; None if all are wanted."""
+            records = log.read(part.offset, limit, self.found == 0, self.committed)
+        if records is not None:
+            self.found += records.n
+            self.slices[i] = records
         if not self.committed:
-            return None
-        if records is None:
-            return []
-        return [
-            {"producer_id": entry.producer_id, "first_offset": entry.first_offset}
-            for entry in log.aborted_in(offset, records)
-        ]
+            self.aborted[i] = None             # all are wanted
+        elif records is not None:
+            self.aborted[i] = log.aborted_in(part.offset, records)
+        part.high_watermark = log.high_watermark
+        part.stable_offset = log.stable_offset
+        part.start_offset = log.start_offset
+        return 0
 
-    cdef dict refuse(self, dict part, code):
-        self.failed = True
-        return {
-            "index": part["index"],
-            "error_code": code,
-            "high_watermark": -1,
-            "records": b"",
-        }
-
-    cdef bint enough(self) except -1:
-        return self.failed or self.found >= <int64_t>self.request["min_bytes"]
+    cdef bint enough(self) noexcept:
+        return self.failed or self.found >= self.min_bytes
 
     cdef object begin(self):
         """The response, or a Later for it."""
         cdef Log log
-        cdef int64_t wait_ms = self.request["max_wait_ms"]
-        response = self.attempt()
-        if self.enough() or wait_ms <= 0 or not self.logs:
-            return response
+        if self.code:
+            self.topics = []
+            return self.response()
+        self.attempt()
+        if self.enough() or self.max_wait_ms <= 0 or not self.logs:
+            return self.response()
         self.later = Later(self.cancel)
         for log in self.logs:
             log.waiting.add(self)
         clock = self.broker.world.clock
-        self.timer = clock.call_at(clock.now_ns() + wait_ms * 1_000_000, self.finish)
+        self.timer = clock.call_at(
+            clock.now_ns() + <int64_t>self.max_wait_ms * 1_000_000, self.finish)
         return self.later
 
     def wake(self) -> None:
@@ -150,14 +256,15 @@ cdef class DelayedFetch:
         self.scheduled = False
         if self.later.done:
             return
-        response = self.attempt()
+        self.attempt()
         if self.enough():
-            self.respond(response)
+            self.respond(self.response())
 
     def finish(self) -> None:
         """Time is up: respond with what there is."""
         if not self.later.done:
-            self.respond(self.attempt())
+            self.attempt()
+            self.respond(self.response())
 
     def cancel(self) -> None:
         """The client is gone."""
@@ -172,9 +279,96 @@ cdef class DelayedFetch:
         self.later.set(response)
         return 0
 
+    # ------------------------------------------------------------------ the response
+
+    cdef object response(self):
+        """What answers the request, in the form it came in."""
+        cdef Py_ssize_t i = 0
+        cdef list topics = [], parts
+        if not self.as_dict:
+            return self
+        for key, count in self.topics:
+            parts = []
+            for _ in range(count):
+                parts.append(self.described(i))
+                i += 1
+            topics.append({"topic_id" if self.by_id else "name": key, "partitions": parts})
+        return {"error_code": self.code, "topics": topics}
+
+    cdef dict described(self, Py_ssize_t i):
+        """The response for one partition."""
+        cdef Part* part = self.part(i)
+        aborted = self.aborted[i]
+        return {
+            "index": part.index,
+            "error_code": part.code,
+            "high_watermark": part.high_watermark,
+            "last_stable_offset": part.stable_offset,
+            "log_start_offset": part.start_offset,
+            "aborted_transactions": aborted and [
+                {"producer_id": entry.producer_id, "first_offset": entry.first_offset}
+                for entry in aborted
+            ],
+            "records": b"" if self.slices[i] is None else self.slices[i],
+        }
+
+    cdef int write(self, Output output, int version, bint flexible) except -1:
+        cdef Buf out = output.buf
+        cdef Py_ssize_t i = 0
+        put_int32(out, 0)                      # throttle time
+        if version >= 7:
+            put_int16(out, self.code)
+            put_int32(out, 0)                  # no session
+        put_count(out, flexible, len(self.topics))
+        for key, parts in self.topics:
+            raw = key if self.by_id else (<str>key).encode()
+            if self.by_id:
+                out.put(<bytes>raw, ID_BYTES)
+            else:
+                put_text(out, flexible, <bytes>raw, len(<bytes>raw))
+            put_count(out, flexible, parts)
+            for _ in range(parts):
+                self.write_part(output, i, version, flexible)
+                i += 1
+            put_tags(out, flexible)
+        return put_tags(out, flexible)
+
+    cdef int write_part(self, Output output, Py_ssize_t i, int version, bint flexible) except -1:
+        cdef Buf out = output.buf
+        cdef Part* part = self.part(i)
+        cdef Slice records = self.slices[i]
+        put_int32(out, part.index)
+        put_int16(out, part.code)
+        put_int64(out, part.high_watermark)
+        put_int64(out, part.stable_offset)
+        if version >= 5:
+            put_int64(out, part.start_offset)
+        aborted = self.aborted[i]
+        put_count(out, flexible, -1 if aborted is None else len(aborted))
+        for entry in aborted or ():
+            put_int64(out, entry.producer_id)
+            put_int64(out, entry.first_offset)
+            put_tags(out, flexible)
+        if version >= 11:
+            put_int32(out, -1)                 # preferred read replica
+        put_count(out, flexible, 0 if records is None else records.n)
+        if records is not None:
+            output.cut(records)
+        return put_tags(out, flexible)
+
 
 def fetch(broker, dict request, call) -> dict | Later:
     """The response to a Fetch request, or a Later for it."""
-    if request["session_id"] != 0 and request["session_epoch"] > 0:
-        return {"error_code": Code.FETCH_SESSION_ID_NOT_FOUND}
-    return DelayedFetch(broker, request, call.version).begin()
+    cdef Fetched fetched = Fetched()
+    fetched.broker = broker
+    fetched.by_id = call.version >= FIRST_WITH_IDS
+    fetched.adopt(request)
+    return fetched.begin()
+
+
+cdef object fetch_by_hand(broker, call, Reader* r):
+    cdef Fetched fetched = Fetched()
+    fetched.broker = broker
+    fetched.by_id = call.version >= FIRST_WITH_IDS
+    fetched.read(r, call.version)
+    return fetched.begin()

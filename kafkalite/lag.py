@@ -27,7 +27,7 @@ from kafkalite.batch import describe
 if TYPE_CHECKING:
     from kafkalite.broker import Broker
     from kafkalite.log import Log
-    from kafkalite.offsets import Committed
+    from kafkalite.offset_record import Committed
 
 EVERY_S = 5.0
 KEPT = 120

@@ -2,10 +2,8 @@
 
 Kept in memory, and made durable as records in Kafka's own form, so that its tools read them:
 
-    key 0, 1   version int16, group string, topic string, partition int32
-    value 3    version int16, offset int64, leader_epoch int32, metadata string, commit time int64
-    key 2      version int16, group string
-    value 3    see kafkalite.group_record
+    kafkalite.offset_record    where a group is in a partition
+    kafkalite.group_record     who is in a group
 
 The last record of a key counts, one without a value says that there is nothing: the topic is a
 compacted one.
@@ -17,12 +15,12 @@ marker comes, which makes them the group's or drops them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bedrock.codec.errors import Malformed
 from kafkalite.batch import Record, describe, marker_type, unpack
 from kafkalite.group_record import GroupRecord
+from kafkalite.offset_record import Committed, decode_key, decode_value, encode_key, encode_value
 from kafkalite.schema import table
 from kafkalite.topics import OFFSETS_TOPIC
 
@@ -30,44 +28,15 @@ if TYPE_CHECKING:
     from kafkalite.log import Log
     from kafkalite.topics import Topics
 
-GROUP_KEY_VERSION, KEY_VERSION, VALUE_VERSION = 2, 1, 3
-FLEXIBLE_SINCE = 4
+GROUP_KEY_VERSION = 2
+GROUP_KEY_PREFIX = b"\0\2"
 TRANSACTIONAL, CONTROL = 16, 32  # attributes of a batch
-VERSION = table("""
-version       int16
-""")
-KEY = table("""
-version       int16
-group         string
-topic         string
-partition     int32
-""")
 GROUP_KEY = table("""
 version       int16
 group         string
 """)
-VALUE = """
-version       int16
-offset        int64
-leader_epoch  int32   3+ = -1
-metadata      string
-time_ms       int64
-expires_ms    int64   1 = -1
-topic_id      uuid    4+ ~0
-"""
 
 Partition = tuple[str, int]
-
-
-@dataclass(frozen=True)
-class Committed:
-    """A committed offset; metadata is the client's own note."""
-
-    offset: int
-    leader_epoch: int = -1
-    metadata: str = ""
-    time_ms: int = 0
-
 
 # What a transaction has committed so far: group -> partition -> offset, None for "forgotten".
 Pending = dict[str, dict[Partition, Committed]]
@@ -106,27 +75,22 @@ class Offsets:
     def _apply(self, record: Record, pending: Pending | None) -> None:
         data = record.key or b""
         try:
-            version = VERSION.decode(data[:2])["version"]
-            if version == GROUP_KEY_VERSION:
+            if data[:2] == GROUP_KEY_PREFIX:
                 group = GROUP_KEY.decode(data)["group"]
                 self.members.pop(group, None)
                 if record.value is not None:
                     self.members[group] = GroupRecord.decode(record.value)
                 return
-            if version > KEY_VERSION:
-                return  # a later Kafka's
-            key = KEY.decode(data)
+            key = decode_key(data)
+            committed = decode_value(record.value) if key and record.value is not None else None
         except Malformed:
             return
+        if key is None:
+            return  # a later Kafka's
         partition = (key["topic"], key["partition"])
-        if record.value is None:
+        if committed is None:
             self._drop(key["group"], [partition])
             return
-        version = VERSION.decode(record.value[:2])["version"]
-        value = table(VALUE, version, version >= FLEXIBLE_SINCE).decode(record.value)
-        committed = Committed(
-            value["offset"], value["leader_epoch"], value["metadata"], value["time_ms"]
-        )
         target = self.groups if pending is None else pending
         target.setdefault(key["group"], {})[partition] = committed
 
@@ -144,19 +108,8 @@ class Offsets:
         return self.topics.world.clock.wall_ms()
 
     def _record(self, group: str, partition: Partition, committed: Committed | None) -> Record:
-        key = KEY.encode(
-            {
-                "version": KEY_VERSION,
-                "group": group,
-                "topic": partition[0],
-                "partition": partition[1],
-            }
-        )
-        value = None
-        if committed is not None:
-            fields = {"version": VALUE_VERSION, **vars(committed)}
-            value = table(VALUE, VALUE_VERSION).encode(fields)
-        return Record(0, self._now_ms(), key, value)
+        value = None if committed is None else encode_value(committed)
+        return Record(0, self._now_ms(), encode_key(group, *partition), value)
 
     # ------------------------------------------------------------------ offsets
 

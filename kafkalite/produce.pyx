@@ -3,11 +3,19 @@
 The batch is never copied into a Python object: the log takes it from the receive buffer.  With
 acks=1 and acks=all the response leaves after the log's flush of this turn (there is one replica,
 so both mean the same); with acks=0 there is no response.
+
+Requests come as the table decodes them (`produce`) or, when nothing else has to look at them,
+straight from their bytes (`produce_by_hand`).
 """
 
+from libc.stdint cimport int32_t, int64_t
+
+from bedrock.net.buf cimport Buf
 from kafkalite.batch cimport CODEC_BITS, HEADER, TRANSACTIONAL_BIT, Header, get16, read_header
-from kafkalite.codec cimport Span
+from kafkalite.codec cimport Output, Reply, Span, text_of
 from kafkalite.compaction cimport keyless
+from kafkalite.cursor cimport Reader, Text, put_count, put_int16, put_int32, put_int64, put_tags, \
+    put_text, skip_tags, take_bytes, take_count, take_int16, take_int32, take_text
 from kafkalite.log cimport Appended, Log
 
 from bedrock.codec.errors import Malformed
@@ -20,10 +28,16 @@ cdef enum:
     ATTRIBUTES_AT = 21
     ADDS_SINCE = 12                # version that adds its partitions to the transaction (KIP-890)
 
-cdef object UNKNOWN_TOPIC = Code.UNKNOWN_TOPIC_OR_PARTITION
-cdef object INVALID_TOPIC = Code.INVALID_TOPIC
+    OK = 0
+    UNKNOWN_TOPIC_OR_PARTITION = 3
+    INVALID_TOPIC = 17
+    INVALID_REQUIRED_ACKS = 21
+    INVALID_TXN_STATE = 48
+    UNSUPPORTED_COMPRESSION_TYPE = 76
+    INVALID_RECORD = 87
 
 NEEDS_KEY = "Compacted topic cannot accept message without key in topic partition"
+UNPACKABLE = "The batch cannot be unpacked"
 
 cdef dict MESSAGES = {
     Code.INVALID_RECORD: "The batch is not one a producer may send",
@@ -31,19 +45,28 @@ cdef dict MESSAGES = {
 }
 
 
-cdef bint too_new(Span records, int version) noexcept:
+cdef struct Batch:
+    int32_t index                  # of the partition
+    Text records                   # a batch; valid until `feed` returns
+    int code
+    Appended result
+    int64_t start_offset           # of the log
+
+
+cdef bint too_new(Text records, int version) noexcept:
     """True for a codec that clients of this version of Fetch cannot unpack."""
     return version < ZSTD_SINCE and records.n >= HEADER and \
         get16(records.p + ATTRIBUTES_AT) & CODEC_BITS == ZSTD
 
 
-cdef object refusal(broker, Span records, str transactional_id, topic, index, int version):
-    """Why a transactional batch may not be appended, None if it may, or is none."""
+cdef int refusal(broker, Text records, transactional_id, topic, int index,
+                 int version) except -2:
+    """Why a transactional batch may not be appended; 0 if it may, or is none."""
     cdef Header h
     if records.n < HEADER or not get16(records.p + ATTRIBUTES_AT) & TRANSACTIONAL_BIT:
-        return None
+        return OK
     if transactional_id is None:
-        return Code.INVALID_TXN_STATE
+        return INVALID_TXN_STATE
     read_header(records.p, &h)
     try:
         broker.transactions.verify(transactional_id, h.producer_id, h.producer_epoch,
@@ -51,88 +74,222 @@ cdef object refusal(broker, Span records, str transactional_id, topic, index, in
     except KafkaError as exc:
         # Producers know how to go on from this one.
         return Code.INVALID_PRODUCER_EPOCH if exc.code is Code.PRODUCER_FENCED else exc.code
-    return None
+    return OK
 
 
-cdef list records_without_key(Span records):
-    """What is wrong with the records of a compacted topic's batch."""
+cdef list records_without_key(Text records):
+    """(index, message) of the records of a compacted topic's batch that are wrong."""
     cdef Header h
     read_header(records.p, &h)
     if h.total != records.n:
         return []                  # the log will say so
     try:
-        return [{"batch_index": i, "error_message": NEEDS_KEY} for i in keyless(records.p, &h)]
+        return [(i, NEEDS_KEY) for i in keyless(records.p, &h)]
     except Malformed:
-        return [{"batch_index": 0, "error_message": "The batch cannot be unpacked"}]
+        return [(0, UNPACKABLE)]
 
 
-cdef dict append(broker, Log log, topic, dict part, str transactional_id, int version):
-    """The response for one partition."""
-    cdef Appended result
-    cdef int code
-    cdef list wrong = []
-    index, records = part["index"], part["records"]
-    if not isinstance(records, Span):
-        code = Code.INVALID_RECORD
-    elif too_new(<Span>records, version):
-        code = Code.UNSUPPORTED_COMPRESSION_TYPE
+cdef list append(broker, Log log, Batch* batch, topic, transactional_id, int version):
+    """Append a batch and fill in what became of it; the records that are wrong, or None."""
+    cdef list wrong = None
+    batch.result.base_offset = batch.result.time_ms = -1
+    if batch.records.n < 0:
+        batch.code = INVALID_RECORD
+    elif too_new(batch.records, version):
+        batch.code = UNSUPPORTED_COMPRESSION_TYPE
     else:
-        why = refusal(broker, <Span>records, transactional_id, topic, index, version)
-        code = 0 if why is None else why
-        if log.compact and (<Span>records).n >= HEADER:
-            wrong = records_without_key(<Span>records)
-        if wrong:
-            code = Code.INVALID_RECORD
-        if code == 0:
-            code = log.add((<Span>records).p, (<Span>records).n, &result)
-        if code == 0:
-            return {
-                "index": index,
-                "error_code": 0,
-                "base_offset": result.base_offset,
-                "log_append_time_ms": result.time_ms,
-                "log_start_offset": log.start_offset,
-            }
-    return {
-        "index": index,
-        "error_code": code,
-        "base_offset": -1,
-        "record_errors": wrong,
-        "error_message": NEEDS_KEY if wrong else MESSAGES.get(code),
-    }
+        batch.code = refusal(broker, batch.records, transactional_id, topic, batch.index, version)
+        if log.compact and batch.records.n >= HEADER:
+            wrong = records_without_key(batch.records)
+            if wrong:
+                batch.code = INVALID_RECORD
+        if batch.code == OK:
+            batch.code = log.add(batch.records.p, batch.records.n, &batch.result)
+    batch.start_offset = log.start_offset if batch.code == OK else -1
+    return wrong
+
+
+cdef list logs_of(broker, name, acks, int* code):
+    """The logs of a topic that may be written to; none, and why."""
+    if acks < -1 or acks > 1:
+        code[0] = INVALID_REQUIRED_ACKS
+        return []
+    topic = broker.topics.by_name.get(name)
+    if topic is None:
+        code[0] = UNKNOWN_TOPIC_OR_PARTITION
+        return []
+    if topic.internal:
+        code[0] = INVALID_TOPIC
+        return []
+    code[0] = UNKNOWN_TOPIC_OR_PARTITION       # for a partition beyond the last
+    return topic.logs
+
+
+cdef object message_for(int code, list wrong):
+    """What is said of an error besides its code; None for nothing."""
+    return NEEDS_KEY if wrong else MESSAGES.get(code)
+
+
+cdef class Produced(Reply):
+    """A Produce request on its way to its response."""
+
+    cdef list topics               # (name, number of batches in it)
+    cdef Buf batches               # of Batch
+    cdef dict wrong                # number of the batch -> its records that are wrong
+
+    def __cinit__(self):
+        self.batches = Buf()
+
+    cdef Batch* next_batch(self) except NULL:
+        cdef char* at = self.batches.room(sizeof(Batch))
+        self.batches.n += sizeof(Batch)
+        return <Batch*>at
+
+    cdef Batch* batch(self, Py_ssize_t i) noexcept:
+        return <Batch*>self.batches.p + i
+
+    cdef int adopt(self, list topics) except -1:
+        """The topics of a request that the table decoded."""
+        cdef dict topic, part
+        cdef Batch* batch
+        self.topics = [(topic["name"], len(topic["partitions"])) for topic in topics]
+        for topic in topics:
+            for part in topic["partitions"]:
+                batch = self.next_batch()
+                batch.index = part["index"]
+                batch.records.n = -1
+                if isinstance(part["records"], Span):
+                    batch.records.p = (<Span>part["records"]).p
+                    batch.records.n = (<Span>part["records"]).n
+        return 0
+
+    cdef int read(self, Reader* r) except -1:
+        """The topics of a request, from its bytes."""
+        cdef Py_ssize_t topics = take_count(r), parts
+        cdef Batch* batch
+        self.topics = []
+        while topics and not r.bad:
+            topics -= 1
+            name = text_of(take_text(r))
+            parts = take_count(r)
+            self.topics.append((name, parts))
+            while parts and not r.bad:
+                parts -= 1
+                batch = self.next_batch()
+                batch.index = take_int32(r)
+                batch.records = take_bytes(r, True)
+                skip_tags(r)
+            skip_tags(r)
+        skip_tags(r)
+        return 0
+
+    cdef int append_all(self, broker, transactional_id, int acks, int version) except -1:
+        cdef Py_ssize_t i = 0
+        cdef Batch* batch
+        cdef int code
+        for name, parts in self.topics:
+            logs = logs_of(broker, name, acks, &code)
+            for _ in range(parts):
+                batch = self.batch(i)
+                if 0 <= batch.index < len(logs):
+                    wrong = append(broker, logs[batch.index], batch, name, transactional_id,
+                                   version)
+                    if wrong:
+                        self.wrong = self.wrong or {}
+                        self.wrong[i] = wrong
+                else:
+                    batch.code = code
+                    batch.result.base_offset = batch.result.time_ms = batch.start_offset = -1
+                i += 1
+        return 0
+
+    cdef list described(self):
+        """The topics of the response, for the table to encode."""
+        cdef Py_ssize_t i = 0
+        cdef list topics = [], parts
+        for name, count in self.topics:
+            parts = []
+            for _ in range(count):
+                parts.append(self.described_batch(i))
+                i += 1
+            topics.append({"name": name, "partitions": parts})
+        return topics
+
+    cdef dict described_batch(self, Py_ssize_t i):
+        cdef Batch* batch = self.batch(i)
+        cdef list wrong = None if self.wrong is None else self.wrong.get(i)
+        return {
+            "index": batch.index,
+            "error_code": batch.code,
+            "base_offset": batch.result.base_offset,
+            "log_append_time_ms": batch.result.time_ms,
+            "log_start_offset": batch.start_offset,
+            "record_errors": [
+                {"batch_index": index, "error_message": why} for index, why in wrong or ()
+            ],
+            "error_message": message_for(batch.code, wrong) if batch.code else None,
+        }
+
+    cdef int write(self, Output output, int version, bint flexible) except -1:
+        cdef Buf out = output.buf
+        cdef Py_ssize_t i = 0
+        cdef bytes raw
+        put_count(out, flexible, len(self.topics))
+        for name, parts in self.topics:
+            raw = (<str>name).encode()
+            put_text(out, flexible, raw, len(raw))
+            put_count(out, flexible, parts)
+            for _ in range(parts):
+                self.write_batch(out, i, version, flexible)
+                i += 1
+            put_tags(out, flexible)
+        put_int32(out, 0)                      # throttle time
+        return put_tags(out, flexible)
+
+    cdef int write_batch(self, Buf out, Py_ssize_t i, int version, bint flexible) except -1:
+        cdef Batch* batch = self.batch(i)
+        cdef list wrong = None if self.wrong is None else self.wrong.get(i)
+        put_int32(out, batch.index)
+        put_int16(out, batch.code)
+        put_int64(out, batch.result.base_offset)
+        put_int64(out, batch.result.time_ms)
+        if version >= 5:
+            put_int64(out, batch.start_offset)
+        if version >= 8:
+            put_count(out, flexible, 0 if wrong is None else len(wrong))
+            for index, why in wrong or ():
+                put_int32(out, index)
+                put_message(out, flexible, why)
+                put_tags(out, flexible)
+            put_message(out, flexible, message_for(batch.code, wrong) if batch.code else None)
+        return put_tags(out, flexible)
+
+
+cdef int put_message(Buf out, bint flexible, str message) except -1:
+    cdef bytes raw
+    if message is None:
+        return put_text(out, flexible, NULL, -1)
+    raw = message.encode()
+    return put_text(out, flexible, raw, len(raw))
 
 
 def produce(broker, dict request, call) -> dict | None:
     """The response to a Produce request, None for acks=0."""
-    cdef dict topic, part
-    cdef list logs, parts, topics = []
-    cdef int version = call.version
-    cdef Py_ssize_t index
-    refused = None
+    cdef Produced produced = Produced()
     acks = request["acks"]
-    transactional_id = request["transactional_id"]
-    if acks not in (-1, 0, 1):
-        refused = Code.INVALID_REQUIRED_ACKS
-    by_name = broker.topics.by_name
-    for topic in request["topics"]:
-        found = by_name.get(topic["name"])
-        code = refused
-        if code is None and found is None:
-            code = UNKNOWN_TOPIC
-        elif code is None and found.internal:
-            code = INVALID_TOPIC
-        logs = [] if code is not None else found.logs
-        parts = []
-        for part in topic["partitions"]:
-            index = part["index"]
-            if 0 <= index < len(logs):
-                parts.append(append(broker, logs[index], topic["name"], part, transactional_id,
-                                    version))
-            else:
-                parts.append({
-                    "index": part["index"],
-                    "error_code": UNKNOWN_TOPIC if code is None else code,
-                    "base_offset": -1,
-                })
-        topics.append({"name": topic["name"], "partitions": parts})
-    return None if acks == 0 else {"topics": topics}
+    produced.adopt(request["topics"])
+    produced.append_all(broker, request["transactional_id"], acks, call.version)
+    return None if acks == 0 else {"topics": produced.described()}
+
+
+cdef object produce_by_hand(broker, call, Reader* r):
+    cdef Produced produced = Produced()
+    cdef int acks
+    transactional_id = text_of(take_text(r, True))
+    acks = take_int16(r)
+    take_int32(r)                              # its timeout: nothing is waited for
+    produced.read(r)
+    if r.bad:
+        raise Malformed("not a Produce request")
+    produced.append_all(broker, transactional_id, acks, call.version)
+    return None if acks == 0 else produced

@@ -10,8 +10,8 @@ The last segment of a log is the active one; the others are sealed and never cha
 Invariants:
 1. Batches lie back to back from position 0, and their offsets grow from `base` on: without a gap,
    except where a cleaner left one.
-2. `size` bytes of the file's room were taken before a batch of them was accepted (`reserve`), so a
-   full disk is met before anything is promised.
+2. `size` bytes of the file's room were taken before a batch of them was accepted: by `reserve`, or
+   by writing it, so a full disk is met before anything is promised.
 """
 
 from libc.stdint cimport int32_t

@@ -19,15 +19,23 @@ After SaslHandshake of version 0 the messages of the mechanism are frames of the
 header; later versions wrap them in SaslAuthenticate.
 
 A client over its quota is told so in its response, and not read from for as long.
+
+The requests that are sent most are read and written by hand, unless something else has to look at
+them: ACLs, quotas, or the faults of a test.
 """
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
+from libc.string cimport memcmp
 
 from bedrock.net.buf cimport Buf
 from bedrock.net.session cimport Session
 from bedrock.world.disk cimport File
 from kafkalite.batch cimport get16, get32, set32
-from kafkalite.codec cimport Input, Output, Slice, Struct
+from kafkalite.codec cimport Input, Output, Reply, Slice, Struct
+from kafkalite.cursor cimport Reader, skip_tags
+from kafkalite.fetch cimport fetch_by_hand
+from kafkalite.frequent cimport commit_by_hand, heartbeat_by_hand, metadata_by_hand
+from kafkalite.produce cimport produce_by_hand
 
 from bedrock.codec.errors import Malformed
 
@@ -49,12 +57,34 @@ cdef enum:
     LOGIN_BYTES = 512 << 10        # largest frame before a client has logged in
     PRODUCE = 0
     FETCH = 1
+    METADATA = 3
+    OFFSET_COMMIT = 8
+    HEARTBEAT = 12
     SASL_AUTHENTICATE = 36
 
 # Keys that a client may use before it has authenticated.
 cdef frozenset OPEN_KEYS = frozenset({17, API_VERSIONS, 36})
 cdef dict ROUTES = {}
 cdef Struct TAGS_ONLY = Struct([], [], {}, True)
+
+
+# From a request's bytes to its Reply, a Later for it, or None.
+ctypedef object (*ByHand)(object broker, object call, Reader* r)
+
+
+cdef ByHand by_hand(int key) noexcept:
+    """For the requests that are sent most; NULL for the others."""
+    if key == PRODUCE:
+        return produce_by_hand
+    if key == FETCH:
+        return fetch_by_hand
+    if key == METADATA:
+        return metadata_by_hand
+    if key == OFFSET_COMMIT:
+        return commit_by_hand
+    if key == HEARTBEAT:
+        return heartbeat_by_hand
+    return NULL
 
 
 cdef class Route:
@@ -65,6 +95,7 @@ cdef class Route:
     cdef Struct decoder
     cdef Struct encoder
     cdef object handler
+    cdef ByHand by_hand
     cdef bint flexible
     cdef bint tags_in_response     # header of the response
 
@@ -74,6 +105,7 @@ cdef class Route:
         self.decoder = api.decoder(version)
         self.encoder = api.encoder(version)
         self.handler = HANDLERS[api.key]
+        self.by_hand = by_hand(api.key)
         self.flexible = api.is_flexible(version)
         self.tags_in_response = self.flexible and api.key != API_VERSIONS
 
@@ -108,6 +140,7 @@ cdef class KafkaSession(Session):
     cdef readonly object broker
     cdef readonly object call
     cdef int64_t max_bytes
+    cdef bytes client              # its id, as it says it
     cdef object pending            # Later of the request that holds the link
     cdef Buf frame                 # the response being encoded
     cdef bint stranger             # must log in first
@@ -118,6 +151,7 @@ cdef class KafkaSession(Session):
         self.stranger = broker.users.required
         self.max_bytes = max_bytes
         self.call = Call()
+        self.client = b""
         self.frame = Buf()
 
     def opened(self) -> None:
@@ -177,7 +211,6 @@ cdef class KafkaSession(Session):
         cdef int32_t correlation = <int32_t>get32(p + 4)
         cdef Py_ssize_t name = <int16_t>get16(p + 8)
         cdef Route route = find_route(key, version)
-        cdef Input source
         if route is None:
             if key != API_VERSIONS:
                 return False
@@ -185,26 +218,13 @@ cdef class KafkaSession(Session):
             return True
         if name < -1 or name > n - HEADER_BYTES:
             return False
-        call = self.call
-        call.client_id = p[HEADER_BYTES:HEADER_BYTES + name].decode("utf-8", "replace") \
-            if name > 0 else ""
-        call.version = version
         if self.stranger and key not in OPEN_KEYS:
             return False
-        source.p = <const uint8_t*>p + HEADER_BYTES + max(name, 0)
-        source.end = <const uint8_t*>p + n
-        source.spans = True
-        if route.flexible:
-            TAGS_ONLY.read(&source)
-        request = route.decoder.read(&source)
-        if self.broker.faults is not None:
-            response = self.broker.faults.answer(key, route.handler, request, call)
-            if response is BROKEN:
-                return False
-        elif self.broker.authorizer.active:
-            response = authorized(self.broker, key, route.handler, request, call)
-        else:
-            response = route.handler(self.broker, request, call)
+        self.name_client(p + HEADER_BYTES, max(name, 0))
+        self.call.version = version
+        response = self.answer(route, p + HEADER_BYTES + max(name, 0), p + n)
+        if response is BROKEN:
+            return False
         if isinstance(response, Later):
             self.wait(route, correlation, response)
             return True
@@ -213,10 +233,39 @@ cdef class KafkaSession(Session):
         if response is not None:
             self.reply(route, correlation, response)
         if key == SASL_AUTHENTICATE:
-            self.stranger = call.user is None
+            self.stranger = self.call.user is None
             if response.get("error_code"):
                 self.link.close()
         return True
+
+    cdef int name_client(self, const char* p, Py_ssize_t n) except -1:
+        """Note the client's id, which it says with every request."""
+        if n != len(self.client) or memcmp(p, <const char*>self.client, n):
+            self.client = p[:n]
+            self.call.client_id = self.client.decode("utf-8", "replace")
+        return 0
+
+    cdef object answer(self, Route route, const char* p, const char* end):
+        """The response to the request whose header ends at p."""
+        cdef Input source
+        cdef Reader reader
+        broker = self.broker
+        if route.by_hand is not NULL and broker.faults is None and \
+                not broker.authorizer.active and not broker.quotas.active:
+            reader.p, reader.end = p, end
+            reader.flexible, reader.bad = route.flexible, False
+            skip_tags(&reader)
+            return route.by_hand(broker, self.call, &reader)
+        source.p, source.end = <const uint8_t*>p, <const uint8_t*>end
+        source.spans = True
+        if route.flexible:
+            TAGS_ONLY.read(&source)
+        request = route.decoder.read(&source)
+        if broker.faults is not None:
+            return broker.faults.answer(route.key, route.handler, request, self.call)
+        if broker.authorizer.active:
+            return authorized(broker, route.key, route.handler, request, self.call)
+        return route.handler(broker, request, self.call)
 
     cdef int charge(self, key, int64_t amount, response) except -1:
         """Take from the client's quota; over it, the link rests for as long as it must wait."""
@@ -261,13 +310,13 @@ cdef class KafkaSession(Session):
             }],
         })
 
-    cdef int reply(self, Route route, int32_t correlation, dict response) except -1:
+    cdef int reply(self, Route route, int32_t correlation, response) except -1:
         """Send a response; slices of segments go from their files."""
         cdef Buf frame = self.frame
         cdef Output output = Output(frame)
         cdef size_t sent = 0, position
         cdef Slice slice
-        if route.key == FETCH and self.broker.quotas.active:
+        if route.key == FETCH and self.broker.quotas.active and type(response) is dict:
             self.charge(CONSUMED, fetched_bytes(response), response)
         frame.clear()
         frame.room(8)
@@ -275,7 +324,10 @@ cdef class KafkaSession(Session):
         frame.n = 8
         if route.tags_in_response:
             frame.put("\0", 1)
-        route.encoder.write(output, response)
+        if isinstance(response, Reply):
+            (<Reply>response).write(output, route.version, route.flexible)
+        else:
+            route.encoder.write(output, response)
         set32(frame.p, <uint32_t>(frame.n - 4 + output.n))
         for position, slice in output.cuts:
             self.link.send(frame.p + sent, position - sent)

@@ -26,5 +26,18 @@ cdef class Waiter:
     cpdef remember(self, Command command, list words)
     cdef int put_nothing(self, Buf out) except -1
 
+
+cdef class PopWaiter(Waiter):
+    cdef bint first                # at which end: the left one, the lowest score
+    cdef int64_t count             # how many at most; 0 = one, and not as an array
+
+    # The word that says which end.
+    cdef int read_end(self, const Arg* word) except -1
+    cdef int wait_for_keys(self, Client c, Args a, bint first, Buf out) except -1
+    cdef int wait_for_any(self, Client c, Args a, Buf out) except -1
+    cdef int pop_from_any(self, Client c, Args a, Buf out) except -1
+    cdef Py_ssize_t read_keys(self, Client c, Args a, Py_ssize_t at) except -1
+
+
 # Milliseconds of a timeout argument, 0 = for ever.
 cdef int64_t timeout_of(Client c, const Arg* arg) except -1

@@ -17,7 +17,7 @@ from libc.stdint cimport INT64_MAX
 
 from kvstore.engine cimport Command, Store
 from kvstore.keyspace cimport Keyspace, as_arg, kind_of
-from kvstore.resp cimport parse_long_double, put_nil, put_nil_array, put_object
+from kvstore.resp cimport is_word, parse_int, parse_long_double, put_nil, put_nil_array
 from kvstore.resp import ReplyError
 from kvstore.timing cimport count_answered
 
@@ -35,7 +35,10 @@ cdef int64_t timeout_of(Client c, const Arg* arg) except -1:
 
 
 cdef class Waiter:
-    """A command that waits for keys; subclasses say what they take."""
+    """A command that waits for keys of a kind; subclasses say what they take."""
+
+    def __init__(self, Kind kind):
+        self.kind = kind
 
     cdef bint take(self, const Arg* key, Buf out) except -1:
         raise NotImplementedError
@@ -134,8 +137,57 @@ cdef class Waiter:
     def fail(self, error) -> None:
         """End the wait with an error."""
         cdef Buf out = Buf()
-        put_object(out, error, self.client.resp)
+        self.client.store.put_failure(out, error)
         self.finish(bytes(out), True)
+
+
+cdef class PopWaiter(Waiter):
+    """Takes elements at an end of the first key that has some.
+
+        BLPOP key ... timeout                              count 0: one element, said plainly
+        LMPOP n key ... end [COUNT count]                  as many as wanted, in an array
+        BLMPOP timeout n key ... end [COUNT count]
+    """
+
+    cdef int read_end(self, const Arg* word) except -1:
+        raise NotImplementedError
+
+    cdef int wait_for_keys(self, Client c, Args a, bint first, Buf out) except -1:
+        cdef int64_t timeout_ms = timeout_of(c, &a.v[a.n - 1])
+        self.client, self.first, self.nil_array = c, first, True
+        return self.run(a, 1, a.n - 2, timeout_ms, out)
+
+    cdef int wait_for_any(self, Client c, Args a, Buf out) except -1:
+        cdef Py_ssize_t last = self.read_keys(c, a, 2)
+        return self.run(a, 3, last, timeout_of(c, &a.v[1]), out)
+
+    cdef int pop_from_any(self, Client c, Args a, Buf out) except -1:
+        cdef Py_ssize_t i, last = self.read_keys(c, a, 1)
+        self.db = c.db
+        for i in range(2, last + 1):
+            if self.take(&a.v[i], out):
+                return 0
+        return self.put_nothing(out)
+
+    cdef Py_ssize_t read_keys(self, Client c, Args a, Py_ssize_t at) except -1:
+        """Read from the number of keys on; where the last key is."""
+        cdef int64_t n
+        cdef Py_ssize_t end
+        if not parse_int(a.v[at].p, a.v[at].n, &n) or n <= 0:
+            raise ReplyError("ERR numkeys should be greater than 0")
+        end = at + 1 + n
+        if n > a.n or end >= a.n:
+            raise ReplyError("ERR syntax error")
+        self.client, self.nil_array, self.count = c, True, 1
+        self.read_end(&a.v[end])
+        if end + 1 < a.n:
+            if end + 2 >= a.n or not is_word(&a.v[end + 1], "count"):
+                raise ReplyError("ERR syntax error")
+            if not parse_int(a.v[end + 2].p, a.v[end + 2].n, &self.count) or self.count <= 0:
+                raise ReplyError("ERR count should be greater than 0")
+            if end + 3 != a.n:
+                raise ReplyError("ERR syntax error")
+        return end - 1
 
 
 def serve(Store store not None) -> None:

@@ -10,8 +10,9 @@
 The nodes are static: they are written down in `cluster-config-file`, in the format of Redis's own
 nodes.conf, and do not talk to each other; there is no gossip, no failure detection, no failover.
 One file may serve all nodes: each takes the line with its own address for itself, unless one says
-`myself`.  A node alone begins as one that owns nothing; CLUSTER ADDSLOTSRANGE 0 16383 makes it a
-cluster of one.  A resharding is told to every node by CLUSTER SETSLOT.
+`myself`; `python -m kvstore.cluster 127.0.0.1:7001 127.0.0.1:7002 ...` writes one.  A node alone
+begins as one that owns nothing; CLUSTER ADDSLOTSRANGE 0 16383 makes it a cluster of one.  A
+resharding is told to every node by CLUSTER SETSLOT.
 
     <id> <ip>:<port>@<bus port> <flags> <primary's id or -> <ping> <pong> <epoch> <link> <slots> ...
 
@@ -22,6 +23,8 @@ Invariants:
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
@@ -316,3 +319,18 @@ def nodes_file(addresses: list[tuple[str, int]], replicas: int = 0) -> str:
             address = f"{host}:{port}@{port + BUS_OFFSET}"
             lines.append(f"{i:039x}{k:x} {address} {role} 0 0 {i + 1} connected{slots}")
     return "\n".join([*lines, f"vars currentEpoch {len(groups)} lastVoteEpoch 0", ""])
+
+
+def main(argv: list[str]) -> None:
+    """Print the file of a cluster with these nodes."""
+    parser = argparse.ArgumentParser(prog="python -m kvstore.cluster", description=main.__doc__)
+    parser.add_argument("nodes", nargs="+", metavar="host:port")
+    parser.add_argument("--replicas", type=int, default=0,
+                        help="how many of the nodes behind each primary follow it")
+    options = parser.parse_args(argv)
+    places = [node.rpartition(":") for node in options.nodes]
+    print(nodes_file([(host, int(port)) for host, _, port in places], options.replicas), end="")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -12,6 +12,8 @@ cdef class Directory:
     cdef Partition parts[256]
     cdef readonly size_t used
 
+    # A hash will be asked for soon: its slot should be in the processor's cache by then.
+    cdef int expect(self, uint64_t h) noexcept
     # The positions noted under a hash: the first slot, then the next; -1 at the end.
     cdef int64_t first(self, uint64_t h, int64_t* slot) noexcept
     cdef int64_t next(self, uint64_t h, int64_t* slot) noexcept

@@ -32,6 +32,9 @@ cdef extern from *:
     static inline void entry_set(uint8_t* e, uint64_t order, uint64_t position) {
         memcpy(e, &order, 6); memcpy(e + 6, &position, 6);
     }
+    static inline uint64_t order_of(uint64_t h) {
+        return (h >> 8) & 0xFFFFFFFFFFFF;
+    }
     static inline size_t order_home(uint64_t order, size_t cap) {
         return (size_t)(((__uint128_t)(order << 16) * cap) >> 64);
     }
@@ -39,16 +42,14 @@ cdef extern from *:
     uint64_t entry_order(const uint8_t* e) noexcept nogil
     uint64_t entry_position(const uint8_t* e) noexcept nogil
     void entry_set(uint8_t* e, uint64_t order, uint64_t position) noexcept nogil
+    uint64_t order_of(uint64_t h) noexcept nogil
     size_t order_home(uint64_t order, size_t cap) noexcept nogil
+    void prefetch "__builtin_prefetch" (const void* p) noexcept nogil
 
 cdef enum:
     ENTRY = 12
     SMALLEST = 16
     MARGIN = 24
-
-
-cdef inline uint64_t order_of(uint64_t h) noexcept:
-    return (h >> 8) & 0xFFFFFFFFFFFF
 
 
 cdef class Directory:
@@ -70,6 +71,12 @@ cdef class Directory:
         for i in range(256):
             n += self.parts[i].end * ENTRY
         return n
+
+    cdef int expect(self, uint64_t h) noexcept:
+        cdef Partition* part = &self.parts[h >> 56]
+        if part.used:
+            prefetch(part.slots + order_home(order_of(h), part.cap) * ENTRY)
+        return 0
 
     cdef int64_t first(self, uint64_t h, int64_t* slot) noexcept:
         cdef Partition* part = &self.parts[h >> 56]

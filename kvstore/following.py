@@ -9,17 +9,24 @@ followed it, and then only what it missed has to come.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 from bedrock.app.logs import logger
 from kvstore.engine import command
-from kvstore.replication import number
+from kvstore.replica_commands import number
 from kvstore.resp import ReplyError, Simple
 from kvstore.upstream import Upstream
 
 log = logger("kvstore")
 
-RETRY_S = 1.0
+RETRY_S = 1.0  # after a connection that failed
+AGAIN_S = 0.05  # after one that was good, before its backlog is overwritten
+TELL_S = 1.0  # between two words to the primary of how far this server is
+UNBLOCKED = ReplyError(
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
+)
 Step = tuple[str, list[bytes]]
 
 
@@ -31,12 +38,28 @@ class Follower:
         self.host, self.port = host, port
         self.upstream: Any = None
         self.down_ns = store.clock.now_ns()  # since when the stream does not flow
+        self.changed = asyncio.Event()
         self.task = store.world.spawn(self._run(), "replica")
 
     @property
     def up(self) -> bool:
         """True while the stream flows."""
         return self.upstream is not None and bool(self.upstream.up)
+
+    def look(self) -> None:
+        """Something about the connection has changed."""
+        self.changed.set()
+        self.judge()
+
+    def judge(self) -> None:
+        """Whether the data may be looked at, though it is perhaps old."""
+        stale = not self.up and not self.store.parameters["replica-serve-stale-data"]
+        self.store.go_stale(stale and self.store.follower is self)
+
+    @property
+    def loads_aside(self) -> bool:
+        """True while a snapshot is loaded beside data that is served."""
+        return self.upstream is not None and bool(self.upstream.loads_aside)
 
     @property
     def state(self) -> str:
@@ -58,7 +81,7 @@ class Follower:
         steps.append(("REPLCONF", [b"REPLCONF", b"listening-port", b"%d" % listening]))
         if address:
             steps.append(("REPLCONF", [b"REPLCONF", b"ip-address", address.encode()]))
-        steps.append(("REPLCONF", [b"REPLCONF", b"capa", b"psync2"]))
+        steps.append(("REPLCONF", [b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]))
         steps.append(("PSYNC", [b"PSYNC", *wanted]))
         return steps
 
@@ -72,6 +95,10 @@ class Follower:
                 )
                 log.info("MASTER <-> REPLICA sync started")
                 await self._watch(self.upstream)
+                if self.upstream.got_on:
+                    log.info(f"Reconnecting to MASTER {self.host}:{self.port} after failure")
+                    await world.clock.sleep(AGAIN_S)
+                    continue
             except OSError as error:
                 log.warning("no connection to the primary", why=str(error))
             await world.clock.sleep(RETRY_S)
@@ -81,11 +108,13 @@ class Follower:
         clock = self.store.world.clock
         was_up = False
         while not upstream.ended:
-            await clock.sleep(RETRY_S)
+            self.changed.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.changed.wait(), TELL_S)
             was_up = was_up or upstream.up
             upstream.acknowledge()
             if upstream.silent_ns() > self.store.parameters["repl-timeout"] * 1_000_000_000:
-                log.warning("MASTER timeout: no data nor PING received...")
+                log.warning(upstream.timeout)
                 upstream.link.abort("repl-timeout")
         if was_up:
             self.down_ns = clock.now_ns()
@@ -124,11 +153,17 @@ class Follower:
 
 
 def follow(store: Any, host: str, port: int) -> None:
-    """Become the replica of a server."""
+    """Become the replica of a server.
+
+    Who follows this one stays: its data and its stream change only when another's has come.
+    """
     cease(store, keep_place=True)
     store.follow(Follower(store, host, port))
-    # Who follows this server must learn whose data it is going to have.
-    store.primary.cut_off()
+    state_changed(store)
+    for client in list(store.clients.values()):
+        if client.waiter is not None:
+            client.waiter.fail(UNBLOCKED)
+            client.link.close()
 
 
 def cease(store: Any, keep_place: bool = False) -> None:
@@ -136,8 +171,23 @@ def cease(store: Any, keep_place: bool = False) -> None:
     if store.follower is not None:
         store.follower.stop()
         store.follow(None)
+        state_changed(store)
         if not keep_place:
             store.primary.rename()
+
+
+def state_changed(store: Any) -> None:
+    """What clients may do depends on whether this server follows another."""
+    store.primary.judge_writes()
+    if store.follower is None:
+        store.go_stale(False)
+    else:
+        store.follower.judge()
+
+
+def watch(store: Any) -> None:
+    """Take over changed parameters from now on."""
+    store.parameters.listen(lambda: state_changed(store))
 
 
 @command("replicaof")

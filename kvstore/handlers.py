@@ -6,12 +6,12 @@ Importing a module binds its handlers to their rows; the engine does so when a s
 from importlib import import_module
 
 MODULES = (
-    "strings", "bits", "bitfield", "hyperloglog", "lcs", "lists", "hashes", "sets",
+    "strings", "bits", "bitfield", "hyperloglog", "lcs", "list_commands", "hashes", "sets",
     "zsets", "zset_ranges", "zset_algebra", "geo", "stream_commands", "stream_groups",
-    "keys", "sorting", "multi", "pubsub", "dump", "scripting",
+    "keys", "sorting", "multi", "pubsub", "dump", "scripts", "scripting",
     "connection", "tracking", "pausing", "acl_commands", "cluster_commands", "latency",
     "debugging", "memory_report",
-    "info", "introspection", "admin", "saving", "stopping", "replication", "following",
+    "info", "introspection", "admin", "saving", "stopping", "replica_commands", "following",
     "rehearsal", "slowlog", "migrating",
 )
 

@@ -36,6 +36,9 @@ cdef class HashTable:
     cdef int drop_all(self, Slot* slots, size_t end) except -1
     cdef Slot* any(self, Rand rand) noexcept
     cdef int resize(self, size_t cap) except -1
+    cdef int allocate(self, size_t end) except -1
+    cdef int spread(self, size_t cap) except -1
+    cdef size_t gather(self, size_t cap) noexcept
     cdef int reserve(self, size_t keys) except -1
     # Append at least `count` keys from `cursor` on to `keys`; the next cursor, 0 at the end.
     cdef uint64_t scan(self, uint64_t cursor, size_t count, list keys) except? 0

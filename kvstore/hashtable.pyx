@@ -10,7 +10,8 @@ survives growth, and SPOP a random element in constant time.
 
 Since the home slot grows with the hash, the whole table is sorted by it.  So
 
-- growing is one linear copy, and the capacity may be any number (it grows by half, not twofold);
+- growing is one pass from the end to the beginning, in place, and the capacity may be any number:
+  a large table grows by an eighth, so that four fifths of its slots are in use;
 - a SCAN cursor is simply the next hash: keys that stay are met exactly once, however often the
   table grew or shrank in between;
 - a lookup ends at the first larger hash: misses cost no more than hits.
@@ -29,8 +30,8 @@ Invariants:
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_INCREF, Py_XDECREF
-from libc.stdlib cimport calloc, free
-from libc.string cimport memcmp, memmove
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcmp, memmove, memset
 
 from bedrock.world.rand cimport OsRand
 from kvstore.memory cimport gave, malloc_size, object_size, took, weight
@@ -85,8 +86,14 @@ cdef extern from *:
 
 cdef enum:
     SMALLEST = 4
+    LARGE = 1 << 14
     MARGIN = 24
     CURSOR_BITS = 40               # all that is ordered; some clients keep cursors in doubles
+
+
+cdef inline size_t larger(size_t cap) noexcept:
+    """The next capacity: a half more, an eighth when it is memory that counts, not time."""
+    return cap + (cap >> 3 if cap >= LARGE else cap >> 1) if cap else SMALLEST
 
 
 cdef uint64_t hash_of(const char* p, Py_ssize_t n) noexcept:
@@ -174,7 +181,7 @@ cdef class HashTable:
         cdef Slot* slot
         cdef Slot* free_slot
         if self.used * 8 >= self.cap * 7:
-            self.resize(self.cap + (self.cap >> 1) if self.cap else SMALLEST)
+            self.resize(larger(self.cap))
         while True:
             slot = &self.slots[home_of(h, self.cap)]
             while slot.key is not NULL and slot.hash <= h | NOTE:
@@ -185,7 +192,7 @@ cdef class HashTable:
             # The last slot stays free, so that every run ends inside the table.
             if free_slot < self.slots + self.end - 1:
                 break
-            self.resize(self.cap + (self.cap >> 1))
+            self.resize(larger(self.cap))
         if free_slot != slot:
             memmove(slot + 1, slot, (free_slot - slot) * sizeof(Slot))
         Py_INCREF(key)
@@ -264,39 +271,70 @@ cdef class HashTable:
         return self.resize(cap) if cap > self.cap else 0
 
     cdef int resize(self, size_t cap) except -1:
-        """Copy to a table of another capacity: in order, so each goes behind the one before."""
-        cdef size_t end, i, at, next_free
-        cdef Slot* slots
-        while True:
-            # No run is longer than what is there.
-            end = cap + (MARGIN if cap > MARGIN else cap)
-            slots = <Slot*>calloc(end, sizeof(Slot))
-            if slots is NULL:
-                raise MemoryError(end * sizeof(Slot))
-            next_free = 0
-            for i in range(self.end):
-                if self.slots[i].key is NULL:
-                    continue
-                at = home_of(order_of(&self.slots[i]), cap)
-                if at < next_free:
-                    at = next_free
-                if at >= end - 1:
-                    break
-                slots[at] = self.slots[i]
-                next_free = at + 1
-            else:
-                break
-            # A run longer than the margin at the very end: rarer than a lottery win, but possible.
-            free(slots)
-            cap += (cap >> 1)
-        if self.slots is not NULL:
-            gave(malloc_size(self.end * sizeof(Slot)))
-            free(self.slots)
-        took(malloc_size(end * sizeof(Slot)))
-        self.slots = slots
+        """Have another capacity; in place, so that no second table has to be paid for meanwhile."""
+        cdef size_t end = cap + (MARGIN if cap > MARGIN else cap)
+        if cap > self.cap:
+            self.allocate(end)
+            self.spread(cap)
+        else:
+            end = max(end, self.gather(cap) + 1)
+            self.allocate(end)
         self.cap = cap
+        return 0
+
+    cdef int allocate(self, size_t end) except -1:
+        """Have so many slots; those that come are free, those that go must be."""
+        cdef Slot* slots = <Slot*>realloc(self.slots, end * sizeof(Slot))
+        if slots is NULL:
+            raise MemoryError(end * sizeof(Slot))
+        if end > self.end:
+            memset(slots + self.end, 0, (end - self.end) * sizeof(Slot))
+        took(malloc_size(end * sizeof(Slot)))
+        if self.end:
+            gave(malloc_size(self.end * sizeof(Slot)))
+        self.slots = slots
         self.end = end
         return 0
+
+    cdef int spread(self, size_t cap) except -1:
+        """Move all to their places in a larger table, the last one first.
+
+        One whose new home lies before its slot was in a run, and so stays behind those it was
+        behind: they stay as well.
+        """
+        cdef size_t i = self.end, at, open
+        cdef Slot moved
+        while i > 0:
+            i -= 1
+            if self.slots[i].key is NULL:
+                continue
+            at = home_of(order_of(&self.slots[i]), cap)
+            if at <= i:
+                continue
+            moved = self.slots[i]
+            self.slots[i].key = NULL
+            open = at
+            while self.slots[open].key is not NULL:
+                open += 1
+            if open >= self.end - 1:
+                # A run longer than the margin at the very end: rarer than a lottery win.
+                self.allocate(self.end + MARGIN)
+            memmove(&self.slots[at + 1], &self.slots[at], (open - at) * sizeof(Slot))
+            self.slots[at] = moved
+        return 0
+
+    cdef size_t gather(self, size_t cap) noexcept:
+        """Move all to their places in a smaller table, the first one first; slots it needs."""
+        cdef size_t i, at, needed = 0
+        for i in range(self.end):
+            if self.slots[i].key is NULL:
+                continue
+            at = max(needed, home_of(order_of(&self.slots[i]), cap))
+            if at != i:
+                self.slots[at] = self.slots[i]
+                self.slots[i].key = NULL
+            needed = at + 1
+        return needed
 
     cdef Slot* any(self, Rand rand) noexcept:
         """A random slot in use (uniform up to the lengths of gaps); NULL when empty."""

@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from bedrock.net.buf cimport Buf
 from bedrock.storage.recordlog cimport RecordLog
+from bedrock.world.disk cimport File
 from bedrock.world.turn cimport Turn
 from kvstore.directory cimport Directory
 from kvstore.engine cimport Store
@@ -20,8 +21,10 @@ cdef class LogEngine(Behind):
     cdef list directories          # by database
     cdef list dirty                # by database: dict of the keys that may have changed
     cdef dict files                # base -> File of a finished segment
-    cdef char* scratch             # the record read last
+    cdef char* scratch             # what was read last
     cdef Py_ssize_t cap
+    cdef const char* found         # payload of the record read last
+    cdef Py_ssize_t found_n
     cdef Buf record                # being put together
     cdef Buf hint                  # of the segment being written
     cdef int64_t hint_base
@@ -30,15 +33,19 @@ cdef class LogEngine(Behind):
     cdef int64_t synced_ns
 
     cdef int wait(self) except -1
-    cdef const char* read(self, int64_t position, Py_ssize_t* n) except NULL
-    cdef bint is_key(self, int64_t position, const char* p, Py_ssize_t n) except -1
+    cdef int read(self, int64_t position) except -1
+    cdef File file_of(self, int64_t position, int64_t* base)
+    cdef bint seek(self, Directory directory, uint64_t h, const char* p, Py_ssize_t n,
+                   int64_t* slot) except -1
     cdef bytes key_at(self, int64_t position, int64_t now_ms)
-    cdef int64_t place(self, Directory directory, uint64_t h, const char* p, Py_ssize_t n,
-                       int64_t* slot) except -2
+    cdef int bring(self, Database db, uint64_t h, bytes name, object value,
+                   int64_t deadline) except -1
     cdef int write_key(self, Database db, bytes key) except -1
     cdef int64_t append(self) except -1
     cdef int note_hint(self, int64_t position, const char* payload, Py_ssize_t n) except -1
     cdef int replay(self, int64_t position, const char* p, Py_ssize_t n) except -1
+    cdef int learn(self, int64_t position, char op, int index, const char* key,
+                   Py_ssize_t n) except -1
     cdef int load_segment(self, int64_t base) except -1
 
 

@@ -47,7 +47,8 @@ cdef enum:
     SEGMENT = 32 << 20
     HEAD = 15                      # bytes of a record before the key
     HINT = 15                      # bytes of a hint before the key
-    GUESS = 1024                   # read at once: most records are not longer
+    GUESS = 512                    # read at once: most records are not longer
+    AHEAD = 16                     # keys of a hint that are looked at in advance
     SLACK = 1 << 20                # kept free on the disk beyond what a request says
     STEP = 1000                    # records looked at between two turns
     FEW = 100_000                  # records for which cleaning up is not worth it
@@ -111,10 +112,10 @@ cdef class LogEngine(Behind):
     def load_hint(self, base: int) -> bool:
         """Learn of a segment from its hint; False if there is none, or a bad one."""
         cdef const char* p
-        cdef Py_ssize_t n, at = 0
+        cdef Py_ssize_t n, at = 0, ahead = 0, i = 0
         cdef uint32_t length, crc
+        cdef uint16_t index
         cdef int64_t position
-        cdef Buf head = Buf()
         name = hint_name(base)
         if not self.disk.exists(name):
             return False
@@ -126,14 +127,20 @@ cdef class LogEngine(Behind):
         if crc32c_of(p, n, 0) != crc:
             return False
         while at + HINT <= n:
+            # A few keys ahead, so that nobody waits for memory at each.
+            while ahead + HINT <= n and i < AHEAD:
+                memcpy(&index, p + ahead + 9, 2)
+                memcpy(&length, p + ahead + 11, 4)
+                ahead += HINT
+                if index < len(self.directories):
+                    (<Directory>self.directories[index]).expect(hash_of(p + ahead, length))
+                ahead += length
+                i += 1
+            i -= 1
             memcpy(&position, p + at, 8)
+            memcpy(&index, p + at + 9, 2)
             memcpy(&length, p + at + 11, 4)
-            # The same as a record, but for the deadline, which nobody needs now.
-            head.clear()
-            head.put(p + at + 8, 3)
-            head.put(b"\0" * 8, 8)
-            head.put(p + at + 11, 4 + length)
-            self.replay(position, head.p, head.n)
+            self.learn(position, p[at + 8], index, p + at + HINT, length)
             at += HINT + length
         return True
 
@@ -158,51 +165,52 @@ cdef class LogEngine(Behind):
         self.hint.clear()
 
     cdef int replay(self, int64_t position, const char* p, Py_ssize_t n) except -1:
-        """A record of the log (its value may be missing) is learned of."""
+        """A record of the log is learned of."""
         cdef uint16_t index
         cdef uint32_t length
-        cdef int64_t slot = 0, at
-        cdef uint64_t h
-        cdef Directory directory
         if n < HEAD:
             raise Damaged("log", position, "record too short")
         memcpy(&index, p + 1, 2)
         memcpy(&length, p + 11, 4)
-        if index >= len(self.directories) or <Py_ssize_t>length > n - HEAD:
+        if <Py_ssize_t>length > n - HEAD:
             raise Damaged("log", position, "not a record of the log engine")
+        return self.learn(position, p[0], index, p + HEAD, length)
+
+    cdef int learn(self, int64_t position, char op, int index, const char* key,
+                   Py_ssize_t n) except -1:
+        """What a record did is done to the directory."""
+        cdef Directory directory
+        cdef uint64_t h
+        cdef int64_t slot = 0
+        cdef bint known
+        if index >= len(self.directories):
+            raise Damaged("log", position, f"a record of database {index}, which there is not")
         directory = self.directories[index]
         self.total += 1
-        if p[0] == c"c":
+        if op == c"c":
             return directory.clear()
-        h = hash_of(p + HEAD, length)
-        at = self.place(directory, h, p + HEAD, length, &slot)
-        if p[0] == c"d":
-            return directory.remove(h, slot) if at >= 0 else 0
-        if at >= 0:
+        h = hash_of(key, n)
+        known = self.seek(directory, h, key, n, &slot)
+        if op == c"d":
+            return directory.remove(h, slot) if known else 0
+        if known:
             return directory.replace(h, slot, position)
         return directory.add(h, position)
 
     # ------------------------------------------------------------------ reading
 
-    cdef const char* read(self, int64_t position, Py_ssize_t* n) except NULL:
-        """The payload of a record; good until the next call or the next record."""
-        cdef File file
+    cdef int read(self, int64_t position) except -1:
+        """Have the payload of a record in `found`, until the next one is read or appended."""
         cdef RecordHead head
-        cdef Py_ssize_t got = 0, wanted = GUESS, i
+        cdef Py_ssize_t got = 0, wanted = GUESS
         cdef int64_t base
-        cdef list bases = self.log.segments
+        cdef File file
         if position >= self.log.written:
-            memcpy(&head, self.log.buf + (position - self.log.written), RECORD_HEAD)
-            n[0] = head.length
-            return self.log.buf + (position - self.log.written) + RECORD_HEAD
-        if position >= self.log.base:
-            base, file = self.log.base, self.log.file
-        else:
-            i = base_of(bases, position)
-            base = bases[i]
-            file = self.files.get(base)
-            if file is None:
-                file = self.files[base] = self.disk.open(f"{base:020d}.log")
+            self.found = self.log.buf + (position - self.log.written) + RECORD_HEAD
+            memcpy(&head, self.found - RECORD_HEAD, RECORD_HEAD)
+            self.found_n = head.length
+            return 0
+        file = self.file_of(position, &base)
         while True:
             if wanted > self.cap:
                 self.scratch = <char*>realloc(self.scratch, wanted)
@@ -214,71 +222,84 @@ cdef class LogEngine(Behind):
                 raise Damaged(file.name, position - base, "record missing")
             memcpy(&head, self.scratch, RECORD_HEAD)
             if got >= RECORD_HEAD + <Py_ssize_t>head.length:
-                n[0] = head.length
-                return self.scratch + RECORD_HEAD
+                self.found = self.scratch + RECORD_HEAD
+                self.found_n = head.length
+                return 0
             if got < wanted:
                 raise Damaged(file.name, position - base, "record ends early")
             wanted = RECORD_HEAD + head.length
 
-    cdef bint is_key(self, int64_t position, const char* p, Py_ssize_t n) except -1:
-        cdef Py_ssize_t size
+    cdef File file_of(self, int64_t position, int64_t* base):
+        """The file that a position is in, and where that begins."""
+        cdef File file
+        if position >= self.log.base:
+            base[0] = self.log.base
+            return self.log.file
+        base[0] = self.log.segments[index_of(self.log.segments, position)]
+        file = self.files.get(base[0])
+        if file is None:
+            file = self.files[base[0]] = self.disk.open(f"{base[0]:020d}.log")
+        return file
+
+    cdef bint seek(self, Directory directory, uint64_t h, const char* p, Py_ssize_t n,
+                   int64_t* slot) except -1:
+        """Find the record of a key: its slot in the directory, and itself in `found`."""
         cdef uint32_t length
-        cdef const char* payload = self.read(position, &size)
-        memcpy(&length, payload + 11, 4)
-        return <Py_ssize_t>length == n and memcmp(payload + HEAD, p, n) == 0
+        cdef int64_t position = directory.first(h, slot)
+        while position >= 0:
+            self.read(position)
+            memcpy(&length, self.found + 11, 4)
+            if <Py_ssize_t>length == n and memcmp(self.found + HEAD, p, n) == 0:
+                return True
+            position = directory.next(h, slot)
+        return False
 
     cdef bytes key_at(self, int64_t position, int64_t now_ms):
         """The key of a record, None if its time has passed."""
-        cdef Py_ssize_t size
         cdef uint32_t length
         cdef int64_t deadline
-        cdef const char* payload = self.read(position, &size)
-        memcpy(&deadline, payload + 3, 8)
-        memcpy(&length, payload + 11, 4)
+        self.read(position)
+        memcpy(&deadline, self.found + 3, 8)
+        memcpy(&length, self.found + 11, 4)
         if 0 <= deadline <= now_ms:
             return None
-        return PyBytes_FromStringAndSize(payload + HEAD, length)
-
-    cdef int64_t place(self, Directory directory, uint64_t h, const char* p, Py_ssize_t n,
-                       int64_t* slot) except -2:
-        """Where a key's record is, -1 if it has none."""
-        cdef int64_t position = directory.first(h, slot)
-        while position >= 0 and not self.is_key(position, p, n):
-            position = directory.next(h, slot)
-        return position
+        return PyBytes_FromStringAndSize(self.found + HEAD, length)
 
     cdef bint fetch(self, Database db, const Arg* key) except -1:
         """Bring a key into memory for this turn; False if there is none."""
         cdef Directory directory = self.directories[db.index]
-        cdef Py_ssize_t size, at
+        cdef dict dirty = self.dirty[db.index]
+        cdef Py_ssize_t at = HEAD + key.n
         cdef int64_t slot = 0, deadline
-        cdef uint64_t h = hash_of(key.p, key.n)
-        cdef const char* p
-        cdef Slot* fresh
+        cdef uint64_t h
         cdef bytes name
         cdef Reader reader
         if directory.used == 0:
             return False
         name = PyBytes_FromStringAndSize(key.p, key.n)
-        if name in <dict>self.dirty[db.index] or self.place(directory, h, key.p, key.n, &slot) < 0:
-            return False           # not there, or removed in this turn
-        p = self.read(directory.first(h, &slot), &size)
-        if not self.is_key(directory.first(h, &slot), key.p, key.n):
-            p = self.read(self.place(directory, h, key.p, key.n, &slot), &size)
-        at = HEAD + key.n
-        memcpy(&deadline, p + 3, 8)
-        if p[0] == c"s":
-            value = PyBytes_FromStringAndSize(p + at, size - at)
-        else:
-            reader = Reader(self.store, None, PyBytes_FromStringAndSize(p + at, size - at))
+        if dirty and name in dirty:
+            return False           # removed in this turn
+        h = hash_of(key.p, key.n)
+        if not self.seek(directory, h, key.p, key.n, &slot):
+            return False
+        memcpy(&deadline, self.found + 3, 8)
+        value = PyBytes_FromStringAndSize(self.found + at, self.found_n - at)
+        if self.found[0] == c"h":
+            reader = Reader(self.store, None, value)
             value = reader.value(reader.byte())
         self.wait()
-        fresh = db.keys.add(h, name)
+        self.bring(db, h, name, value, deadline)
+        return True
+
+    cdef int bring(self, Database db, uint64_t h, bytes name, object value,
+                   int64_t deadline) except -1:
+        """A key is in memory until the end of the turn."""
+        cdef Slot* fresh = db.keys.add(h, name)
         db.keys.put_value(fresh, value)
         db.keyspace.age_anew(fresh)
         if deadline >= 0:
             db.expires.add(h, name).value = <void*>deadline
-        return True
+        return 0
 
     # ------------------------------------------------------------------ writing
 
@@ -314,14 +335,15 @@ cdef class LogEngine(Behind):
         cdef Directory directory = self.directories[db.index]
         cdef Arg arg = as_arg(key)
         cdef uint64_t h = hash_of(arg.p, arg.n)
-        cdef int64_t at, deadline = -1, place = 0, position
+        cdef int64_t deadline = -1, place = 0, position
+        cdef bint known
         cdef uint16_t index = db.index
         cdef uint32_t length = arg.n
         cdef object value = None
         cdef char op = c"d"
-        at = self.place(directory, h, arg.p, arg.n, &place)
+        known = self.seek(directory, h, arg.p, arg.n, &place)
         if slot is NULL:
-            if at < 0:
+            if not known:
                 return 0
         else:
             value = <object><PyObject*>slot.value
@@ -341,7 +363,7 @@ cdef class LogEngine(Behind):
         position = self.append()
         if op == c"d":
             return directory.remove(h, place)
-        if at >= 0:
+        if known:
             return directory.replace(h, place, position)
         return directory.add(h, position)
 
@@ -482,7 +504,7 @@ cdef class Reservation(Journal):
         """Nothing is kept here."""
 
 
-cdef Py_ssize_t base_of(list bases, int64_t position) except -1:
+cdef Py_ssize_t index_of(list bases, int64_t position) except -1:
     """Which segment a position is in."""
     cdef Py_ssize_t low = 0, high = len(bases), middle
     while high - low > 1:

@@ -2,6 +2,7 @@
 
     kvstore_lab        a server of the test's own, whose time, faults and data are the test's to say
     kvstore_replicas   function (n) -> [primary, replica, ...]: servers in this process, in step
+    kvstore_cluster    function (primaries, replicas=0) -> ClusterLab: nodes that share the slots
 
 The plain fixtures (`kvstore`, `kvstore_url`, `kvstore_server`) are those of every component, in
 bedrock.testing.pytest_plugin.
@@ -52,5 +53,19 @@ def kvstore_replicas(bedrock_run: Callable[..., Any]) -> Iterator[Callable[[int]
             if not any(clients[0].wait(count, WAIT_MS) == count for _ in range(TRIES)):
                 raise TimeoutError(f"not all of {count} replicas follow")
             return clients
+
+        yield start
+
+
+@pytest.fixture
+def kvstore_cluster(bedrock_run: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Starts the nodes of a cluster in this process; see kvstore.cluster_lab."""
+    pytest.importorskip("redis")
+    from kvstore.cluster_lab import cluster
+
+    with ExitStack() as stack:
+
+        def start(primaries: int, replicas: int = 0) -> Any:
+            return stack.enter_context(cluster(bedrock_run, primaries, replicas))
 
         yield start

@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from kvstore.engine cimport Store
 from kvstore.hashes cimport Hash
+from kvstore.keyspace cimport Database
 from kvstore.lists cimport List
 from kvstore.sets cimport Set
 from kvstore.stream cimport Id, Stream
@@ -10,6 +11,11 @@ from kvstore.zsets cimport ZSet
 
 # A collection without elements, which is never stored.
 cdef bint is_empty(object value) noexcept
+
+
+# What was read last.
+cdef enum Section:
+    BEGUN, A_FACT, A_KEY, ENDED
 
 
 cdef class Reader:
@@ -22,6 +28,25 @@ cdef class Reader:
     cdef int64_t end               # of the file
     cdef readonly int stream_db    # the database that a stream behind it speaks of
     cdef uint64_t crc              # of what lies before the window
+    cdef int version               # of the format; 0: not read yet
+    cdef list databases            # to fill
+    cdef list libraries            # the same, or None: they become the store's
+    cdef Database db               # the keys that follow are its
+    cdef int64_t expires           # the deadline of the key that follows, -1 = none
+    cdef bint keep_dead
+    cdef public bint merges        # what is there already may be in the file too, and gives way
+    cdef bint arriving             # the file grows
+    cdef readonly int64_t lacks
+    cdef readonly uint64_t loaded, dead
+    cdef tuple marked              # where the section began: base, at, data, crc
+
+    cdef int mark(self) except -1
+    cdef int go_back(self) except -1
+    cdef Section section(self) except *
+    cdef int head(self) except -1
+    cdef int fact(self, bytes name, bytes value) except -1
+    cdef int key(self, int kind) except -1
+    cdef int verify(self) except -1
 
     cdef const char* need(self, Py_ssize_t n) except NULL
     cdef int byte(self) except -1

@@ -19,7 +19,7 @@ from kvstore.compact cimport (
 )
 from kvstore.crc64 cimport crc64_of
 from kvstore.hashes cimport Hash
-from kvstore.keyspace cimport STREAM, Database, Value, as_arg
+from kvstore.keyspace cimport STREAM, Value, as_arg
 from kvstore.lists cimport List
 from kvstore.rdb cimport *
 from kvstore.resp cimport Arg, put_array, put_bytes
@@ -43,18 +43,28 @@ cdef bint is_empty(object value) noexcept:
         and (<Value>value).length() == 0
 
 
+class Starved(Exception):
+    """What comes next has not arrived yet."""
+
+
 cdef class Reader:
     """Reads a file, or a payload in memory, into a store.
 
-    file: where from, beginning at its offset 0; None = `data` is all there is
+    file:  where from, beginning at its offset 0; None = `data` is all there is
+    spare: (databases, list of libraries) to fill instead of the store's own
+    lacks: offset up to which the file must have arrived before reading goes on; 0 = it may
     """
 
-    def __init__(self, Store store not None, file, bytes data=b"", str name="payload"):
+    def __init__(self, Store store not None, file, bytes data=b"", str name="payload", spare=None):
         self.store = store
         self.file = file
         self.name = name
         self.data = data
         self.end = len(data) if file is None else file.size()
+        self.arriving = getattr(file, "arriving", False)
+        self.databases, self.libraries = spare or (store.keyspace.databases, None)
+        self.db = self.databases[0]
+        self.expires = -1
 
     # ------------------------------------------------------------------ bytes
 
@@ -72,6 +82,9 @@ cdef class Reader:
             self.at = 0
             self.data = self.file.read_at(self.base, max(n, <Py_ssize_t>WINDOW))
             if n > PyBytes_GET_SIZE(self.data):
+                if self.arriving:
+                    self.lacks = self.base + n
+                    raise Starved
                 raise self.damaged("ends early")
         self.at += n
         return PyBytes_AS_STRING(self.data) + self.at - n
@@ -369,78 +382,128 @@ cdef class Reader:
             raise self.damaged(str(error)) from None
 
     def read_file(self, bint keep_dead):
-        cdef bytes head = PyBytes_FromStringAndSize(self.need(9), 9)
-        cdef Database db = self.store.keyspace.databases[0]
-        cdef int op
-        cdef int64_t expires = -1
-        cdef bytes key
-        cdef Arg arg
-        cdef uint64_t stated, found, taken = 0
         cdef int64_t delay_us = self.store.parameters["key-load-delay"]
+        cdef uint64_t taken = 0
+        cdef Section read = BEGUN
+        self.keep_dead = keep_dead
+        while read != ENDED:
+            self.mark()
+            try:
+                read = self.section()
+            except Starved:
+                self.go_back()
+                yield None
+                self.lacks = 0
+                continue
+            taken += read == A_KEY
+            if read == A_KEY and delay_us > 0:
+                yield delay_us / 1e6
+            elif read == A_KEY and taken % STEP_KEYS == 0:
+                yield None
+
+    cdef int mark(self) except -1:
+        """A section begins: remember it, in case that it has not arrived whole."""
+        if self.arriving:
+            self.marked = self.base, self.at, self.data, self.crc
+        return 0
+
+    cdef int go_back(self) except -1:
+        """To where the section began."""
+        self.base, self.at, self.data, self.crc = self.marked
+        return 0
+
+    cdef Section section(self) except *:
+        """Read one opcode and what belongs to it."""
+        cdef int op
+        if self.version == 0:
+            self.version = self.head()
+            return BEGUN
+        op = self.byte()
+        if op == OP_EOF:
+            self.verify()
+            return ENDED
+        if op == OP_EXPIRE_MS:
+            self.expires = self.little()
+        elif op == OP_EXPIRE_S:
+            self.expires = self.little_4() * 1000
+        elif op == OP_SELECT:
+            found = self.length()
+            if found >= <uint64_t>len(self.databases):
+                raise self.damaged(f"database {found} is beyond `databases`")
+            self.db = self.databases[found]
+        elif op == OP_RESIZE:
+            keys, mortal = self.length(), self.length()
+            self.db.keys.reserve(self.db.keys.used + min(keys, <uint64_t>MOST_RESERVED))
+            self.db.expires.reserve(self.db.expires.used + min(mortal, <uint64_t>MOST_RESERVED))
+        elif op == OP_AUX:
+            self.fact(self.text(), self.text())
+        elif op == OP_FREQ:
+            self.byte()
+        elif op == OP_IDLE:
+            self.length()
+        elif op == OP_FUNCTION:
+            self.library(self.text())
+        elif op == OP_MODULE_AUX:
+            raise self.damaged("holds data of modules")
+        else:
+            self.key(op)
+            return A_KEY
+        return A_FACT
+
+    cdef int head(self) except -1:
+        """The first bytes; the version."""
+        cdef bytes head = PyBytes_FromStringAndSize(self.need(9), 9)
         if head[:5] != b"REDIS" or not head[5:].isdigit():
             raise self.damaged("not an RDB file")
         if not 1 <= int(head[5:]) <= RDB_VERSION:
             raise self.damaged(f"RDB version {int(head[5:])} is not known")
-        while True:
-            op = self.byte()
-            if op == OP_EOF:
-                break
-            if op == OP_EXPIRE_MS:
-                expires = self.little()
-            elif op == OP_EXPIRE_S:
-                expires = self.little_4() * 1000
-            elif op == OP_SELECT:
-                found = self.length()
-                if found >= <uint64_t>len(self.store.keyspace.databases):
-                    raise self.damaged(f"database {found} is beyond `databases`")
-                db = self.store.keyspace.databases[found]
-            elif op == OP_RESIZE:
-                db.keys.reserve(db.keys.used + min(self.length(), <uint64_t>MOST_RESERVED))
-                db.expires.reserve(db.expires.used + min(self.length(), <uint64_t>MOST_RESERVED))
-            elif op == OP_AUX:
-                key = self.text()
-                value = self.text()
-                if key == b"repl-stream-db" and 0 <= int(value) < len(
-                        self.store.keyspace.databases):
-                    self.stream_db = int(value)
-            elif op == OP_FREQ:
-                self.byte()
-            elif op == OP_IDLE:
-                self.length()
-            elif op == OP_FUNCTION:
-                self.library(self.text())
-            elif op == OP_MODULE_AUX:
-                raise self.damaged("holds data of modules")
-            else:
-                key = self.text()
-                value = self.value(op)
-                arg = as_arg(key)
-                if not is_empty(value) and (
-                        expires < 0 or keep_dead or expires > self.store.keyspace.now_ms):
-                    if db.find_bytes(key) is not None:
-                        raise self.damaged(f"key twice: {key[:40]!r}")
-                    db.set(&arg, value, False)
-                    if expires >= 0:
-                        db.set_expiry(&arg, expires)
-                expires = -1
-                taken += 1
-                if delay_us > 0:
-                    yield delay_us / 1e6
-                elif taken % STEP_KEYS == 0:
-                    yield None
-        if int(head[5:]) >= 5:
+        return int(head[5:])
+
+    cdef int fact(self, bytes name, bytes value) except -1:
+        """Something the writer told about itself."""
+        if name == b"repl-stream-db" and 0 <= int(value) < len(self.databases):
+            self.stream_db = int(value)
+        return 0
+
+    cdef int key(self, int kind) except -1:
+        """A key with its value; the deadline, if it has one, came before."""
+        cdef bytes key = self.text()
+        cdef Arg arg = as_arg(key)
+        cdef int64_t expires = self.expires
+        value = self.value(kind)
+        self.expires = -1
+        if is_empty(value) or (
+                expires >= 0 and not self.keep_dead and expires <= self.store.keyspace.now_ms):
+            self.dead += expires >= 0
+            return 0
+        self.loaded += 1
+        if not self.merges and self.db.find_bytes(key) is not None:
+            raise self.damaged(f"key twice: {key[:40]!r}")
+        self.db.set(&arg, value, False)
+        if expires >= 0:
+            self.db.set_expiry(&arg, expires)
+        return 0
+
+    cdef int verify(self) except -1:
+        """The checksum behind the end, which old files have not, and which may be zero."""
+        cdef uint64_t stated, found
+        if self.version >= 5:
             found = crc64_of(PyBytes_AS_STRING(self.data), self.at, self.crc)
             stated = <uint64_t>self.little()
             if stated and stated != found:
                 raise self.damaged("checksum does not match")
+        return 0
 
     cdef int library(self, bytes code) except -1:
-        from kvstore.scripting import Scripts
+        from kvstore.scripts import Scripts
 
+        if self.libraries is not None:
+            self.libraries.append(code)
+            return 0
         if self.store.scripts is None:
             self.store.scripts = Scripts(self.store)
         try:
-            self.store.scripts.load_library(code, True)
+            self.store.scripts.load_library(code, self.merges)
         except ReplyError as error:
             raise self.damaged(str(error)) from None
         return 0

@@ -30,7 +30,12 @@ FIELDS = {
     "port": "port", "databases": "databases", "maxclients": "maxclients",
     "appendonly": "appendonly", "appendfsync": "appendfsync", "dir": "data_dir",
 }  # fmt: skip
-SAVE_POINTS = "3600 1 300 100 60 10000"
+# What redis-server does where nothing is said, and kvstore does not.
+DEFAULTS = {
+    "save": "3600 1 300 100 60 10000",
+    "repl-diskless-sync-delay": "5",
+    "aof-checksums": "no",  # tools that read its files know no such lines
+}
 # Directives that may be repeated, each adding to the ones before.
 GATHERED = ("save", "client-output-buffer-limit")
 LEVELS = {"debug": "debug", "verbose": "info", "notice": "info", "warning": "warning"}
@@ -39,6 +44,11 @@ SAYS = {
     "ready": "Ready to accept connections",
     "draining": "User requested shutdown...",
     "stopped": "Redis is now ready to exit, bye bye...",
+    "rewrite given up with its file": "Killing running AOF rewrite child: {pid}",
+    "all of the snapshot sent":
+        "Diskless rdb transfer, done reading from pipe, {replicas} replicas still up.",
+    "last replica dropped while its snapshot was sent":
+        "Diskless rdb transfer, last replica dropped, killing fork child.",
 }
 LETTERS = {logging.DEBUG: ".", logging.INFO: "*", logging.WARNING: "#", logging.ERROR: "#"}
 
@@ -99,7 +109,7 @@ def configure(lines: list[str], arguments: list[str]) -> Config:
     """The configuration that a file's lines and options of the command line ask for."""
     directives = list(redis_conf.parse([*lines, *redis_conf.from_arguments(arguments)]))
     users = users_of([item for item in directives if item.name == "user"])
-    texts = {"save": SAVE_POINTS} | gather([item for item in directives if item.name != "user"])
+    texts = DEFAULTS | gather([item for item in directives if item.name != "user"])
     config = Config(appendonly=False, data_dir=".", user=users, log_format="text")
     host = texts.pop("bind", "").split()
     if host:

@@ -14,7 +14,7 @@ from bedrock.world.steered import SteeredClock
 from kvstore.checkpoint import Checkpoint
 from kvstore.debugging import DEBUG, text
 from kvstore.faults import Faults, parse
-from kvstore.replication import number
+from kvstore.replica_commands import number
 from kvstore.resp import ReplyError
 
 

@@ -1,13 +1,16 @@
-"""Replication, the primary's side: a snapshot, then the stream of changes, to each replica.
+"""Replication, the primary's side: the stream of changes, its names, and who follows it.
 
-    PSYNC ? -1          ─► +FULLRESYNC id offset, $length RDB, then the stream from offset on
-    PSYNC id offset     ─► +CONTINUE id, then the stream from offset on, if the backlog reaches back
-    SYNC                ─► $length RDB, then the stream: tools that know no PSYNC
+    PSYNC id offset     ─► +CONTINUE id, the stream from offset on, if the backlog reaches back
+    PSYNC ? -1          ─► +FULLRESYNC id offset, a snapshot (kvstore.transfer), then the stream
+    SYNC                ─► a snapshot, then the stream: tools that know no PSYNC
 
-The stream is what the journal records, numbered by bytes; the backlog keeps its end.  What is
-written while a snapshot is under way waits for its replica behind the file.  Replicas tell how far
-they are once a second (REPLCONF ACK), and when WAIT asks them to; one that is silent for
-`repl-timeout` is cut off.
+The stream is what the journal records, numbered by bytes; the backlog keeps its end:
+
+    byte 1 ........................... offset
+                 │◄── backlog, `kept` ──►│      PSYNC id n goes on if n-1 is in here
+
+Replicas tell how far they are once a second (REPLCONF ACK), and when WAIT asks them to; one that is
+silent for `repl-timeout` is cut off.
 
 A stream has a name, and one that was taken over a second:
 
@@ -16,8 +19,18 @@ A stream has a name, and one that was taken over a second:
 
 so that the other replicas of the old primary can go on with the new one.
 
-A replica gets a record when the primary's own file has it: under `appendfsync always` a replica
-never knows what the primary could forget.
+A replica is in one of these states:
+
+    (introduced) ─ PSYNC ─► WAITING ──► RECEIVING ──► ONLINE
+                       │    for a snap-  the snapshot;   gets the stream as it comes
+                       │    shot         the stream since
+                       └─ goes on ────── waits ────────►
+
+Invariants:
+1. A replica gets a record when the primary's own file has it: under `appendfsync always` a replica
+   never knows what the primary could forget.
+2. What a replica has been sent, counted from the offset it was told, is the stream without a hole.
+3. While this server follows another, its stream is that one's, byte for byte, under its name.
 """
 
 from __future__ import annotations
@@ -26,11 +39,10 @@ import asyncio
 from typing import Any
 
 from bedrock.app.logs import logger
-from bedrock.world.disk import DiskFull
-from kvstore.engine import command
 from kvstore.feed import Feed
-from kvstore.resp import ReplyError, encode
-from kvstore.snapshot import Snapshot
+from kvstore.refusals import READ_ONLY_REPLICA, SAVING_FAILS, TOO_FEW_REPLICAS
+from kvstore.resp import ReplyError
+from kvstore.transfer import Transfers
 
 log = logger("kvstore")
 
@@ -38,18 +50,32 @@ NOBODY = b"0" * 40
 KEEPALIVE_MS = 1000
 GETACK = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"
 PING = b"*1\r\n$4\r\nPING\r\n"
+PARTS = frozenset((b"keys", b"functions"))
+WAITING, RECEIVING, ONLINE = "wait_bgsave", "send_bulk", "online"  # as INFO calls them
 
 
 class Replica:
-    """A connection that asked for the stream."""
+    """A connection that speaks as a replica.
+
+    state:   "" while it has only introduced itself
+    waiting: the stream since its snapshot began, None when it gets the stream as it comes
+    parts:   of a snapshot that it wants
+    snapshot_only: it wants no stream
+    takes_eof: it can take a snapshot whose length is not known
+    """
 
     def __init__(self, client: Any):
         self.client = client
         self.port = 0
         self.address = ""  # what it wants to be called
-        self.online = False  # it has the snapshot and gets the stream as it comes
-        self.waiting: list[bytes] | None = None  # the stream since its snapshot began
-        self.only = b""  # it wants the snapshot alone: "all", or "functions"
+        self.state = ""
+        self.takes_eof = False
+        self.waiting: list[bytes] | None = None
+        self.waiting_bytes = 0
+        self.parts = PARTS
+        self.snapshot_only = False
+        self.named = True  # it is told where in the stream it is
+        self.asked_ms = 0  # when it asked for a snapshot
         self.acked = 0  # how far it said it is
         self.acked_ms = client.store.keyspace.now_ms
 
@@ -59,11 +85,64 @@ class Replica:
         peer = self.client.link.peer
         return self.address or (peer[0] if isinstance(peer, tuple) else "")
 
-    def come_online(self, now_ms: int) -> None:
-        """From here on it gets the stream as it comes."""
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        return f"{self.host}:{self.port}" if self.port else f"client id #{self.client.id}"
+
+    @property
+    def is_choosy(self) -> bool:
+        """It does not want all of a snapshot."""
+        return self.parts != PARTS
+
+    @property
+    def online(self) -> bool:
+        """It has all data up to some place of the stream."""
+        return self.state == ONLINE
+
+    @property
+    def is_waiting(self) -> bool:
+        """It is to get a snapshot, which has not begun."""
+        return self.state == WAITING and self.waiting is None
+
+    def send(self, data: bytes) -> None:
+        """Some more of the stream, behind what waits already."""
+        if self.waiting is None:
+            self.client.push(data)
+        else:
+            self.waiting.append(data)
+            self.waiting_bytes += len(data)
+
+    def put_off(self) -> None:
+        """From here on the stream waits until `go_on`."""
+        self.waiting = []
+        self.waiting_bytes = 0
+
+    def go_on(self) -> None:
+        """Send what waited; what comes from here on goes at once."""
+        if self.waiting:
+            self.client.link.write(b"".join(self.waiting))
         self.waiting = None
-        self.online = True
+        self.waiting_bytes = 0
+
+    def is_silent(self, since_ms: int) -> bool:
+        """It should have told how far it is, and did not since a time."""
+        return self.online and not self.snapshot_only and self.acked_ms < since_ms
+
+    def receive(self) -> None:
+        """Its snapshot is on the way."""
+        self.state = RECEIVING
+
+    def come_online(self, now_ms: int) -> None:
+        """The snapshot is with it, or it needed none."""
+        self.state = ONLINE
         self.acked_ms = now_ms
+
+    def acknowledge(self, offset: int, now_ms: int) -> None:
+        """It says how far it is, which it can only do once it has loaded its snapshot."""
+        self.acked, self.acked_ms = offset, now_ms
+        if self.online and self.waiting is not None:
+            self.go_on()
 
 
 class Primary:
@@ -79,11 +158,14 @@ class Primary:
         self.id2, self.offset2 = NOBODY, -1
         self.begun = False
         self.backlog = bytearray()  # the last bytes of the stream
-        self.replicas: dict[Any, Replica] = {}  # client -> Replica
+        self.introduced: dict[Any, Replica] = {}  # client -> who may ask for the stream
+        self.replicas: dict[Any, Replica] = {}  # client -> who did
+        self.transfers = Transfers(self)
         self.acknowledged = asyncio.Event()  # set and cleared when a replica tells how far it is
         self.pinged_ms = self.kept_ms = self.alone_ms = 0
         self.db = 0  # the database the stream speaks of, while it comes from another
         self.full = self.partial = self.refused = 0  # how replicas' requests were answered
+        store.parameters.listen(self.judge_writes)
 
     # ------------------------------------------------------------------ the stream
 
@@ -103,10 +185,8 @@ class Primary:
             del self.backlog[:-size]
         # One that takes nothing any more is cut off by its link, and gone from here.
         for replica in list(self.replicas.values()):
-            if replica.online:
-                replica.client.push(data)
-            elif replica.waiting is not None:
-                replica.waiting.append(data)
+            if not replica.is_waiting:
+                replica.send(data)
 
     @property
     def kept(self) -> int:
@@ -168,6 +248,7 @@ class Primary:
         if now_ms - self.kept_ms >= KEEPALIVE_MS:
             self.kept_ms = now_ms
             self._look_after_replicas(now_ms, parameters["repl-timeout"] * 1000)
+            self.judge_writes()
         if self.store.follower is not None or not self.begun:
             return
         if self.replicas:
@@ -185,31 +266,52 @@ class Primary:
 
     def _look_after_replicas(self, now_ms: int, timeout_ms: int) -> None:
         for replica in list(self.replicas.values()):
-            if replica.waiting is not None:
-                replica.client.link.write(b"\n")  # the snapshot takes its time
-            elif replica.online and not replica.only and now_ms - replica.acked_ms > timeout_ms:
-                log.warning("Disconnecting timedout replica (streaming sync)", host=replica.host)
+            if replica.state == WAITING:
+                if not self.transfers.streams_to(replica):
+                    replica.client.link.write(b"\n")  # the snapshot takes its time
+            elif replica.is_silent(now_ms - timeout_ms):
+                log.warning(f"Disconnecting timedout replica (streaming sync): {replica.name}")
                 replica.client.link.abort("repl-timeout")
 
     # ------------------------------------------------------------------ replicas
 
     def replica(self, client: Any) -> Replica:
         """What is known of a connection that speaks as a replica."""
-        if client not in self.replicas:
-            self.replicas[client] = Replica(client)
-        return self.replicas[client]
+        if client in self.replicas:
+            return self.replicas[client]
+        return self.introduced.setdefault(client, Replica(client))
 
     def heard(self, client: Any) -> None:
         """A replica said nothing, which tells that it lives."""
         if client in self.replicas:
             self.replicas[client].acked_ms = self.store.keyspace.now_ms
 
+    def judge_writes(self) -> None:
+        """Whether clients may write, now that something has changed that decides it."""
+        parameters, refusal = self.store.parameters, None
+        if self.store.follower is not None:
+            refusal = READ_ONLY_REPLICA if parameters["replica-read-only"] else None
+        elif self.store.saver.stops_writes:
+            refusal = SAVING_FAILS
+        elif parameters["min-replicas-to-write"] and parameters["min-replicas-max-lag"]:
+            lacking = self.good < parameters["min-replicas-to-write"]
+            refusal = TOO_FEW_REPLICAS if lacking else None
+        self.store.refusal = refusal
+
     def forget(self, client: Any) -> None:
         """A connection is gone."""
-        if self.replicas.pop(client, None) is not None:
-            log.info(f"Connection with replica client id #{client.id} lost.")
-            self.acknowledged.set()
-            self.acknowledged.clear()
+        self.introduced.pop(client, None)
+        replica = self.replicas.pop(client, None)
+        if replica is not None:
+            log.info(f"Connection with replica {replica.name} lost.")
+            self.transfers.forget(replica)
+            self.tell_acknowledged()
+            self.judge_writes()
+
+    def tell_acknowledged(self) -> None:
+        """Who waits for replicas may look again."""
+        self.acknowledged.set()
+        self.acknowledged.clear()
 
     def can_go_on(self, id: bytes, offset: int) -> bool:
         """Whether a replica of the stream `id` that wants `offset` next can go on here."""
@@ -218,14 +320,19 @@ class Primary:
 
     def follow(self, client: Any, wanted: bytes, offset: int) -> None:
         """PSYNC: go on from an offset if that can be, else begin anew."""
+        if client in self.replicas:
+            return  # it follows already: its second request means nothing
         if self.store.follower is not None and not self.store.follower.up:
             raise ReplyError("NOMASTERLINK Can't SYNC while not connected with my master")
         replica = self.replica(client)
+        log.info(f"Replica {replica.name} asks for synchronization")
         going_on = self.can_go_on(wanted, offset)
         if not self.begun:
             self.alone_ms = self.store.keyspace.now_ms
         self.begin()
         self.store.journal.flush()
+        self.replicas[client] = self.introduced.pop(client)
+        client.following = True
         if going_on:
             missing = self.offset + 1 - offset
             client.push(b"+CONTINUE %s\r\n" % self.id)
@@ -234,102 +341,62 @@ class Primary:
             replica.come_online(self.store.keyspace.now_ms)
             self.partial += 1
             log.info(
-                f"Partial resynchronization request from {replica.host}:{replica.port} accepted. "
+                f"Partial resynchronization request from {replica.name} accepted. "
                 f"Sending {missing} bytes of backlog starting from offset {offset}."
             )
             return
-        if wanted not in (b"?", b""):
+        if wanted in (b"?", b""):
+            log.info(f"Full resync requested by replica {replica.name}")
+        else:
             self.refused += 1
-            log.info(
-                f"Unable to partial resync with replica {replica.host}:{replica.port} for lack "
-                f"of backlog (Replica request was: {offset})."
-            )
+            self._say_why_not(replica, wanted, offset)
         self.full += 1
         self.pinged_ms = self.store.keyspace.now_ms
-        replica.online = False
-        self.store.world.spawn(self._send_all(replica, bool(wanted)), "full resync")
+        replica.state = WAITING
+        self.transfers.ask(replica, bool(wanted))
 
-    async def _send_all(self, replica: Replica, named: bool) -> None:
-        """Send a snapshot; `named` = say before which place of which stream it is."""
-        store, link = self.store, replica.client.link
-        name = f"temp-replica-{replica.client.id}.rdb"
-        while store.snapshot is not None:
-            await store.world.clock.sleep(0.02)
-        if link.closed:
-            return
-        # From here to the first piece nothing else happens.
-        store.now()
-        store.journal.flush()
-        snapshot = Snapshot(
-            store,
-            stream_db=self.db if store.follower else 0,
-            only_functions=replica.only == b"functions",
-        )
-        replica.waiting = []
-        store.journal.forget_database()
-        if named:
-            link.write(b"+FULLRESYNC %s %d\r\n" % (self.id, self.offset))
-        file = None
-        try:
-            file = store.saver.disk.open(name, "rw")
-            file.truncate(0)
-            for piece in iter(snapshot.next, b""):
-                file.append(piece)
-                await store.world.clock.sleep(snapshot.pause_s)
-                if link.closed:
-                    return
-            link.write(b"$%d\r\n" % snapshot.written)
-            link.send_file(file, 0, snapshot.written)
-            link.write(b"".join(replica.waiting))
-            replica.come_online(store.keyspace.now_ms)
-            if replica.only:
-                link.close()
-            log.info(f"Synchronization with replica {replica.host}:{replica.port} succeeded")
-        except (DiskFull, ReplyError) as error:
-            log.error("full resync failed", why=str(error))
-            link.abort()
-        finally:
-            snapshot.abort()
-            if file is not None:
-                store.saver.disk.remove(name)
+    def _say_why_not(self, replica: Replica, wanted: bytes, offset: int) -> None:
+        """A replica cannot go on: of another stream, or it was away for too long."""
+        if wanted not in (self.id, self.id2):
+            log.info(
+                "Partial resynchronization not accepted: Replication ID mismatch (Replica asked "
+                f"for '{wanted.decode('latin-1')}', my replication IDs are '{self.id.decode()}' "
+                f"and '{self.id2.decode()}')"
+            )
+        else:
+            log.info(
+                f"Unable to partial resync with replica {replica.name} for lack of backlog "
+                f"(Replica request was: {offset})."
+            )
 
-    # ------------------------------------------------------------------ WAIT
+    # ------------------------------------------------------------------ who has how much
 
     def reached(self, offset: int) -> int:
         """Replicas that said they are so far."""
         return sum(r.acked >= offset for r in self.replicas.values() if r.online)
 
-    async def wait(self, client: Any, wanted: int, timeout_ms: int) -> None:
-        """Answer when enough replicas have all that is written so far, or in time."""
-        offset = self.offset
-        if self.replicas:
-            self.publish(GETACK)
-        clock = self.store.world.clock
-        until = clock.now_ns() + timeout_ms * 1_000_000
-        while self.reached(offset) < wanted:
-            left = (until - clock.now_ns()) / 1e9 if timeout_ms else 3600.0
-            if left <= 0 or client.link.closed:
-                break
-            try:
-                await asyncio.wait_for(self.acknowledged.wait(), left)
-            except TimeoutError:
-                break
-        client.push(encode(self.reached(offset)))
-
-    # ------------------------------------------------------------------ what INFO and ROLE say
+    @property
+    def good(self) -> int:
+        """Replicas that were heard of within `min-replicas-max-lag`."""
+        now_ms = self.store.keyspace.now_ms
+        most_ms = self.store.parameters["min-replicas-max-lag"] * 1000
+        return sum(
+            now_ms - r.acked_ms <= most_ms for r in self.replicas.values() if r.online
+        )
 
     def facts(self) -> dict[str, Any]:
         """For INFO."""
         now_ms = self.store.keyspace.now_ms
-        replicas = [r for r in self.replicas.values() if r.online or r.waiting is not None]
         facts: dict[str, Any] = {"role": "master"}
         if self.store.follower is not None:
             facts = self.store.follower.facts()
-        facts["connected_slaves"] = len(replicas)
-        for i, r in enumerate(replicas):
+        facts["connected_slaves"] = len(self.replicas)
+        if self.store.parameters["min-replicas-to-write"]:
+            facts["min_slaves_good_slaves"] = self.good
+        for i, r in enumerate(self.replicas.values()):
+            lag_s = (now_ms - r.acked_ms) // 1000 if r.online else 0
             facts[f"slave{i}"] = (
-                f"ip={r.host},port={r.port},state={'online' if r.online else 'send_bulk'},"
-                f"offset={r.acked},lag={(now_ms - r.acked_ms) // 1000}"
+                f"ip={r.host},port={r.port},state={r.state},offset={r.acked},lag={lag_s}"
             )
         return facts | {
             "master_failover_state": "no-failover",
@@ -342,101 +409,3 @@ class Primary:
             "repl_backlog_first_byte_offset": self.offset - self.kept + 1 if self.begun else 0,
             "repl_backlog_histlen": self.kept,
         }
-
-
-@command("role")
-def role(client, words):
-    """ROLE"""
-    primary, follower = client.store.primary, client.store.follower
-    if follower is not None:
-        state = follower.state.encode()
-        return [b"slave", follower.host.encode(), follower.port, state, primary.offset]
-    return [
-        b"master",
-        primary.offset,
-        [
-            [r.host.encode(), b"%d" % r.port, b"%d" % r.acked]
-            for r in primary.replicas.values()
-            if r.online
-        ],
-    ]
-
-
-@command("replconf")
-def replconf(client, words):
-    """REPLCONF option value ...: what replicas tell"""
-    if len(words) % 2 == 0:
-        raise ReplyError("ERR syntax error")
-    primary = client.store.primary
-    for option, value in zip(words[1::2], words[2::2], strict=True):
-        option = option.lower()
-        if option == b"listening-port":
-            primary.replica(client).port = number(value)
-        elif option == b"ack":
-            if client in primary.replicas:
-                replica = primary.replicas[client]
-                replica.acked = number(value)
-                replica.acked_ms = client.store.keyspace.now_ms
-                primary.acknowledged.set()
-                primary.acknowledged.clear()
-            return NotImplemented
-        elif option == b"ip-address":
-            primary.replica(client).address = value.decode("latin-1")
-        elif option == b"rdb-only":
-            primary.replica(client).only = b"all" if number(value) else b""
-        elif option == b"rdb-filter-only":
-            if value not in (b"", b"functions"):
-                raise ReplyError("ERR Unsupported rdb-filter-only option")
-            primary.replica(client).only = value or b"all"
-        elif option not in (b"capa", b"version"):
-            raise ReplyError(
-                f"ERR Unrecognized REPLCONF option: {option.decode('latin-1')[:128]}"
-            )
-    return "OK"
-
-
-def number(word: bytes) -> int:
-    """A word that must be a whole number."""
-    if not word.removeprefix(b"-").isdigit():
-        raise ReplyError("ERR value is not an integer or out of range")
-    return int(word)
-
-
-@command("psync")
-def psync(client, words):
-    """PSYNC replicationid offset"""
-    if client.store.server is None:
-        raise ReplyError("ERR an embedded store has no replicas")
-    client.store.primary.follow(client, words[1], number(words[2]))
-    return NotImplemented
-
-
-@command("sync")
-def sync(client, words):
-    """SYNC"""
-    if client.store.server is None:
-        raise ReplyError("ERR an embedded store has no replicas")
-    client.store.primary.follow(client, b"", -1)
-    return NotImplemented
-
-
-@command("wait")
-def wait(client, words):
-    """WAIT numreplicas timeout"""
-    wanted, timeout_ms = number(words[1]), number(words[2])
-    if timeout_ms < 0:
-        raise ReplyError("ERR timeout is negative")
-    primary = client.store.primary
-    if client.store.follower is not None:
-        raise ReplyError(
-            "ERR WAIT cannot be used with replica instances. Please also note that since Redis "
-            "4.0 if a replica is configured to be writable (which is not the default) writes to "
-            "replicas are just local and are not propagated."
-        )
-    if client.store.journal is not None:
-        client.store.journal.flush()
-    enough = primary.reached(primary.offset) >= wanted
-    if enough or client.executing or client.link is None:
-        return primary.reached(primary.offset)
-    client.link.run(primary.wait(client, wanted, timeout_ms))
-    return NotImplemented

@@ -12,6 +12,8 @@ wait (the parameters `*-delay`, for tests), or None.
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +25,7 @@ from kvstore.resp import ReplyError, Simple
 
 log = logger("kvstore")
 
+LOOK_S = 0.05  # the longest a job sleeps before it looks whether it is still wanted
 RETRY_S = 5  # after a background job failed
 BUSY_SAVING = "ERR Background save already in progress"
 BUSY_REWRITING = (
@@ -49,12 +52,20 @@ async def run_beside(world: Any, steps: Steps) -> None:
             await world.clock.sleep(call or 0)
 
 
+def rest(snapshot: Any) -> Iterator[float]:
+    """What a snapshot is to wait after a piece, in short sleeps, unless it is given up."""
+    left_s = snapshot.pause_s
+    yield min(left_s, LOOK_S)
+    while (left_s := left_s - LOOK_S) > 0 and not snapshot.abandoned:
+        yield min(left_s, LOOK_S)
+
+
 def write_pieces(snapshot: Any, file: Any) -> Steps:
     """Write a snapshot to an empty file and make it durable."""
     try:
         for piece in iter(snapshot.next, b""):
             file.append(piece)
-            yield snapshot.pause_s
+            yield from rest(snapshot)
     finally:
         snapshot.abort()
     yield file.sync
@@ -75,6 +86,8 @@ class Saver:
         self.begun_s = self.rewrite_begun_s = 0
         self.saves = self.rewrites = self.attempts = 0
         self._resting: Any = None
+        self.unfinished = ""  # the name under which a file is being written
+        self.loaded = self.dead = 0  # keys of the file that was loaded last; the dead were left out
         self.dirty = 0  # the store's changes when the last snapshot began
         store.parameters.listen(self.configure)
 
@@ -99,35 +112,55 @@ class Saver:
     # ------------------------------------------------------------------ snapshots
 
     def steps(self) -> Steps:
-        """Write the file anew."""
+        """Write the file anew, with the state as it is now."""
         from kvstore.snapshot import Snapshot
 
-        dirty = self.store.keyspace.dirty
+        self.store.now()
+        return self.write(Snapshot(self.store))
+
+    def write(self, snapshot: Any) -> Steps:
+        """Write the file anew, from a snapshot that was just taken."""
         self.tried_s = self.store.now() // 1000
-        snapshot = Snapshot(self.store)
         self.attempts += 1
-        name = f"temp-{self.attempts}-{self.file_name}"
-        self.last_ok = False
+        return self._write(snapshot, self.store.keyspace.dirty)
+
+    def _write(self, snapshot: Any, dirty: int) -> Steps:
+        self.unfinished = name = f"temp-{self.attempts}-{self.file_name}"
         try:
             with self.disk.open(name, "rw") as file:
                 file.truncate(0)
                 yield from write_pieces(snapshot, file)
             self.disk.rename(name, self.file_name)
-        except BaseException:
-            self.disk.remove(name)
+        except (OSError, ReplyError) as error:
+            self.drop_unfinished()
+            # A snapshot that was given up says nothing about the disk.
+            self.ended(not isinstance(error, OSError))
             raise
+        self.unfinished = ""
         self.disk.sync_dir()
-        self.last_ok = True
+        self.ended(True)
         self.last_s = self.store.now() // 1000
         self.dirty = dirty
         self.saves += 1
+
+    def ended(self, well: bool) -> None:
+        """A snapshot is written, or could not be; writes may depend on it."""
+        if well != self.last_ok:
+            self.last_ok = well
+            self.store.primary.judge_writes()
+
+    @property
+    def stops_writes(self) -> bool:
+        """Whether nothing may be written because nothing can be saved."""
+        parameters = self.store.parameters
+        wanted = parameters["stop-writes-on-bgsave-error"] and parameters["save"]
+        return bool(wanted) and not self.last_ok
 
     def save(self) -> None:
         """SAVE: nothing else happens meanwhile."""
         try:
             run(self.steps())
         except OSError as error:
-            self.last_ok = False
             log.error(f"Failed saving the DB: {error.strerror}")
             raise ReplyError(f"ERR {error.strerror}") from None
         log.info("DB saved on disk")
@@ -137,23 +170,32 @@ class Saver:
         if self.store.server is None:
             self.save()
         else:
-            log.info("Background saving started")
-            self.begun_s = self.store.now() // 1000
-            self.job = self.store.world.spawn(self._save_beside(), "bgsave")
+            self.job = self.store.world.spawn(self.save_beside(self.steps()), "bgsave")
 
-    async def _save_beside(self) -> None:
+    async def save_beside(self, steps: Steps) -> bool:
+        """The same as SAVE, while the service goes on; True if the file is written."""
+        log.info(f"Background saving started by pid {os.getpid()}")
+        self.job = asyncio.current_task()
+        self.begun_s = self.store.now() // 1000
         try:
-            await run_beside(self.store.world, self.steps())
+            await run_beside(self.store.world, steps)
             log.info("Background saving terminated with success")
         except (DiskFull, ReplyError) as error:
             log.error("Background saving error", why=str(error))
+            return False
         finally:
             self.took_s = self.store.now() // 1000 - self.begun_s
             self.job = None
+        return True
+
+    @property
+    def saving(self) -> bool:
+        """Whether a snapshot is under way, for the file or for replicas."""
+        return self.job is not None or self.store.primary.transfers.current is not None
 
     def data_goes(self) -> None:
         """FLUSHALL: nobody wants what a background job is saving any more."""
-        if self.job is not None and self.store.snapshot is not None:
+        if self.saving and self.store.snapshot is not None:
             self.store.snapshot.abort()
 
     def give_up(self) -> None:
@@ -162,6 +204,13 @@ class Saver:
             self.store.snapshot.abort()
         if self.job is not None:
             self.job.cancel()
+        self.drop_unfinished()
+
+    def drop_unfinished(self) -> None:
+        """Remove what was being written."""
+        if self.unfinished:
+            self.disk.remove(self.unfinished)
+            self.unfinished = ""
 
     # ------------------------------------------------------------------ rewriting
 
@@ -237,6 +286,7 @@ class Saver:
         """CONFIG SET appendonly no."""
         aof = self.store.aof
         if aof.rewriting and self.store.snapshot is not None:
+            log.info("rewrite given up with its file", pid=os.getpid())
             self.store.snapshot.abort()
         aof.close()
         self.store.keep(None)
@@ -289,11 +339,11 @@ class Saver:
 
     # ------------------------------------------------------------------ loading
 
-    def load(self) -> None:
-        """Load the file, if there is one."""
-        run(self.loading())
+    def load(self, merge: bool = False) -> None:
+        """Load the file, if there is one; merge: over what is there."""
+        run(self.loading(merge))
 
-    def loading(self) -> Steps:
+    def loading(self, merge: bool = False) -> Steps:
         """The same, a step at a time."""
         from kvstore.rdb_read import Reader
 
@@ -302,13 +352,16 @@ class Saver:
         self.store.keyspace.loading = True
         try:
             with self.disk.open(self.file_name) as file:
-                yield from Reader(self.store, file, b"", self.file_name).steps(False)
+                reader = Reader(self.store, file, b"", self.file_name)
+                reader.merges = merge
+                yield from reader.steps(False)
+                self.loaded, self.dead = reader.loaded, reader.dead
         finally:
             self.store.keyspace.loading = False
 
     def facts(self) -> dict[str, Any]:
         """For INFO."""
-        now_s, saving = self.store.keyspace.now_ms // 1000, self.job is not None
+        now_s, saving = self.store.keyspace.now_ms // 1000, self.saving
         return {
             "rdb_changes_since_last_save": self.changes,
             "rdb_bgsave_in_progress": int(saving),
@@ -318,6 +371,20 @@ class Saver:
             "rdb_current_bgsave_time_sec": now_s - self.begun_s if saving else -1,
             "rdb_saves": self.saves,
             "rdb_last_cow_size": 0,
+            "rdb_last_load_keys_expired": self.dead,
+            "rdb_last_load_keys_loaded": self.loaded,
+            **self.progress(),
+        }
+
+    def progress(self) -> dict[str, Any]:
+        """For INFO: how far the snapshot is that is being written, wherever it goes."""
+        snapshot = self.store.snapshot
+        done, total = (snapshot.keys_done, snapshot.keys) if snapshot is not None else (0, 0)
+        return {
+            "current_cow_size": 0,
+            "current_fork_perc": f"{100 * done / total if total else 0:.2f}",
+            "current_save_keys_processed": done,
+            "current_save_keys_total": total,
         }
 
     def rewrite_facts(self) -> dict[str, Any]:
@@ -348,7 +415,7 @@ class Saver:
 
 def refuse_second(store: Any) -> None:
     """One snapshot at a time."""
-    if store.saver.job is not None:
+    if store.saver.saving:
         raise ReplyError(BUSY_SAVING)
     if store.snapshot is not None or store.saver.rewriting:
         raise ReplyError(BUSY_REWRITING)

@@ -11,7 +11,7 @@ from typing import Any
 from kvstore.acl import READ
 from kvstore.engine import command
 from kvstore.keyspace import WrongType, type_name
-from kvstore.lists import store_list
+from kvstore.list_commands import store_list
 from kvstore.resp import ReplyError, whole
 
 

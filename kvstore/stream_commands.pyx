@@ -400,13 +400,13 @@ cdef class Reader(Waiter):
 
 cdef int read_streams(Client c, Args a, Buf out, bint grouped) except -1:
     """XREAD [COUNT n] [BLOCK ms] STREAMS key ... id ...; XREADGROUP GROUP group consumer ..."""
-    cdef Reader reader = Reader()
+    cdef Reader reader = Reader(STREAM)
     cdef Py_ssize_t i = 1, first = 0, keys, n, found = 0
     cdef int64_t block_ms = -1
     cdef str name = "xreadgroup" if grouped else "xread"
     cdef Buf entries, all_entries = Buf()
     cdef bytes key
-    reader.client, reader.kind, reader.nil_array = c, STREAM, True
+    reader.client, reader.nil_array = c, True
     reader.count = -1
     reader.after = {}
     while i < a.n and not first:

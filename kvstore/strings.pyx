@@ -257,7 +257,9 @@ cdef int psetex(Client c, Args a, Buf out) except -1:
 
 cdef int getset(Client c, Args a, Buf out) except -1:
     put_text(c, c.db.find(&a.v[1]), out)
-    return store_text(c, &a.v[1], &a.v[2], False)
+    store_text(c, &a.v[1], &a.v[2], False)
+    c.store.record(c, b"SET", a.text(1), a.text(2))
+    return 0
 
 
 cdef int getdel(Client c, Args a, Buf out) except -1:

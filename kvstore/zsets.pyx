@@ -15,13 +15,13 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.math cimport isnan
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 
-from kvstore.blocking cimport Waiter, timeout_of
+from kvstore.blocking cimport PopWaiter
 from kvstore.engine cimport define
 from kvstore.hashtable cimport Slot, hash_of
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_ZSET, ZSET, as_arg
 from kvstore.skiplist cimport Lane
-from kvstore.resp cimport Args, format_double, is_word, parse_int, put_array, put_bulk, put_bytes, \
-    put_double, put_int, put_nil, put_nil_array
+from kvstore.resp cimport Args, format_double, is_word, parse_int, put_array, put_bulk, \
+    put_bytes, put_double, put_int, put_nil
 from kvstore.resp import ReplyError
 from kvstore.scan cimport ScanOptions, put_scan, scan_cursor, scan_options, wanted
 from kvstore.strings cimport double_of, draws_of
@@ -423,82 +423,46 @@ cdef int zpopmax(Client c, Args a, Buf out) except -1:
     return pop_command(c, a, True, out)
 
 
-cdef class PopWaiter(Waiter):
-    """BZPOPMIN and BZPOPMAX (count 0: key, member, score), ZMPOP and BZMPOP (key and pairs)."""
+cdef class ZSetPop(PopWaiter):
+    """BZPOPMIN and BZPOPMAX (key, member, score), ZMPOP and BZMPOP (key and pairs)."""
 
-    cdef bint highest
-    cdef int64_t count
+    cdef int read_end(self, const Arg* word) except -1:
+        self.first = is_word(word, "min")
+        if not self.first and not is_word(word, "max"):
+            raise ReplyError("ERR syntax error")
+        return 0
 
     cdef bint take(self, const Arg* key, Buf out) except -1:
         cdef Client c = self.client
         cdef ZSet value = <ZSet>self.db.find_kind(key, ZSET)
         cdef int64_t count
-        cdef bytes name
         if value is None:
             return False
-        name = PyBytes_FromStringAndSize(key.p, key.n)
         count = min(max(self.count, <int64_t>1), value.order.n)
         put_array(out, 2 if self.count else 3)
         put_bulk(out, key.p, key.n)
         if self.count:
             put_array(out, count)
-        take_out(c, key, value, count, self.highest, 2 if self.count else 0, out)
-        c.store.record(c, b"ZPOPMAX" if self.highest else b"ZPOPMIN", name, count)
+        take_out(c, key, value, count, not self.first, 2 if self.count else 0, out)
+        c.store.record(c, b"ZPOPMIN" if self.first else b"ZPOPMAX",
+                       PyBytes_FromStringAndSize(key.p, key.n), count)
         return True
 
 
-cdef int block_pop(Client c, Args a, bint highest, Buf out) except -1:
-    cdef PopWaiter waiter = PopWaiter()
-    cdef int64_t timeout_ms = timeout_of(c, &a.v[a.n - 1])
-    waiter.client, waiter.kind, waiter.highest, waiter.nil_array = c, ZSET, highest, True
-    return waiter.run(a, 1, a.n - 2, timeout_ms, out)
-
-
 cdef int bzpopmin(Client c, Args a, Buf out) except -1:
-    return block_pop(c, a, False, out)
+    return ZSetPop(ZSET).wait_for_keys(c, a, True, out)
 
 
 cdef int bzpopmax(Client c, Args a, Buf out) except -1:
-    return block_pop(c, a, True, out)
-
-
-cdef int pop_from_any(Client c, Args a, Py_ssize_t at, bint wait, Buf out) except -1:
-    """ZMPOP and BZMPOP; a.v[at] says how many keys follow."""
-    cdef PopWaiter waiter = PopWaiter()
-    cdef int64_t n
-    cdef Py_ssize_t i
-    if not parse_int(a.v[at].p, a.v[at].n, &n) or n <= 0:
-        raise ReplyError("ERR numkeys should be greater than 0")
-    i = at + 1 + n
-    if n > a.n or i >= a.n:
-        raise ReplyError("ERR syntax error")
-    waiter.client, waiter.kind, waiter.nil_array = c, ZSET, True
-    waiter.highest = is_word(&a.v[i], "max")
-    if not waiter.highest and not is_word(&a.v[i], "min"):
-        raise ReplyError("ERR syntax error")
-    waiter.count = 1
-    if i + 1 < a.n:
-        if i + 2 >= a.n or not is_word(&a.v[i + 1], "count"):
-            raise ReplyError("ERR syntax error")
-        if not parse_int(a.v[i + 2].p, a.v[i + 2].n, &waiter.count) or waiter.count <= 0:
-            raise ReplyError("ERR count should be greater than 0")
-        if i + 3 != a.n:
-            raise ReplyError("ERR syntax error")
-    if wait:
-        return waiter.run(a, at + 1, at + n, timeout_of(c, &a.v[1]), out)
-    waiter.db = c.db
-    for i in range(at + 1, at + 1 + n):
-        if waiter.take(&a.v[i], out):
-            return 0
-    return put_nil_array(out, c.resp)
+    return ZSetPop(ZSET).wait_for_keys(c, a, False, out)
 
 
 cdef int zmpop(Client c, Args a, Buf out) except -1:
-    return pop_from_any(c, a, 1, False, out)
+    return ZSetPop(ZSET).pop_from_any(c, a, out)
 
 
 cdef int bzmpop(Client c, Args a, Buf out) except -1:
-    return pop_from_any(c, a, 2, True, out)
+    return ZSetPop(ZSET).wait_for_any(c, a, out)
 
 
 define("zadd", zadd)

@@ -16,7 +16,7 @@ from typing import Any
 import msgpack
 
 from bedrock.world import DiskFull
-from tsdb.line_protocol import metric_name
+from tsdb.line_protocol import LineParser, metric_name
 from tsdb.matchers import Matcher
 from tsdb.store import Store
 
@@ -51,6 +51,14 @@ class Catalog:
         if changed or self.unsaved:
             self._save()
 
+    def write_lines(self, database: str, lines: bytes, unit_ns: int) -> LineParser:
+        """Write line protocol into a database and note what it names; see Store.write_lines."""
+        parser = self.store.write_lines(lines, unit_ns, database.encode())
+        if parser.named or database not in self.databases:
+            self.add(database, parser.named)
+            parser.named.clear()
+        return parser
+
     def forget(self, database: str, measurement: str = "") -> None:
         """Drop a database, or one of its measurements."""
         if measurement:
@@ -69,6 +77,15 @@ class Catalog:
             self.unsaved = False
         except DiskFull:
             self.unsaved = True  # until there is room: the samples themselves are kept
+
+    def names(self) -> list[str]:
+        """All databases: those named by writers, and those that series carry."""
+        labelled = self.store.label_values("db", [], -(2**62), 2**62)
+        return sorted({*self.databases, *labelled} - {""})
+
+    def knows(self, database: str) -> bool:
+        """Whether there is such a database."""
+        return database in self.databases or database in self.names()
 
     def measurements(self, database: str) -> dict[str, dict[str, str]]:
         """{measurement: {field: metric}} of a database."""

@@ -24,6 +24,7 @@ class TsdbConfig(ServerConfig):
     labels_max: int = option(512, "labels a series may have; one with more is refused")
     samples_max: int = option(50_000_000, "samples in the head at which it is flushed")
     config_file: str = option("", "what to scrape, rules, Alertmanagers: as Prometheus has it")
+    state_file: str = option("", "what `bedrock up` writes: its systems are scraped")
     query_samples_max: int = option(50_000_000, "samples a query may read; 0 for no limit")
     query_memory_max: int = option(1 << 30, "bytes a query's matrices may take; 0 for no limit")
     query_timeout_s: float = option(120.0, "seconds a query may last; 0 for no limit")

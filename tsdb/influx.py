@@ -91,16 +91,13 @@ class Influx:
                 body = decompress("gzip", body, BODY_MAX)
             elif encoding != "identity":
                 raise WriteError(415, "invalid", f'content encoding "{encoding}" is not known')
-            parser = self.store.write_lines(body, unit_ns, database.encode())
+            parser = self.catalog.write_lines(database, body, unit_ns)
         except TooLarge as exc:
             raise WriteError(413, "request too large", str(exc)) from exc
         except (Malformed, TooManySeries) as exc:
             raise WriteError(400, "invalid", str(exc)) from exc
         except DiskFull as exc:
             raise WriteError(507, "internal error", str(exc)) from exc
-        if parser.named or database not in self.catalog.databases:
-            self.catalog.add(database, parser.named)
-            parser.named.clear()
         if parser.rejected:
             line, why = parser.errors[0]
             raise WriteError(

@@ -21,6 +21,7 @@ from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
 from tsdb.influx import Influx
 from tsdb.intake import Intake
+from tsdb.inventory import Inventory
 from tsdb.monitor.monitor import Monitor
 from tsdb.policy import duration_ms, policy_of
 from tsdb.status import Status
@@ -48,6 +49,8 @@ class Server:
         self._job: asyncio.Task[None] | None = None
         self.forwarder: Forwarder | None = None
         self._api: Api | None = None
+        self.routes: list[Route] = []
+        self.inventory: Inventory | None = None
         self._monitor: Monitor | None = None
 
     async def start(self) -> None:
@@ -70,12 +73,16 @@ class Server:
             self.forwarder.start()
             store.on_commit = self.forwarder.take
         self._api = Api(store, config, duration_ms("lookback", config.lookback))
-        self._monitor = Monitor(self.world, store, config.config_file, self._api.budget)
-        status = Status(store, self._flags, self._monitor.settings.text)
+        self.inventory = Inventory(store)
+        self._monitor = Monitor(
+            self.world, store, config.config_file, self._api.budget, config.state_file
+        )
+        status = Status(store, self._flags, self._monitor)
         routes = self._api.routes() + status.routes() + self._monitor.routes()
         routes += Influx(store, self._api.budget).routes() + Admin(store).routes()
         routes += Intake(store, self._monitor.received.take).routes()
-        routes += pages.routes()
+        routes += self.inventory.routes() + pages.routes(config.host, self.world.clock)
+        self.routes = routes
         router = GuardedRouter(map(self._surviving, routes), password=config.password())
         tls = config.tls()
         for option in ("port", "influx_port"):
@@ -89,6 +96,7 @@ class Server:
             self._listeners.append(listener)
             self.ports[option] = listener.port
         self._maintain_later()
+        self.inventory.pulse.start()
         self._monitor.start(f"http://{config.host}:{self.ports['port']}")
         self.ready = True
         clock = self.world.clock
@@ -109,6 +117,8 @@ class Server:
         self.ready = False
         if self._monitor is not None:
             self._monitor.stop()
+        if self.inventory is not None:
+            self.inventory.pulse.stop()
         if self.forwarder is not None:
             await self.forwarder.stop()
         if self._timer is not None:

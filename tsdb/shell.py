@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bedrock.app.shell import Candidate, Grammar
-from tsdb.promql.functions import AGGREGATIONS, FUNCTIONS
+from tsdb.promql.functions import AGGREGATIONS, FUNCTIONS, signature
 from tsdb.promql.lexer import parse_duration
 
 COMMANDS = {
@@ -129,16 +129,6 @@ def _reason(content: bytes, status: int) -> str:
         return json.loads(content)["error"]
     except (ValueError, KeyError):
         return content.decode(errors="replace").strip() or f"status {status}"
-
-
-def signature(name: str) -> str:
-    """What a function or aggregation takes."""
-    if name in AGGREGATIONS:
-        first = f"{AGGREGATIONS[name]}, " if AGGREGATIONS[name] else ""
-        return f"({first}instant vector) by|without (labels)"
-    if name in FUNCTIONS:
-        return f"({', '.join(FUNCTIONS[name].args)}) -> {FUNCTIONS[name].returns}"
-    return ""
 
 
 def metric_text(metric: dict[str, str]) -> str:

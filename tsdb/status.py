@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from bedrock.net.http import Request, Response, Route
 from tsdb.form import Form, answering, success_of
+from tsdb.monitor.monitor import Monitor
+from tsdb.monitor.notify import rfc3339
 from tsdb.store import Store
 
 VERSION = "2.42.0"  # of the API spoken
@@ -17,10 +18,10 @@ LARGEST = 10
 class Status:
     """The handlers; `routes` is the table."""
 
-    def __init__(self, store: Store, flags: Callable[[], dict[str, str]], config: str = ""):
+    def __init__(self, store: Store, flags: Callable[[], dict[str, str]], monitor: Monitor):
         self.store = store
         self.flags = flags
-        self.config = config
+        self.monitor = monitor
         self.started_ms = store.world.clock.wall_ms()
 
     def routes(self) -> list[Route]:
@@ -50,14 +51,13 @@ class Status:
 
     def runtime_info(self, request: Request) -> Response:
         """Since when, and how much."""
-        started = datetime.fromtimestamp(self.started_ms / 1000, UTC)
-        head = self.store.head
+        head, monitor = self.store.head, self.monitor
         return success_of(
             {
-                "startTime": started.isoformat().replace("+00:00", "Z"),
+                "startTime": rfc3339(self.started_ms),
                 "CWD": "/",
-                "reloadConfigSuccess": True,
-                "lastConfigTime": started.isoformat().replace("+00:00", "Z"),
+                "reloadConfigSuccess": not monitor.load_failed,
+                "lastConfigTime": rfc3339(monitor.loaded_ms),
                 "corruptionCount": 0,
                 "goroutineCount": 0,
                 "GOMAXPROCS": 1,
@@ -106,7 +106,7 @@ class Status:
 
     def status_config(self, request: Request) -> Response:
         """The configuration file."""
-        return success_of({"yaml": self.config})
+        return success_of({"yaml": self.monitor.settings.text})
 
     def wal_replay(self, request: Request) -> Response:
         """A server that answers has replayed its log."""
@@ -128,5 +128,5 @@ WELCOME = """Bedrock tsdb: speaks Prometheus' HTTP API and InfluxDB's line proto
     curl -d 'cpu,host=a usage=42' '{here}/write'
     curl '{here}/api/v1/query?query=cpu_usage'
 
-Pages: /graph asks PromQL, /cardinality shows what makes series.
+Pages: /graph asks PromQL, /cardinality shows what makes series, /storage the head and blocks.
 """

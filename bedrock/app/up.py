@@ -74,9 +74,9 @@ def make_spec(
     for port in found.ports:
         number = getattr(settings, port.option)
         options[port.option] = number + offset if number > 0 else number
-    if found.name == "console":
+    if hasattr(settings, "state_file"):
         options["state_file"] = os.path.abspath(os.path.join(data_dir, state.FILE))
-    elif not settings.data_dir and not settings.ephemeral:
+    if not settings.data_dir and not settings.ephemeral:
         options["data_dir"] = os.path.abspath(os.path.join(data_dir, found.name))
     return Spec(found.name, found.module, options)
 

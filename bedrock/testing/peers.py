@@ -201,6 +201,25 @@ def prometheus(config: str = "global: {}\n", *options: str, data: str = "") -> P
     )
 
 
+def alertmanager(config: str) -> Peer:
+    """Prometheus' Alertmanager with the given configuration file, alone."""
+    program = find("prometheus-alertmanager")
+
+    def prepare(peer: Peer) -> None:
+        (peer.directory / "alertmanager.yml").write_text(config)
+
+    return launch(
+        "alertmanager",
+        "http://{host}:{port}",
+        lambda peer: [
+            program, f"--config.file={peer.directory}/alertmanager.yml",
+            f"--storage.path={peer.directory}/data", "--cluster.listen-address=",
+            f"--web.listen-address={HOST}:{peer.port}",
+        ],
+        prepare,
+    )
+
+
 def victoria_metrics(*options: str) -> Peer:
     """VictoriaMetrics on one node; it keeps samples of any age."""
     program = find("victoria-metrics")

@@ -22,7 +22,7 @@ def metadata(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     if wanted is None or (call.version == 0 and not wanted):
         topics = [_described(broker, t) for t in broker.topics.by_name.values()]
     else:
-        may_create = broker.config.auto_create_topics and request["allow_auto_topic_creation"]
+        may_create = request["allow_auto_topic_creation"]
         topics = [_topic_metadata(broker, item, may_create) for item in wanted]
         if call.version < NAMELESS_SINCE:
             topics = [topic | {"name": topic["name"] or ""} for topic in topics]
@@ -55,13 +55,18 @@ def _address(broker: Broker) -> dict[str, Any]:
 def _topic_metadata(broker: Broker, item: dict, may_create: bool) -> dict[str, Any]:
     name, topic_id = item["name"], item["topic_id"]
     try:
-        if name:
-            check_name(name)
-            if may_create and name not in broker.topics.by_name:
-                broker.topics.create(name, broker.config.num_partitions)
-        return _described(broker, broker.topics.find(name, topic_id))
+        return _described(broker, wanted_topic(broker, name, topic_id, may_create))
     except KafkaError as exc:
         return {"error_code": exc.code, "name": name, "topic_id": topic_id}
+
+
+def wanted_topic(broker: Broker, name: str | None, topic_id: bytes, may_create: bool) -> Topic:
+    """The topic a client asks about, made if it may be; KafkaError if there is none."""
+    if name:
+        check_name(name)
+        if may_create and broker.config.auto_create_topics and name not in broker.topics.by_name:
+            broker.topics.create(name, broker.config.num_partitions)
+    return broker.topics.find(name, topic_id)
 
 
 def _described(broker: Broker, topic: Topic) -> dict[str, Any]:

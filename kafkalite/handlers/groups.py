@@ -8,10 +8,10 @@ from kafkalite.acls import Resource
 from kafkalite.assignors import Share
 from kafkalite.broker import Broker, Call
 from kafkalite.consumer_group import ConsumerGroup, ConsumerMember
-from kafkalite.coordinator import MAX_METADATA_BYTES
 from kafkalite.errors import Code, KafkaError
 from kafkalite.group import State
-from kafkalite.offsets import Committed, Partition
+from kafkalite.offset_record import Committed
+from kafkalite.offsets import Partition
 
 KEY_TYPES = (0, 1)  # groups, transactions
 MANY_KEYS_SINCE = 4  # version of FindCoordinator
@@ -49,7 +49,7 @@ def find_coordinator(broker: Broker, request: dict, call: Call) -> dict[str, Any
 def offset_commit(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     """Keep where a group is; the answer leaves once it is kept."""
     try:
-        broker.coordinator.check_commit(request)
+        broker.coordinator.check_commit(*committer(request))
     except KafkaError as exc:
         return commit_response(request, {}, exc.code)
     errors, commits = asked_commits(broker, request)
@@ -58,6 +58,14 @@ def offset_commit(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     except KafkaError as exc:
         errors |= dict.fromkeys(commits, exc.code)
     return commit_response(request, errors, Code.NONE)
+
+
+def committer(request: dict) -> tuple[str, str, str | None, int]:
+    """Who a request to commit says it is from."""
+    return (
+        request["group_id"], request["member_id"], request["group_instance_id"],
+        request["generation_id"],
+    )  # fmt: skip
 
 
 def asked_commits(
@@ -70,18 +78,13 @@ def asked_commits(
     for topic in request["topics"]:
         for part in topic["partitions"]:
             key = (topic["name"], part["index"])
-            metadata = part["committed_metadata"] or ""
-            if len(metadata) > MAX_METADATA_BYTES:
-                errors[key] = Code.OFFSET_METADATA_TOO_LARGE
-                continue
             try:
-                broker.topics.log(*key)
+                commits[key] = broker.coordinator.commit_of(
+                    key, part["committed_offset"], part["committed_leader_epoch"],
+                    part["committed_metadata"] or "", now_ms,
+                )  # fmt: skip
             except KafkaError as exc:
                 errors[key] = exc.code
-                continue
-            commits[key] = Committed(
-                part["committed_offset"], part["committed_leader_epoch"], metadata, now_ms
-            )
     return errors, commits
 
 

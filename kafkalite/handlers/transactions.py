@@ -7,7 +7,7 @@ from typing import Any
 from bedrock.world import DiskFull
 from kafkalite.broker import Broker, Call
 from kafkalite.errors import Code, KafkaError
-from kafkalite.handlers.groups import asked_commits, commit_response
+from kafkalite.handlers.groups import asked_commits, commit_response, committer
 from kafkalite.regex import Regex
 from kafkalite.topics import OFFSETS_TOPIC
 from kafkalite.transaction_log import Partition, Phase
@@ -111,7 +111,7 @@ def txn_offset_commit(broker: Broker, request: dict, call: Call) -> dict[str, An
     """Offsets that count once the transaction is committed."""
     producer_id, epoch = request["producer_id"], request["producer_epoch"]
     try:
-        broker.coordinator.check_commit_in_transaction(request)
+        broker.coordinator.check_commit_in_transaction(*committer(request))
         broker.topics.internal(OFFSETS_TOPIC)
         broker.transactions.verify(
             request["transactional_id"], producer_id, epoch, OFFSETS_PARTITION,

@@ -11,7 +11,7 @@ from kafkalite.broker import Broker
 from kafkalite.group import State
 from kafkalite.handlers.configs import describe_topic
 from kafkalite.lag import Lag, Partition
-from kafkalite.offsets import Committed
+from kafkalite.offset_record import Committed
 from kafkalite.page.browse import browse, shown
 from kafkalite.topic_config import Source
 from kafkalite.topics import id_text

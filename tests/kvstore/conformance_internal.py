@@ -56,7 +56,7 @@ def run_file(copy: Path, name: str, seconds: int) -> tuple[int, list[str]]:
             os.killpg(process.pid, signal.SIGKILL)
             said, end = process.communicate()[0], [f"not finished after {seconds} s"]
     passed, failed = outcomes(said)
-    return passed, failed + end
+    return len(passed), failed + end
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from kvstore.commands import GROUP_OF, ROWS
 from kvstore.syntax import WORD
 
-KEYS = [b"str", b"num", b"list", b"set", b"ints", b"hash", b"zset", b"geo", b"stream", b"hll", b"none",
-        b"other"]
+KEYS = [b"str", b"num", b"list", b"set", b"ints", b"hash", b"zset", b"geo", b"stream", b"hll",
+        b"none", b"other"]
 # A key that holds what the commands of a group are for, most of the time.
 HOME = {
     "string": [b"str", b"num", b"hll"], "bitmap": [b"str", b"num"], "list": [b"list", b"other"],
@@ -23,11 +23,15 @@ HOME = {
 }  # fmt: skip
 # Ranges by name are for sorted sets of one score: `names` is none of the keys others change.
 SMALL = [b"0", b"1", b"2", b"3", b"-1", b"-2", b"10", b"-3", b"5"]
-ODD = [b"", b"nan", b"inf", b"-inf", b"1e400", b"9223372036854775807", b"-9223372036854775808",
-       b"9223372036854775808", b"2147483648", b"4294967296", b"-0", b"01", b" 1", b"1 ", b"+1", b"0x10",
-       b"1.5", b"1e3", b"abc", b"\xff\xfe", b"*", b"-", b"+", b"(1", b"[a", b"$", b">", b"#", b"xyz" * 40]
+ODD = [
+    b"", b"nan", b"inf", b"-inf", b"1e400", b"9223372036854775807", b"-9223372036854775808",
+    b"9223372036854775808", b"2147483648", b"4294967296", b"-0", b"01", b" 1", b"1 ", b"+1",
+    b"0x10", b"1.5", b"1e3", b"abc", b"\xff\xfe", b"*", b"-", b"+", b"(1", b"[a", b"$", b">",
+    b"#", b"xyz" * 40,
+]  # fmt: skip
 WORDS = [b"a", b"b", b"c", b"aa", b"1", b"2", b"3", b"member", b"x" * 70, b"12345"]
-FLOATS = [b"1", b"2.5", b"-3", b"0", b"inf", b"-inf", b"1e10", b"0.1", b"(2", b"3.0000000000000001"]
+FLOATS = [b"1", b"2.5", b"-3", b"0", b"inf", b"-inf", b"1e10", b"0.1", b"(2",
+          b"3.0000000000000001"]
 IDS = [b"1-1", b"2-0", b"5", b"5-3", b"0", b"0-0", b"-", b"+", b"$", b"7-*", b"(2-0", b">", b"9-9"]
 TIMES = [b"100000", b"0", b"-1", b"9999999999", b"99999999999999"]
 POOLS: dict[str, list[bytes]] = {
@@ -41,7 +45,8 @@ POOLS: dict[str, list[bytes]] = {
     "entries_added": SMALL, "max_deleted_entry_id": IDS, "min-idle-time": [b"0", b"1", b"100000"],
     "seconds": TIMES, "milliseconds": TIMES, "unix-time-seconds": TIMES,
     "unix-time-milliseconds": TIMES, "ttl": [b"0", b"100000"], "timeout": [b"0.01", b"0.02", b"-1"],
-    "longitude": [b"13.361389", b"0", b"180", b"-180.1"], "latitude": [b"38.115556", b"0", b"85.06"],
+    "longitude": [b"13.361389", b"0", b"180", b"-180.1"],
+    "latitude": [b"38.115556", b"0", b"85.06"],
     "radius": [b"100", b"0", b"300", b"-1"], "width": [b"100", b"400"], "height": [b"100", b"400"],
     "encoding": [b"u8", b"i16", b"u63", b"u64", b"i64", b"i1"], "bit": [b"0", b"1"],
     "operation": [b"AND", b"OR", b"XOR", b"NOT"], "groupname": [b"g", b"h"], "group": [b"g", b"h"],

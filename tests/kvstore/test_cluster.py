@@ -1,6 +1,5 @@
 """Cluster mode: one node, several by a static file, and real clients that find their way."""
 
-import contextlib
 import socket
 import subprocess
 
@@ -9,44 +8,13 @@ import redis
 
 import bedrock
 from bedrock.testing import peers
-from kvstore.cluster import SLOTS, nodes_file
+from kvstore.cluster import SLOTS, main
 from kvstore.slots import key_slot
 
 
-def free_ports(n: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        found = []
-        for _ in range(n):
-            sock = stack.enter_context(socket.socket())
-            sock.bind(("127.0.0.1", 0))
-            found.append(sock.getsockname()[1])
-        return found
-
-
-@contextlib.contextmanager
-def cluster(tmp_path, primaries: int, replicas: int = 0):
-    """The servers of a static cluster, all in this process, and a client of each."""
-    ports = free_ports(primaries * (replicas + 1))
-    text = nodes_file([("127.0.0.1", port) for port in ports], replicas)
-    with contextlib.ExitStack() as stack:
-        clients = []
-        for port in ports:
-            folder = tmp_path / str(port)
-            folder.mkdir()
-            (folder / "nodes.conf").write_text(text)
-            stack.enter_context(
-                bedrock.run("kvstore", port=port, data_dir=str(folder), appendonly=False,
-                            set=["cluster-enabled=yes"])
-            )  # fmt: skip
-            clients.append(
-                stack.enter_context(redis.Redis(port=port, protocol=2, decode_responses=True)))
-        yield clients
-
-
 @pytest.fixture
-def three(tmp_path):
-    with cluster(tmp_path, 3) as clients:
-        yield clients
+def three(kvstore_cluster):
+    return kvstore_cluster(3).nodes
 
 
 def refusal(client, *words) -> str:
@@ -179,17 +147,49 @@ def test_who_waits_or_listens_is_told_when_the_slot_goes(three):
     assert refusal(source, "SPUBLISH", "{t}news", "x").startswith("MovedError:")
 
 
-def test_a_replica_of_a_static_cluster_follows_and_answers_readers(tmp_path):
-    with cluster(tmp_path, 1, replicas=1) as (primary, replica):
-        primary.set("a", 1)
-        primary.execute_command("WAIT", 1, 10_000)
-        assert refusal(replica, "GET", "a").startswith("MovedError:")
-        with replica.client() as one:
-            one.execute_command("READONLY")
-            assert one.get("a") == "1"
-            assert refusal(one, "SET", "a", 2).startswith("MovedError:")
-            one.execute_command("READWRITE")
-            assert refusal(one, "GET", "a").startswith("MovedError:")
+def test_a_replica_of_a_static_cluster_follows_and_answers_readers(kvstore_cluster):
+    primary, replica = kvstore_cluster(1, replicas=1).nodes
+    primary.set("a", 1)
+    primary.execute_command("WAIT", 1, 10_000)
+    assert refusal(replica, "GET", "a").startswith("MovedError:")
+    with replica.client() as one:
+        one.execute_command("READONLY")
+        assert one.get("a") == "1"
+        assert refusal(one, "SET", "a", 2).startswith("MovedError:")
+        one.execute_command("READWRITE")
+        assert refusal(one, "GET", "a").startswith("MovedError:")
+
+
+def test_a_client_goes_on_while_a_slot_moves(kvstore_cluster):
+    cluster = kvstore_cluster(3)
+    for i in range(40):
+        cluster.client.set(f"{{user}}{i}", i)
+    cluster.client.expire("{user}7", 1000)
+    source = cluster.owner("{user}")
+    target = (source + 1) % 3
+    cluster.begin_move("{user}", target)
+    assert cluster.hand_over("{user}", target, most=15) == 15
+    # Some are here, some are there: the client asks its way.
+    assert [cluster.client.get(f"{{user}}{i}") for i in range(40)] == [str(i) for i in range(40)]
+    assert cluster.client.set("{user}new", "x")
+    assert cluster.nodes[source].dbsize() == 25 and cluster.nodes[target].dbsize() == 16
+    while cluster.hand_over("{user}", target):
+        pass
+    cluster.end_move("{user}", target)
+    assert cluster.owner("{user}") == target
+    assert cluster.nodes[source].dbsize() == 0
+    assert cluster.client.mget([f"{{user}}{i}" for i in range(40)]) == [str(i) for i in range(40)]
+    assert 900 < cluster.client.ttl("{user}7") <= 1000
+    cluster.move("{user}", to=source)
+    assert cluster.client.get("{user}new") == "x" and cluster.owner("{user}") == source
+
+
+def test_a_file_of_nodes_is_printed(capsys):
+    main(["127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003", "--replicas", "0"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines[:3]] == [f"127.0.0.1:{p}@{p + 10_000}"
+                                                       for p in (7001, 7002, 7003)]
+    assert [line.split()[8] for line in lines[:3]] == ["0-5460", "5461-10921", "10922-16383"]
 
 
 def test_scripts_keep_to_the_slots_of_this_node(three):

@@ -24,7 +24,9 @@ def test_a_disk_that_skips_one_sync_in_twenty_is_convicted():
 
 def forgets(self, client, wanted, offset):
     """A primary that goes on from where it is, whatever the replica missed."""
-    self.replica(client).come_online(0)
+    self.replica(client)
+    self.replicas[client] = self.introduced.pop(client)
+    self.replicas[client].come_online(0)
     client.push(b"+CONTINUE %s\r\n" % self.id)
 
 

@@ -28,9 +28,12 @@ CLIENTS = {
     "95 queries and 64 errors worded as Prometheus words them",
     "test_prometheus_peer.py": "a Prometheus that remote-reads and one that federates",
     "test_monitor.py": "the same configuration file given to a Prometheus: scraping, "
-    "relabelling, rules, alerts, what Alertmanager is sent, the API's lists",
+    "relabelling, rules, alerts, what Alertmanager is sent, the API's lists; a real Alertmanager "
+    "that takes, routes and resolves; reloading",
     "test_windows.py": "functions of ranges beside straight-line numpy",
     "test_influxql.py": "InfluxDB 1.6.7 and its shell `influx`",
+    "test_dashboards.py": "the requests of Grafana's data sources beside Prometheus and InfluxDB; "
+    "Telegraf's writes",
     "test_pages.py": "Chromium: completion, chart, table, cardinality",
     "test_line_protocol.py": "the vectors of influxdata/line-protocol: 395 accepted with equal "
     "values, 6,220 refused",
@@ -137,11 +140,12 @@ KNOWN = """\
 - Regular expressions are Python's: why one is bad is told in other words, and time is not linear.
 - `predict_linear` over a subquery with `@` in a range query: Prometheus moves the window with the
   step, beyond what the subquery evaluated; here the window stays.
-- InfluxQL: no subqueries, `INTO`, `tz()`, `sample()`, integer division or text fields; times are
-  kept in milliseconds; points with one time come in the order of their tags.
+- InfluxQL: no `sample()`, `holt_winters()`, bit operators or text fields; times are kept in
+  milliseconds; points with one time come in the order of their tags; `EXPLAIN`, `SHOW STATS` and
+  whatever concerns users, shards and policies is refused by name.
 - Exemplars are kept in memory, the last 100,000, and go with the server.
-- `/api/v1/status/tsdb` counts no chunks; `/-/reload` and service discovery do not exist.
-- Grafana and Telegraf were not run: the requests they make are among those tested here.
+- `/api/v1/status/tsdb` counts no chunks; service discovery does not exist.
+- Grafana and Telegraf were not run: the requests they make are replayed (test_dashboards.py).
 """
 
 if __name__ == "__main__":

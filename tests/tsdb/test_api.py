@@ -9,15 +9,18 @@ from bedrock.sim.disk import Medium
 from bedrock.world.rand import Rand
 from tests.tsdb.wire import memory_store, memory_world, remote_write_body
 from tsdb.api import Api
+from tsdb.budget import Budget
 from tsdb.config import TsdbConfig
 from tsdb.influx import Influx
 from tsdb.intake import Intake
+from tsdb.monitor.monitor import Monitor
 from tsdb.status import Status
 from tsdb.store import Store
 
 
 def handlers(store):
-    routes = Api(store, TsdbConfig(), 300_000).routes() + Status(store, dict).routes()
+    monitor = Monitor(store.world, store, "", Budget)
+    routes = Api(store, TsdbConfig(), 300_000).routes() + Status(store, dict, monitor).routes()
     routes += Influx(store).routes() + Intake(store).routes()
     return {(route.method, route.pattern): route.handler for route in routes}
 

@@ -149,3 +149,26 @@ def test_what_is_dropped_and_deleted_is_gone_as_from_influxdb(ours, theirs):
         got, want = ask(ours.url, query, db="other"), ask(theirs.url, query, db="other")
         assert got[0] == want[0], query
         assert got == want or "error" in str(want), query
+
+
+@pytest.mark.peer
+def test_what_is_selected_into_a_measurement_is_there_as_in_influxdb(ours, theirs):
+    lines = "\n".join(
+        f"cpu,host=h{i % 3},dc=c\\=d\\ e v={i}.25,w={i} {START + i}" for i in range(30)
+    )
+    for url in (ours.url, theirs.url):
+        for database in ("from", "to"):
+            assert ask(url, f'CREATE DATABASE "{database}"')[0] == 200
+        assert http(f"{url}/write?db=from&precision=s", lines.encode())[0] == 204
+    steps = [
+        "SELECT v INTO copied FROM cpu GROUP BY *", "SELECT v FROM copied GROUP BY *",
+        "SELECT mean(v) AS avg, max(w) INTO \"to\".autogen.:MEASUREMENT FROM cpu GROUP BY host",
+        "SELECT avg, max FROM \"to\"..cpu GROUP BY *",
+        "SELECT * FROM \"to\"..cpu WHERE host = 'h1'",
+        f"SELECT sum(w) INTO sums FROM cpu WHERE time >= {START}s AND time < {START + 30}s "
+        "GROUP BY time(10s), host fill(none)", "SELECT sum FROM sums GROUP BY host",
+        "SELECT v INTO nowhere..y FROM cpu", "SELECT nothing INTO y FROM cpu", "SELECT v FROM y",
+    ]  # fmt: skip
+    for query in steps:
+        got, want = ask(ours.url, query, db="from"), ask(theirs.url, query, db="from")
+        assert got == want, query

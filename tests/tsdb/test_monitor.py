@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import bedrock
+from bedrock.app import state
 from bedrock.app.config import ConfigError
 from bedrock.codec.compress import compress
 from bedrock.testing import peers
@@ -208,9 +209,8 @@ def test_a_pending_alert_goes_on_after_a_restart():
     def group():
         rule = Rule("m < 0", alert="Cold", hold_ms=60 * minute)
         groups = [Group("g", "", minute, 0, [rule])]
-        manager = RuleManager(
-            store.world, store, groups, Notifier(store.world, []), Budget, {}
-        )
+        manager = RuleManager(store.world, store, Notifier(store.world), Budget)
+        manager.set(groups, {})
         return manager, manager.groups[0]
 
     def since(running):
@@ -235,6 +235,86 @@ def test_a_pending_alert_goes_on_after_a_restart():
     manager, running = group()
     manager.evaluate(running, begun + 73 * minute + 2 * 3_600_000)
     assert running.rules[0].alerts == {}
+
+
+def test_a_reload_changes_what_the_file_changes_and_no_more(watching, pages, tmp_path):
+    reload = f"{watching.url}/-/reload"
+    wait_for(lambda: result(watching, 'ALERTS{alertstate="pending"}'))
+    since = result(watching, "ALERTS_FOR_STATE{alertname='Later'}")
+    scraped = ask(watching.url, "targets")["data"]["activeTargets"][0]["lastScrape"]
+    rules = RULES.replace("queue:jobs:sum", "queue:jobs:max").replace("sum by", "max by")
+    (tmp_path / "rules.yml").write_text(rules)
+    assert http(reload, b"")[0] == 200
+    assert ask(watching.url, "targets")["data"]["activeTargets"][0]["lastScrape"] >= scraped
+    wait_for(lambda: result(watching, "queue:jobs:max"))
+    assert result(watching, "queue:jobs:sum") == {}, "what is recorded no more ends at once"
+    assert result(watching, "ALERTS_FOR_STATE{alertname='Later'}") == since
+    (tmp_path / "prometheus.yml").write_text("scrape_configs: [{job_name: x, nonsense: 1}]")
+    status, why = http(reload, b"")
+    assert status == 500
+    assert b"failed to reload config" in why
+    assert b"nonsense" in why
+    assert not ask(watching.url, "status/runtimeinfo")["data"]["reloadConfigSuccess"]
+    assert len(ask(watching.url, "targets")["data"]["activeTargets"]) == 1
+    (tmp_path / "prometheus.yml").write_text("global: {}")
+    assert http(reload, b"")[0] == 200
+    wait_for(lambda: result(watching, "temperature") == {}, 2)
+    assert ask(watching.url, "status/config")["data"]["yaml"] == "global: {}"
+    assert ask(watching.url, "rules")["data"]["groups"] == []
+    assert http(reload)[0] == 405
+
+
+def test_what_bedrock_up_runs_beside_it_is_scraped(pages, tmp_path):
+    file = str(tmp_path / "up.json")
+    one = state.System("pages", "up", ports={"metrics_port": pages.server_port})
+    gone = state.System("gone", "down", ports={"metrics_port": 1})
+    state.write(file, state.State(os.getpid(), time.time(), [one, gone]))
+    with bedrock.run("tsdb", state_file=file) as server:
+        assert wait_for(lambda: result(server, "up")) == {
+            (("__name__", "up"), ("instance", "pages"), ("job", "pages")): 1.0
+        }
+        assert pages.asked[0][0] == "/metrics"
+        assert ask(server.url, "scrape_pools")["data"]["scrapePools"] == ["bedrock"]
+        gone.state, gone.ports = "up", one.ports
+        state.write(file, state.State(os.getpid(), time.time(), [gone]))
+        wait_for(lambda: result(server, "up{job='gone'}"))
+        assert result(server, "up{job='pages'}") == {}
+
+
+@pytest.mark.peer
+def test_a_real_alertmanager_takes_routes_and_resolves_our_alerts(pages, tmp_path):
+    hearer = Pages()
+    try:
+        peer = peers.alertmanager(f"""
+route: {{receiver: hook, group_by: [alertname], group_wait: 1s, group_interval: 1s}}
+receivers: [{{name: hook, webhook_configs: [{{url: "http://{hearer.address}/hook"}}]}}]
+""")
+    except peers.PeerMissing as exc:
+        pytest.skip(str(exc))
+    (tmp_path / "rules.yml").write_text(RULES)
+    (tmp_path / "prometheus.yml").write_text(config(pages, f"{peer.host}:{peer.port}"))
+    file = str(tmp_path / "prometheus.yml")
+    with peer, bedrock.run("tsdb", config_file=file) as server:
+        def standing():
+            return json.loads(http(f"{peer.url}/api/v2/alerts")[1])
+
+        wait_for(lambda: http(f"{peer.url}/-/ready")[0] == 200)
+        (alert,) = wait_for(standing)
+        assert alert["labels"] == {
+            "alertname": "Cold", "severity": "high", "area": "area-1", "zone": "z1",
+            "cluster": "x", "job": "pages", "instance": pages.address,
+        }  # fmt: skip
+        assert alert["annotations"]["summary"] == "127.0.0.1 is at -25.0"
+        assert alert["status"]["state"] == "active"
+        assert alert["generatorURL"].startswith(f"{server.url}/graph?g0.expr=temperature")
+        path, told = wait_for(lambda: hearer.posted)[0]
+        assert path == "/hook"
+        assert told["status"] == "firing"
+        assert told["groupLabels"] == {"alertname": "Cold"}
+        pages.page = PAGE.replace("-2.5e1", "25")
+        wait_for(lambda: hearer.posted[-1][1]["status"] == "resolved")
+        assert standing() == []
+    hearer.shutdown()
 
 
 @pytest.mark.peer

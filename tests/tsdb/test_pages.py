@@ -7,9 +7,11 @@ import subprocess
 import time
 import urllib.request
 
+import numpy as np
 import pytest
 
 import bedrock
+import tsdb
 from tests.tsdb.promqlgen import sample_data
 from tests.tsdb.wire import http, remote_write_body, wait_for
 
@@ -115,10 +117,50 @@ def test_cardinality_is_told_and_a_metric_opened(server, browser):
     wait_for(lambda: browser.run(focus) == "code3,host3")
 
 
+@pytest.mark.peer
+def test_a_drag_looks_closer_and_a_double_click_steps_back(server, browser):
+    browser.tell("Page.navigate", url=f"{server.url}/graph?g0.expr=gauge&g0.range_input=3600s")
+    wait_for(lambda: browser.run("document.querySelectorAll('.legend li').length") == 9)
+    shown = "new URLSearchParams(location.search).get('g0.range_input')"
+    mouse = {"y": 400, "button": "left", "clickCount": 1}
+    for kind, x in (("mousePressed", 500), ("mouseMoved", 700), ("mouseReleased", 700)):
+        browser.tell("Input.dispatchMouseEvent", type=kind, x=x, buttons=1, **mouse)
+    wait_for(lambda: 100 < int(browser.run(shown)[:-1]) < 1800)
+    range_s = int(browser.run(shown)[:-1])
+    browser.run("document.querySelector('canvas').dispatchEvent(new MouseEvent('dblclick'))")
+    wait_for(lambda: int(browser.run(shown)[:-1]) == 2 * range_s)
+    click = "document.querySelectorAll('.legend li')[2].dispatchEvent(new MouseEvent('click', {})"
+    browser.run(click.replace("{}", "{shiftKey: true}") + ")")
+    assert browser.run("document.querySelectorAll('.legend li.off').length") == 8
+
+
+@pytest.mark.peer
+def test_the_storage_is_shown_head_blocks_and_rate(tmp_path, browser):
+    hour, now = 3_600_000, int(time.time() * 1000)
+    with tsdb.open(str(tmp_path / "data")) as db:
+        for at in range(now - 24 * hour, now, hour):
+            times = at + np.arange(60) * 60_000
+            db.write({"__name__": "m", "a": "x"}, times, np.arange(60) / 10)
+            db.write({"__name__": "n"}, times, np.random.default_rng(1).normal(0, 1, 60))
+            db.maintain()
+    with bedrock.run("tsdb", data_dir=str(tmp_path / "data")) as server:
+        held = json.loads(http(f"{server.url}/api/v1/status/storage")[1])["data"]
+        blocks = held["blocks"]
+        assert {block["level"] for block in blocks} >= {0, 1}
+        assert held["head"]["samples"] + sum(b["samples"] for b in blocks) == 2 * 24 * 60
+        assert all(sum(b["codings"].values()) <= b["bytes"] for b in blocks)
+        browser.tell("Page.navigate", url=f"{server.url}/storage")
+        parts = "document.querySelectorAll('.part').length"
+        wait_for(lambda: browser.run(parts) == len(blocks) + 1)
+        assert browser.run("document.querySelectorAll('#blocks tbody tr').length") == len(blocks)
+        assert browser.run("document.querySelector('.part i').style.height").endswith("%")
+        assert "bytes a sample" in browser.run("document.getElementById('totals').textContent")
+
+
 def test_the_pages_are_served_and_only_they(server):
-    for path in ("/graph", "/cardinality", "/static/chart.js", "/static/console.css"):
+    for path in ("/graph", "/cardinality", "/storage", "/static/chart.js", "/static/console.css"):
         assert http(server.url + path)[0] == 200
     for path in ("/static/nothing.js", "/static/..%2fserver.py", "/static/"):
         assert http(server.url + path)[0] == 404
-    signatures = json.loads(http(f"{server.url}/static/functions.json")[1])["data"]
+    signatures = json.loads(http(f"{server.url}/functions.json")[1])["data"]
     assert signatures["rate"] == "(range vector) -> instant vector"

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime, tzinfo
 from typing import Any
 
 from tsdb.budget import Budget
 from tsdb.catalog import Catalog
 from tsdb.influxql.ast import InfluxError, Manage, Select, Show, Statement, SyntaxTrouble
 from tsdb.influxql.drop import going
+from tsdb.influxql.into import write
 from tsdb.influxql.parser import parse
-from tsdb.influxql.select import Series, run
-from tsdb.influxql.show import known, show
+from tsdb.influxql.points import Series
+from tsdb.influxql.select import Scope, run
+from tsdb.influxql.show import show
 from tsdb.promql.errors import QueryError
 
 MS_IN = {"ns": (1_000_000, 1), "n": (1_000_000, 1), "u": (1000, 1), "µ": (1000, 1), "ms": (1, 1),
@@ -35,8 +38,8 @@ class Session:
         self.catalog = catalog
         self.database = database
         self.epoch = epoch
-        self.budget = budget
         self.now_ms = catalog.store.world.clock.wall_ms()
+        self.scope = Scope(catalog, database, self.now_ms, budget)
 
     async def answer(self, text: str) -> dict[str, Any]:
         """All results at once; SyntaxTrouble."""
@@ -63,18 +66,17 @@ class Session:
             for at in range(0, max(len(series.rows), 1), size):
                 rows = series.rows[at : at + size]
                 more = at + size < len(series.rows)
-                yield Series(series.name, series.tags, series.columns, rows), more
+                yield replace(series, rows=rows), more
 
     async def _run(self, statement: Statement) -> list[Series] | str:
         """The series of an answer, or what went wrong."""
         try:
             match statement:
                 case Select():
-                    if self.database and not known(self.catalog, self.database):
+                    if self.database and not self.catalog.knows(self.database):
                         raise InfluxError(f"database not found: {self.database}")
-                    return run(
-                        statement, self.catalog, self.database, self.now_ms, self.budget
-                    )
+                    found = run(statement, self.scope)
+                    return write(statement.into, found, self.scope) if statement.into else found
                 case Show():
                     return show(statement, self.catalog, self.database, self.now_ms)
                 case Manage("create database", name):
@@ -109,18 +111,18 @@ class Session:
         shown["columns"] = series.columns
         rows = series.rows
         if series.columns[0] == "time":
-            rows = [[self._time(row[0]), *row[1:]] for row in rows]
+            rows = [[self._time(row[0], series.zone), *row[1:]] for row in rows]
         if rows:
             shown["values"] = rows
         return shown
 
-    def _time(self, ms: int) -> int | str:
+    def _time(self, ms: int, zone: tzinfo) -> int | str:
         if self.epoch in MS_IN:
             times, by = MS_IN[self.epoch]
             return ms * times // by
-        text = datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        whole = datetime.fromtimestamp(ms // 1000, zone).isoformat()
         part = f".{ms % 1000:03d}".rstrip("0") if ms % 1000 else ""
-        return f"{text}{part}Z"
+        return (whole[:19] + part + whole[19:]).replace("+00:00", "Z")
 
 
 def encode(answer: dict[str, Any]) -> bytes:

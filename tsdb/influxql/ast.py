@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+TIME_MIN, TIME_MAX = -(2**62), 2**62  # ms
 
 
 class InfluxError(Exception):
@@ -23,7 +26,9 @@ class Name:
 
 @dataclass(frozen=True)
 class Star:
-    """All fields (and tags)."""
+    """All fields and tags, or (kind "field", "tag") those alone."""
+
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,15 @@ class Operation:
     right: Expr
 
 
-Expr = Name | Star | Literal | Duration | Pattern | Call | Operation
+@dataclass(frozen=True)
+class Math:
+    """A function of numbers, value by value: an operator with a name."""
+
+    name: str
+    args: tuple[Expr, ...]
+
+
+Expr = Name | Star | Literal | Duration | Pattern | Call | Math | Operation
 
 
 @dataclass(frozen=True)
@@ -75,12 +88,24 @@ class Source:
     database: str = ""
 
 
+@dataclass(frozen=True)
+class Target:
+    """Where INTO writes; measurement "" = that of each series, database "" = the request's."""
+
+    measurement: str
+    database: str = ""
+
+
 @dataclass
 class Select:
-    """SELECT ...; interval 0 = not grouped by time."""
+    """SELECT ...; interval 0 = not grouped by time.
+
+    low, high: ms that an enclosing SELECT asks for.
+    """
 
     columns: list[tuple[Expr, str]]
-    sources: list[Source]
+    sources: list[Source | Select]
+    into: Target | None = None
     where: Expr | None = None
     interval: int = 0
     offset_ns: int = 0
@@ -91,6 +116,9 @@ class Select:
     offset: int = 0
     series_limit: int = 0
     series_offset: int = 0
+    zone: ZoneInfo | None = None
+    low: int = TIME_MIN
+    high: int = TIME_MAX
 
 
 @dataclass
@@ -153,6 +181,8 @@ def _leaves(expr: Expr) -> list[Expr]:
         expr = waiting.pop()
         if isinstance(expr, Operation):
             waiting += (expr.right, expr.left)
+        elif isinstance(expr, Math):
+            waiting += reversed(expr.args)
         else:
             found.append(expr)
     return found

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from tsdb.catalog import Catalog, database_matcher
 from tsdb.influxql.ast import Expr, InfluxError, Literal, Manage, Name, Operation, Pattern, parts
 from tsdb.influxql.select import named
-from tsdb.influxql.show import known
 from tsdb.influxql.where import TIME_MAX, TIME_MIN, Bounds, label_of
 from tsdb.matchers import Matcher
 
@@ -18,7 +17,7 @@ Going = tuple[list[Matcher], int, int]  # matchers, first and last ms
 def going(statement: Manage, catalog: Catalog, database: str, now_ms: int) -> Iterator[Going]:
     """What a statement deletes; the catalog forgets what is dropped."""
     if statement.what == "drop database":
-        if known(catalog, statement.name):
+        if catalog.knows(statement.name):
             catalog.forget(statement.name)
             yield [database_matcher(statement.name)], TIME_MIN, TIME_MAX
         return

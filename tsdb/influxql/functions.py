@@ -4,8 +4,10 @@
     SELECTORS    -> the index of one of its points, which has a time of its own
     SEVERAL      -> [(index, value), ...], several rows a window
     TRANSFORMS   times and values of a column -> times and values, point after point
+    MATH         numbers -> a number, value by value
 
-Times are ms, in order; values are floats without NaN; no window is empty.
+Times are ms, in order (TRANSFORMS may get them backwards); values are floats without NaN; no
+window is empty.
 """
 
 from __future__ import annotations
@@ -29,13 +31,29 @@ def _stddev(v: Values, t: Times) -> float:
     return float(np.std(v, ddof=1)) if len(v) > 1 else float("nan")
 
 
-def _integral(v: Values, t: Times, unit_ms: float = 1000.0) -> float:
-    return float((np.diff(t) * (v[1:] + v[:-1]) / 2).sum() / unit_ms)
+def integrals(
+    t: Times, v: Values, edges: list[tuple[int, int]], unit_ms: float = 1000.0
+) -> Values:
+    """The area below the points in each of [first, end) that has some; NaN where none is.
+
+    What lies between a window's edge and its nearest point is on the line to the next point.
+    """
+    area = np.concatenate(([0.0], (np.diff(t) * (v[1:] + v[:-1]) / 2).cumsum()))
+
+    def until(moment: int) -> float:
+        moment = min(max(moment, int(t[0])), int(t[-1]))
+        i = int(np.searchsorted(t, moment, side="right")) - 1
+        return float(area[i] + (moment - t[i]) * (v[i] + np.interp(moment, t, v)) / 2)
+
+    found = np.full(len(edges), np.nan)
+    for number, (first, end) in enumerate(edges):
+        if np.searchsorted(t, first) < np.searchsorted(t, end):
+            found[number] = (until(end) - until(first)) / unit_ms
+    return found
 
 
 AGGREGATES: dict[str, Callable[..., float]] = {
     "count": lambda v, t: float(len(v)),
-    "integral": _integral,
     "mean": lambda v, t: float(v.mean()),
     "median": lambda v, t: float(np.median(v)),
     "mode": _mode,
@@ -87,7 +105,7 @@ Column = tuple[Times, Values]
 
 
 def _derivative(t: Times, v: Values, unit_ms: float = 1000.0) -> Column:
-    return t[1:], np.diff(v) / (np.diff(t) / unit_ms)
+    return t[1:], np.diff(v) / (np.abs(np.diff(t)) / unit_ms)
 
 
 def _not_negative(change: Callable[..., Column]) -> Callable[..., Column]:
@@ -116,10 +134,6 @@ def _moving_average(t: Times, v: Values, n: float) -> Column:
     return t[width - 1 :], sums / width
 
 
-def _each(function: Callable[[Values], Values]) -> Callable[..., Column]:
-    return lambda t, v: (t, function(v))
-
-
 TRANSFORMS: dict[str, Callable[..., Column]] = {
     "cumulative_sum": lambda t, v: (t, np.cumsum(v)),
     "derivative": _derivative,
@@ -128,14 +142,34 @@ TRANSFORMS: dict[str, Callable[..., Column]] = {
     "moving_average": _moving_average,
     "non_negative_derivative": _not_negative(_derivative),
     "non_negative_difference": _not_negative(_difference),
-    **{
-        name: _each(getattr(np, function))
-        for name, function in {
-            "abs": "abs", "acos": "arccos", "asin": "arcsin", "atan": "arctan", "ceil": "ceil",
-            "cos": "cos", "exp": "exp", "floor": "floor", "ln": "log", "log10": "log10",
-            "log2": "log2", "round": "round", "sin": "sin", "sqrt": "sqrt", "tan": "tan",
-        }.items()
-    },
+}
+
+MATH: dict[str, Callable[..., Values]] = {
+    "abs": np.abs, "acos": np.arccos, "asin": np.arcsin, "atan": np.arctan, "atan2": np.arctan2,
+    "ceil": np.ceil, "cos": np.cos, "exp": np.exp, "floor": np.floor, "ln": np.log,
+    "log": lambda v, base: np.log(v) / np.log(base), "log10": np.log10, "log2": np.log2,
+    "pow": np.power, "round": np.round, "sin": np.sin, "sqrt": np.sqrt, "tan": np.tan,
 }  # fmt: skip
 
-REDUCING = AGGREGATES.keys() | SELECTORS.keys() | SEVERAL.keys()
+REDUCING = AGGREGATES.keys() | SELECTORS.keys() | SEVERAL.keys() | {"integral"}
+PER_UNIT = frozenset(("derivative", "non_negative_derivative", "elapsed", "integral"))
+
+# name -> how many arguments it takes at least and at most; others take one
+MANY = 1000
+ARGUMENTS = {
+    "atan2": (2, 2), "bottom": (2, MANY), "derivative": (1, 2), "elapsed": (1, 2),
+    "integral": (1, 2), "log": (2, 2), "moving_average": (2, 2),
+    "non_negative_derivative": (1, 2), "percentile": (2, 2), "pow": (2, 2), "top": (2, MANY),
+}  # fmt: skip
+
+
+def check(name: str, args: int) -> None:
+    """InfluxError unless there is such a function and it takes as many arguments."""
+    if name not in REDUCING | TRANSFORMS.keys() | MATH.keys():
+        raise InfluxError(f"undefined function {name}()")
+    least, most = ARGUMENTS.get(name, (1, 1))
+    if not least <= args <= most:
+        wanted = {least: f"{least}", MANY: f"at least {least}"}.get(
+            most, f"at least {least} but no more than {most}"
+        )
+        raise InfluxError(f"invalid number of arguments for {name}, expected {wanted}, got {args}")

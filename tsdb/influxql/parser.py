@@ -1,13 +1,15 @@
 """The parser of InfluxQL: statements divided by `;`.
 
-Left out: subqueries, INTO, time zones, administration of users, grants, policies and continuous
-queries; each is refused by name.
+Left out: administration of users, grants, policies and continuous queries; each is refused by
+name.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from tsdb.influxql.ast import (
     Call,
@@ -15,6 +17,7 @@ from tsdb.influxql.ast import (
     Expr,
     Literal,
     Manage,
+    Math,
     Name,
     Operation,
     Pattern,
@@ -24,7 +27,9 @@ from tsdb.influxql.ast import (
     Star,
     Statement,
     SyntaxTrouble,
+    Target,
 )
+from tsdb.influxql.functions import MATH
 
 UNITS_NS = {
     "ns": 1, "u": 1_000, "µ": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000,
@@ -50,6 +55,8 @@ REGEX = re.compile(r"\s*/((?:[^/\\\n]|\\.)*)/")
 RESERVED = frozenset(
     "select from where group by order limit offset slimit soffset fill and or show as tz".split()
 )
+
+T = TypeVar("T")
 
 
 def parse(text: str) -> list[Statement]:
@@ -118,12 +125,15 @@ class Parser:
         if not (self.op(token) or self.word(token.lower())):
             raise self.fail(token)
 
+    def is_name(self) -> bool:
+        return self.kind == "quoted" or (
+            self.kind == "word" and self.token.lower() not in RESERVED
+        )
+
     def identifier(self) -> str:
-        if self.kind == "quoted":
-            return unquote(self.next())
-        if self.kind == "word" and self.token.lower() not in RESERVED:
-            return self.next()
-        raise self.fail("identifier")
+        if not self.is_name():
+            raise self.fail("identifier")
+        return unquote(self.next()) if self.kind == "quoted" else self.next()
 
     def regex(self) -> Pattern | None:
         """A regular expression, if one is next."""
@@ -178,7 +188,7 @@ class Parser:
             statement.name = self.identifier()
         if statement.what in ("delete", "drop series"):
             if self.word("from"):
-                statement.sources = self.sources()
+                statement.sources = self.listed(self.source)
             if self.word("where"):
                 statement.where = self.expression()
             if not statement.sources and statement.where is None:
@@ -196,7 +206,7 @@ class Parser:
         if self.word("on"):
             show.database = self.identifier()
         if self.word("from"):
-            show.sources = self.sources()
+            show.sources = self.listed(self.source)
         if self.word("with"):
             self.expect_words("key", "measurement")
             show.keys_op = self.next().lower()
@@ -213,21 +223,16 @@ class Parser:
     def keys(self, op: str) -> Expr:
         if op == "in":
             self.expect("(")
-            listed = [Name(self.identifier())]
-            while self.op(","):
-                listed.append(Name(self.identifier()))
+            listed = self.listed(self.identifier)
             self.expect(")")
-            return Call("in", tuple(listed))
+            return Call("in", tuple(map(Name, listed)))
         return self.regex() or Name(self.identifier())
 
     def select(self) -> Select:
-        columns = [self.column()]
-        while self.op(","):
-            columns.append(self.column())
-        if self.is_word("into"):
-            raise SyntaxTrouble("error parsing query: SELECT INTO is not supported")
+        columns = self.listed(self.column)
+        into = self.target() if self.word("into") else None
         self.expect("FROM")
-        select = Select(columns, self.sources())
+        select = Select(columns, self.listed(self.source_or_select), into)
         if self.word("where"):
             select.where = self.expression()
         if self.word("group"):
@@ -248,9 +253,38 @@ class Parser:
             select.descending = self.word("desc")
             self.word("asc")
         (select.limit, select.offset, select.series_limit, select.series_offset) = self.limits()
-        if self.is_word("tz"):
-            raise SyntaxTrouble("error parsing query: tz() is not supported")
+        if self.word("tz"):
+            select.zone = self.zone()
         return select
+
+    def zone(self) -> ZoneInfo:
+        """The argument of tz()."""
+        self.expect("(")
+        if self.kind != "text":
+            raise self.fail("string")
+        name = unquote(self.next())
+        try:
+            zone = ZoneInfo(name)
+        except (KeyError, ValueError, OSError) as exc:
+            raise SyntaxTrouble(f"error parsing query: unable to find time zone {name}") from exc
+        self.expect(")")
+        return zone
+
+    def target(self) -> Target:
+        """`measurement`, `database.policy.measurement`, or `:MEASUREMENT` for the last part."""
+        parts: list[str] = []
+        while True:
+            if self.op("."):
+                parts.append("")
+            elif self.op(":"):
+                self.expect_words("measurement")
+                parts.append("")
+                break
+            else:
+                parts.append(self.identifier())
+                if not self.op("."):
+                    break
+        return Target(parts[-1], parts[0] if len(parts) > 2 else "")
 
     def limits(self) -> tuple[int, int, int, int]:
         found = {"limit": 0, "offset": 0, "slimit": 0, "soffset": 0}
@@ -275,6 +309,8 @@ class Parser:
         if self.is_word("time"):
             self.next()
             self.expect("(")
+            if select.interval:
+                raise SyntaxTrouble("error parsing query: multiple time dimensions not allowed")
             select.interval = self.duration()
             if self.op(","):
                 sign = -1 if self.op("-") else 1
@@ -296,15 +332,28 @@ class Parser:
             self.next()
         return name
 
-    def sources(self) -> list[Source]:
-        found = [self.source()]
+    def listed(self, one: Callable[[], T]) -> list[T]:
+        """Several, divided by commas."""
+        found = [one()]
         while self.op(","):
-            found.append(self.source())
+            found.append(one())
         return found
 
+    def source_or_select(self) -> Source | Select:
+        return self.subquery() if self.op("(") else self.source()
+
+    def subquery(self) -> Select:
+        """A SELECT, up to its closing bracket."""
+        self.depth += 1
+        if self.depth > NESTING_MAX:
+            raise SyntaxTrouble("error parsing query: nested too deeply")
+        self.expect("SELECT")
+        select = self.select()
+        self.expect(")")
+        self.depth -= 1
+        return select
+
     def source(self) -> Source:
-        if self.is_op("("):
-            raise SyntaxTrouble("error parsing query: subqueries are not supported")
         parts: list[str | Pattern] = []
         while True:
             if self.op("."):
@@ -360,7 +409,7 @@ class Parser:
             self.expect(")")
             return inner
         if self.op("*"):
-            return Star()
+            return Star(self.next().lower() if self.op("::") else "")
         if self.op("-"):
             return Operation("-", Literal(0.0), self.expression(BINDING["*"]))
         if self.op("+"):
@@ -371,14 +420,15 @@ class Parser:
             return Literal(self.next().lower() == "true")
         quoted = self.kind == "quoted"
         name = self.identifier()
+        if not quoted and name.lower() == "distinct" and self.is_name():
+            return Call("distinct", (Name(self.identifier()),))
         if not quoted and self.op("("):
             args: list[Expr] = []
             if not self.op(")"):
-                args.append(self.expression())
-                while self.op(","):
-                    args.append(self.expression())
+                args = self.listed(self.expression)
                 self.expect(")")
-            return Call(name.lower(), tuple(args))
+            name = name.lower()
+            return Math(name, tuple(args)) if name in MATH else Call(name, tuple(args))
         return Name(self.tagged(name))
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import numpy as np
-
 from tsdb.catalog import Catalog, database_matcher
 from tsdb.influxql.ast import Call, InfluxError, Name, Pattern, Show, SyntaxTrouble, names
-from tsdb.influxql.select import Row, Series, named
+from tsdb.influxql.points import Row, Series
+from tsdb.influxql.select import named
 from tsdb.influxql.where import Bounds, holds
 from tsdb.labels import Labels
 from tsdb.matchers import Matcher
@@ -28,24 +27,13 @@ def show(statement: Show, catalog: Catalog, database: str, now_ms: int) -> list[
     if statement.what not in ANYWHERE:
         if not database:
             raise InfluxError("database name required")
-        if statement.what not in QUIET and not known(catalog, database):
+        if statement.what not in QUIET and not catalog.knows(database):
             raise InfluxError(f"database not found: {database}")
     answer = handler(Shown(statement, catalog, database, now_ms))
     for series in answer:
         end = statement.offset + statement.limit if statement.limit else None
         series.rows = series.rows[statement.offset : end]
     return [series for series in answer if series.rows or statement.what == "databases"]
-
-
-def known(catalog: Catalog, database: str) -> bool:
-    """Whether there is such a database."""
-    return database in databases(catalog)
-
-
-def databases(catalog: Catalog) -> list[str]:
-    """All of them."""
-    labelled = catalog.store.label_values("db", [], -(2**62), 2**62)
-    return sorted({*catalog.databases, *labelled} - {""})
 
 
 class Shown:
@@ -94,8 +82,11 @@ class Shown:
         return True
 
 
+Handler = Callable[[Shown], list[Series]]
+
+
 def _databases(shown: Shown) -> list[Series]:
-    return [Series("databases", {}, ["name"], [[name] for name in databases(shown.catalog)])]
+    return [Series("databases", {}, ["name"], [[name] for name in shown.catalog.names()])]
 
 
 def _measurements(shown: Shown) -> list[Series]:
@@ -148,23 +139,39 @@ def _policies(shown: Shown) -> list[Series]:
     return [Series("", {}, columns, [["autogen", "0s", "168h0m0s", 1, True]])]
 
 
-def _cardinality(shown: Shown) -> list[Series]:
-    series = sum(len(part.rows) for part in _series(shown))
-    return [Series("", {}, ["cardinality estimation"], [[int(np.int64(series))]])]
+def _estimate(listed: Handler) -> Handler:
+    """How many rows a SHOW has in all."""
+
+    def count(shown: Shown) -> list[Series]:
+        rows = sum(len(part.rows) for part in listed(shown))
+        return [Series("", {}, ["cardinality estimation"], [[rows]])]
+
+    return count
 
 
-TABLE: dict[str, Callable[[Shown], list[Series]]] = {
+def _counts(listed: Handler) -> Handler:
+    """How many rows a SHOW has of each measurement."""
+    return lambda shown: [
+        Series(part.name, {}, ["count"], [[len(part.rows)]]) for part in listed(shown)
+    ]
+
+
+TABLE: dict[str, Handler] = {
     "databases": _databases,
+    "field key cardinality": _counts(_field_keys),
     "field keys": _field_keys,
+    "measurement cardinality": _estimate(_measurements),
     "measurements": _measurements,
     "retention policies": _policies,
     "series": _series,
-    "series cardinality": _cardinality,
+    "series cardinality": _estimate(_series),
+    "tag key cardinality": _counts(_tag_keys),
     "tag keys": _tag_keys,
     "tag values": _tag_values,
+    "tag values cardinality": _counts(_tag_values),
 }
 ANYWHERE = ("databases",)
-QUIET = ("field keys", "measurements", "series", "series cardinality", "tag keys", "tag values")
+QUIET = TABLE.keys() - {"databases", "retention policies"}
 EMPTY = {
     "continuous queries": ["name", "query"],
     "queries": ["qid", "query", "database", "duration", "status"],

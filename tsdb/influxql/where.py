@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from tsdb.influxql.ast import (
+    TIME_MAX,
+    TIME_MIN,
     Call,
     Duration,
     Expr,
@@ -24,9 +27,11 @@ from tsdb.labels import is_label_name
 from tsdb.line_protocol import label_name
 from tsdb.matchers import Matcher
 
-TIME_MIN, TIME_MAX = -(2**62), 2**62  # ms
 MS = 1_000_000  # ns
 FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
+TIME = re.compile(
+    r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d+)?|T\d\d:\d\d:\d\d(\.\d+)?(Z|[-+]\d\d:\d\d))?"
+)
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "=": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
@@ -47,11 +52,18 @@ ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 class Bounds:
     """What a WHERE says of time: [low, high] in ms, and the rest of it."""
 
-    def __init__(self, where: Expr | None, now_ms: int):
+    def __init__(self, where: Expr | None, now_ms: int, zone: tzinfo = UTC):
         self.now_ms = now_ms
+        self.zone = zone  # of times that name none
         self.low, self.high = TIME_MIN, TIME_MAX
         self.shown = TIME_MIN  # the lower bound as an answer shows it
         self.rest = self._take(where) if where is not None else None
+
+    def within(self, low: int, high: int) -> None:
+        """Take no more than [low, high]."""
+        if low > self.low:
+            self.low = self.shown = low
+        self.high = min(self.high, high)
 
     def _take(self, expr: Expr) -> Expr | None:
         if isinstance(expr, Operation) and expr.op == "and":
@@ -85,7 +97,7 @@ class Bounds:
             case Duration():
                 return expr.ns
             case Literal(str() as text):
-                return _parse_time(text)
+                return _parse_time(text, self.zone)
             case Literal(bool()):
                 pass
             case Literal(value):
@@ -102,13 +114,15 @@ def _is_time(expr: Expr) -> bool:
     return isinstance(expr, Name) and expr.name.lower() == "time"
 
 
-def _parse_time(text: str) -> int:
+def _parse_time(text: str, zone: tzinfo) -> int:
+    if not TIME.fullmatch(text):
+        raise InfluxError("invalid timestamp string")
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as exc:
         raise InfluxError("invalid timestamp string") from exc
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
+        moment = moment.replace(tzinfo=zone)
     whole = moment.replace(microsecond=0)
     return int(whole.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
 

@@ -26,7 +26,7 @@ BATCH = 64
 class Notifier:
     """Alerts on their way to the Alertmanagers."""
 
-    def __init__(self, world: World, addresses: Sequence[str]):
+    def __init__(self, world: World, addresses: Sequence[str] = ()):
         self.world = world
         self.addresses = list(addresses)
         self.url = ""  # ours, for links back

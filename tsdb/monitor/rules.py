@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bedrock.world import DiskFull, World
@@ -79,6 +80,13 @@ class Running:
     rules: list[Standing]
     at_ms: int = 0
     took_s: float = 0.0
+    task: asyncio.Task | None = None
+
+    def stop(self) -> None:
+        """Evaluate it no more."""
+        if self.task is not None:
+            self.task.cancel()
+            self.task = None
 
 
 class RuleManager:
@@ -88,30 +96,57 @@ class RuleManager:
         self,
         world: World,
         store: Store,
-        groups: list[Group],
         notifier: Notifier,
         budget: Callable[[], Budget],
-        external: dict[str, str],
     ):
         self.world = world
         self.store = store
         self.notifier = notifier
         self.budget = budget
-        self.external = external
+        self.external: dict[str, str] = {}
         self.url = ""
-        self.groups = [Running(g, [Standing(rule) for rule in g.rules]) for g in groups]
-        self.tasks: list[asyncio.Task] = []
+        self.groups: list[Running] = []
+
+    def set(self, groups: Iterable[Group], external: dict[str, str]) -> None:
+        """Have these groups; rules that were there already stand as they stood."""
+        self.external = external
+        before, self.groups = self.groups, []
+        for group in groups:
+            known = next((r for r in before if r.group.key == group.key), None)
+            if known is not None:
+                before.remove(known)
+            if known is not None and known.group == group:
+                self.groups.append(known)
+                continue
+            standing = {} if known is None else {s.rule.key: s for s in known.rules}
+            rules = [standing.pop(rule.key, Standing(rule)) for rule in group.rules]
+            self.groups.append(Running(group, rules))
+            if known is not None:
+                known.stop()
+                self._end(standing.values())
+        for running in before:
+            running.stop()
+            self._end(running.rules)
 
     def start(self) -> None:
-        """Begin to evaluate."""
+        """Evaluate the groups that are not yet."""
         for running in self.groups:
-            self.tasks.append(self.world.spawn(self._keep(running), f"rules {running.group.name}"))
+            if running.task is None:
+                name = f"rules {running.group.name}"
+                running.task = self.world.spawn(self._keep(running), name)
 
     def stop(self) -> None:
         """Stop evaluating."""
-        for task in self.tasks:
-            task.cancel()
-        self.tasks = []
+        for running in self.groups:
+            running.stop()
+
+    def _end(self, gone: Iterable[Standing]) -> None:
+        """The series of rules that are no more end now."""
+        now_ms = self.world.clock.wall_ms()
+        with suppress(DiskFull):
+            self.store.write_samples(
+                (labels, now_ms, STALE) for standing in gone for labels in standing.alive
+            )
 
     async def _keep(self, running: Running) -> None:
         interval_s = running.group.interval_ms / 1000

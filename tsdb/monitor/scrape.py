@@ -1,7 +1,6 @@
 """The scraper: every target's page, every interval, into the store.
 
-Besides its samples a target has `up`, `scrape_duration_seconds`, `scrape_samples_scraped`,
-`scrape_samples_post_metric_relabeling` and `scrape_series_added`.  A series that a page no longer
+Besides its samples a target has those named in REPORTS.  A series that a page no longer
 has, or whose target is down, ends with a stale marker: queries see it gone at once, not minutes
 later.
 """
@@ -30,6 +29,10 @@ ACCEPT = (
     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 )
 NEVER = "0001-01-01T00:00:00Z"
+REPORTS = (
+    "up", "scrape_duration_seconds", "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling", "scrape_series_added",
+)  # fmt: skip
 
 Sample = tuple[Labels, int, float]
 
@@ -54,6 +57,17 @@ class Target:
     metadata: dict[str, Metadata] = field(default_factory=dict)
     known: dict[str, Labels | None] = field(default_factory=dict)
     alive: set[Labels] = field(default_factory=set)
+    task: asyncio.Task | None = None
+
+    def same_as(self, other: Target) -> bool:
+        """Whether the configuration says the same of both."""
+        return self.job == other.job and self.discovered == other.discovered
+
+    def stop(self) -> None:
+        """Scrape it no more."""
+        if self.task is not None:
+            self.task.cancel()
+            self.task = None
 
     @property
     def url(self) -> str:
@@ -91,31 +105,37 @@ def target_of(job: Job, discovered: dict[str, str]) -> Target | None:
 class Scraper:
     """All targets of all jobs."""
 
-    def __init__(self, world: World, store: Store, jobs: Iterable[Job], exemplars: Exemplars):
+    def __init__(self, world: World, store: Store, exemplars: Exemplars):
         self.world = world
         self.store = store
         self.exemplars = exemplars
         self.targets: list[Target] = []
         self.dropped: list[dict[str, str]] = []
-        self.tasks: list[asyncio.Task] = []
+
+    def set(self, jobs: Iterable[Job]) -> None:
+        """Scrape what these say from now on; targets they do not change go on as they are."""
+        before, self.targets, self.dropped = self.targets, [], []
         for job in jobs:
             for discovered in job.targets:
                 target = target_of(job, discovered)
                 if target is None:
                     self.dropped.append({"job": job.name, **discovered})
-                else:
-                    self.targets.append(target)
-
-    def start(self) -> None:
-        """Begin to scrape, each target at its own moment of the interval."""
+                    continue
+                known = next((one for one in before if one.same_as(target)), None)
+                if known is not None:
+                    before.remove(known)
+                self.targets.append(known or target)
+        for target in before:
+            target.stop()
+            self._end(target)
         for target in self.targets:
-            self.tasks.append(self.world.spawn(self._keep(target), f"scrape {target.url}"))
+            if target.task is None:
+                target.task = self.world.spawn(self._keep(target), f"scrape {target.url}")
 
     def stop(self) -> None:
-        """Stop, and end the series of all targets."""
-        for task in self.tasks:
-            task.cancel()
-        self.tasks = []
+        """Stop scraping."""
+        for target in self.targets:
+            target.stop()
 
     async def _keep(self, target: Target) -> None:
         interval_s = target.job.interval_ms / 1000
@@ -140,24 +160,29 @@ class Scraper:
         gone = [(labels, now_ms, STALE) for labels in target.alive - alive]
         took_s = (clock.now_ns() - begun) / 1e9
         target.metadata = page.metadata or target.metadata
-        own = {
-            "up": 0.0 if problem else 1.0,
-            "scrape_duration_seconds": took_s,
-            "scrape_samples_scraped": float(len(page.lines)),
-            "scrape_samples_post_metric_relabeling": float(len(samples)),
-            "scrape_series_added": float(len(alive - target.alive)),
-        }
-        reports = [
-            (labels_of({**target.labels, "__name__": name}), now_ms, value)
-            for name, value in own.items()
-        ]
-        try:
-            self.store.write_samples([*samples, *gone, *reports])
-        except (DiskFull, TooManySeries) as exc:
-            problem = problem or str(exc)
+        counted = (len(page.lines), len(samples), len(alive - target.alive))
+        told = (0.0 if problem else 1.0, took_s, *map(float, counted))
+        reports = _reports(target, dict(zip(REPORTS, told, strict=True)), now_ms)
+        unwritten = self._write([*samples, *gone, *reports])
+        problem = problem or unwritten
         target.alive = alive
         target.health, target.error = ("down", problem) if problem else ("up", "")
         target.last_ms, target.took_s = now_ms, took_s
+
+    def _end(self, target: Target) -> None:
+        """The series of a target that is scraped no more end now."""
+        if target.last_ms:
+            now_ms = self.world.clock.wall_ms()
+            reports = _reports(target, dict.fromkeys(REPORTS, STALE), now_ms)
+            self._write([*((labels, now_ms, STALE) for labels in target.alive), *reports])
+
+    def _write(self, samples: list[Sample]) -> str:
+        """Store samples; why they were not, or ""."""
+        try:
+            self.store.write_samples(samples)
+        except (DiskFull, TooManySeries) as exc:
+            return str(exc)
+        return ""
 
     async def _page(self, target: Target) -> Page:
         headers = {
@@ -199,6 +224,14 @@ class Scraper:
         if len(target.known) > 2 * len(page.lines) + 1000:
             target.known.clear()  # a page whose series come and go
         return samples
+
+
+def _reports(target: Target, values: dict[str, float], now_ms: int) -> list[Sample]:
+    """What is told of a target itself."""
+    return [
+        (labels_of({**target.labels, "__name__": name}), now_ms, value)
+        for name, value in values.items()
+    ]
 
 
 def _stored(target: Target, name: str, text: str) -> Labels | None:

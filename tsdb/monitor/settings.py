@@ -37,6 +37,12 @@ class Rule:
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What makes it another rule when it changes."""
+        labels = (part for pair in sorted(self.labels.items()) for part in pair)
+        return (self.record, self.alert, self.expr, *labels)
+
 
 @dataclass
 class Group:
@@ -47,6 +53,11 @@ class Group:
     interval_ms: int
     limit: int
     rules: list[Rule]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes it another group when it changes."""
+        return self.file, self.name
 
 
 @dataclass

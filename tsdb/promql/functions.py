@@ -81,3 +81,13 @@ AGGREGATIONS = {
     "sum": "",
     "topk": S,
 }
+
+
+def signature(name: str) -> str:
+    """What a function or aggregation takes."""
+    if name in AGGREGATIONS:
+        first = f"{AGGREGATIONS[name]}, " if AGGREGATIONS[name] else ""
+        return f"({first}instant vector) by|without (labels)"
+    if name in FUNCTIONS:
+        return f"({', '.join(FUNCTIONS[name].args)}) -> {FUNCTIONS[name].returns}"
+    return ""

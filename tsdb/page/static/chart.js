@@ -1,4 +1,5 @@
-// Lines over time on a canvas: axes, a cross-hair with values, a legend that hides and shows.
+// Lines over time on a canvas: axes, a cross-hair with values, zoom by dragging, and a legend: a click hides a
+// line or shows it again, a click with Shift shows it alone.
 
 import { element, short } from "/static/api.js";
 
@@ -13,29 +14,69 @@ export function colour(index) {
 
 export class Chart {
   // series: [{name, points: [[seconds, value], ...]}]; points further apart than `gap` are not joined.
-  constructor(place, series, start, end, gap) {
-    Object.assign(this, { series, start, end, gap, hidden: new Set(), hover: null });
-    this.canvas = element("canvas");
+  // zoom(start, end) is called with what was dragged over, zoom() for a double click; low: half as high.
+  constructor(place, series, start, end, gap, { zoom = null, low = false, legend = true } = {}) {
+    Object.assign(this, { gap, zoom, hidden: new Set(), hover: null, drag: null });
+    this.canvas = element("canvas", { class: low ? "low" : "" });
     this.tip = element("div", { class: "tip", hidden: "" });
     this.box = element("div", { class: "chart" }, this.canvas, this.tip);
     this.legend = element("ul", { class: "legend" });
-    series.forEach((one, index) => this.legend.append(this.entry(one, index)));
-    place.replaceChildren(this.box, this.legend);
+    place.replaceChildren(this.box, ...(legend ? [this.legend] : []));
     this.canvas.addEventListener("pointermove", (event) => this.point(event));
-    this.canvas.addEventListener("pointerleave", () => { this.hover = null; this.tip.hidden = true; this.draw(); });
+    this.canvas.addEventListener("pointerleave", () => this.leave());
+    if (zoom) {
+      this.canvas.addEventListener("pointerdown", (event) => this.press(event));
+      this.canvas.addEventListener("pointerup", (event) => this.release(event));
+      this.canvas.addEventListener("dblclick", () => zoom());
+    }
     new ResizeObserver(() => this.draw()).observe(this.canvas);
+    this.show(series, start, end);
+  }
+
+  // Draw these instead.
+  show(series, start, end) {
+    Object.assign(this, { series, start, end });
+    this.legend.replaceChildren(...series.map((one, index) => this.entry(one, index)));
     this.draw();
   }
 
   entry(one, index) {
-    const item = element("li", {}, element("i", { style: `background:${colour(index)}` }),
-      element("span", { title: one.name }, one.name));
-    item.addEventListener("click", () => {
-      this.hidden.has(index) ? this.hidden.delete(index) : this.hidden.add(index);
-      item.classList.toggle("off");
+    const item = element("li", { class: this.hidden.has(index) ? "off" : "" },
+      element("i", { style: `background:${colour(index)}` }), element("span", { title: one.name }, one.name));
+    item.addEventListener("click", (event) => {
+      const others = this.series.map((_, i) => i).filter((i) => i !== index);
+      if (event.shiftKey) this.hidden = new Set(others.every((i) => this.hidden.has(i)) ? [] : others);
+      else if (!this.hidden.delete(index)) this.hidden.add(index);
+      if (event.shiftKey) this.hidden.delete(index);
+      [...this.legend.children].forEach((each, i) => each.classList.toggle("off", this.hidden.has(i)));
       this.draw();
     });
     return item;
+  }
+
+  // Seconds at a place of the canvas.
+  time(x) {
+    const share = (x - LEFT) / (this.canvas.clientWidth - LEFT - RIGHT);
+    return this.start + Math.min(Math.max(share, 0), 1) * (this.end - this.start);
+  }
+
+  press(event) {
+    this.drag = [this.time(event.offsetX), this.time(event.offsetX)];
+    this.canvas.setPointerCapture(event.pointerId);
+  }
+
+  release(event) {
+    const dragged = this.drag;
+    this.drag = null;
+    const [from, to] = dragged ? [...dragged].sort((a, b) => a - b) : [0, 0];
+    if (to - from > (this.end - this.start) / 100) this.zoom(from, to);
+    else this.point(event);
+  }
+
+  leave() {
+    this.hover = null;
+    this.tip.hidden = true;
+    this.draw();
   }
 
   extent() {
@@ -63,6 +104,11 @@ export class Chart {
     this.y = (v) => height - BOTTOM - (v - low) / (high - low) * (height - TOP - BOTTOM);
     this.axes(pen, style, width, height, low, high);
     this.series.forEach((one, index) => { if (!this.hidden.has(index)) this.line(pen, one.points, colour(index)); });
+    if (this.drag) {
+      pen.fillStyle = style.getPropertyValue("--wash");
+      const [from, to] = this.drag.map(this.x);
+      pen.fillRect(Math.min(from, to), TOP, Math.abs(to - from), height - TOP - BOTTOM);
+    }
     if (this.hover !== null) {
       pen.strokeStyle = style.getPropertyValue("--soft");
       pen.lineWidth = 1;
@@ -120,8 +166,13 @@ export class Chart {
   }
 
   point(event) {
-    const at = event.offsetX, width = this.canvas.clientWidth;
-    const t = this.start + (at - LEFT) / (width - LEFT - RIGHT) * (this.end - this.start);
+    const at = event.offsetX, width = this.canvas.clientWidth, t = this.time(at);
+    if (this.drag) {
+      this.drag[1] = t;
+      this.tip.hidden = true;
+      this.draw();
+      return;
+    }
     const near = this.series.flatMap((one, index) => {
       if (this.hidden.has(index)) return [];
       const found = one.points.reduce((a, b) => Math.abs(b[0] - t) < Math.abs(a[0] - t) ? b : a, [Infinity, NaN]);

@@ -16,7 +16,7 @@ function restore() {
   query.value = given.get("g0.expr") || "";
   tab = given.get("g0.tab") === "1" ? "table" : "graph";
   const range = given.get("g0.range_input");
-  if (range) at("range").value = String(seconds(range));
+  if (range) setRange(seconds(range));
   if (given.get("g0.end_input")) at("end").value = given.get("g0.end_input").replace(" ", "T");
   at("step").value = given.get("g0.step_input") || "";
 }
@@ -27,6 +27,32 @@ function remember() {
   if (at("end").value) state.set("g0.end_input", at("end").value.replace("T", " "));
   if (at("step").value) state.set("g0.step_input", at("step").value);
   history.replaceState(null, "", `?${state}`);
+}
+
+// How much time is shown, in seconds; one that the list does not have is added to it.
+function setRange(length) {
+  const value = String(Math.max(Math.round(length), 1));
+  if (![...at("range").options].some((one) => one.value === value))
+    at("range").append(element("option", { value }, `${value} s`));
+  at("range").value = value;
+}
+
+function setEnd(time) {
+  const moment = new Date(time * 1000), local = new Date(moment - moment.getTimezoneOffset() * 60000);
+  at("end").value = local.toISOString().slice(0, 19);
+}
+
+// What was dragged over fills the chart; without it twice as much is shown, around the same middle.
+function zoom(start, end) {
+  const range = Number(at("range").value);
+  if (end === undefined) {
+    if (at("end").value) setEnd(Math.min(new Date(at("end").value) / 1000 + range / 2, Date.now() / 1000));
+    setRange(range * 2);
+  } else {
+    setEnd(Math.ceil(end));
+    setRange(Math.ceil(end) - Math.floor(start));
+  }
+  run();
 }
 
 function seconds(text) {
@@ -66,7 +92,7 @@ function graph(result, start, end, step) {
   at("chart").hidden = false;
   const series = result.slice(0, LINES).map(({ metric, values }) => ({ name: metricText(metric),
     points: values.map(([t, v]) => [t, parseFloat(v.replace("Inf", "Infinity"))]) }));
-  new Chart(at("chart"), series, start, end, step * 1.5);
+  new Chart(at("chart"), series, start, end, step * 1.5, { zoom });
 }
 
 function table({ resultType, result }) {

@@ -39,7 +39,7 @@ export class Completer {
     if (kind === "value") return (await this.once(`label/${label}/values`, params)).map((text) => ({ text }));
     if (kind === "label")
       return (await this.once("labels", params)).filter((text) => text !== "__name__").map((text) => ({ text }));
-    if (!this.functions) this.functions = (await (await fetch("/static/functions.json")).json()).data;
+    if (!this.functions) this.functions = (await (await fetch("/functions.json")).json()).data;
     const metrics = await this.once("label/__name__/values"), told = await this.once("metadata");
     return [
       ...Object.entries(this.functions).map(([text, note]) => ({ text, note, after: "(" })),

@@ -27,7 +27,9 @@ export function short(value) {
 
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes))
+    if (name === "style") made.style.cssText = value;  // as an attribute the page's policy forbids it
+    else made.setAttribute(name, value);
   made.append(...children);
   return made;
 }
