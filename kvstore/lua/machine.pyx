@@ -31,7 +31,6 @@ from kvstore.lua.struct cimport open_struct
 from kvstore.lua.values cimport push_error, push_reply, put_value
 
 import hashlib
-from importlib.resources import files
 
 from bedrock.app.logs import logger
 from kvstore.resp import ReplyError
@@ -401,6 +400,8 @@ cdef class Machine:
     cdef int set_up(self, dict facts) except -1:
         """Make the world of scripts; what fails here is a fault of ours."""
         cdef lua_State* L = self.L
+        from importlib.resources import files
+
         cdef bytes prelude = files("kvstore.lua").joinpath("prelude.lua").read_bytes()
         open_library(L, b"", lua.open_base)
         open_library(L, b"table", lua.open_table)
