@@ -6,11 +6,6 @@
 
 Nothing expires before the tier above it has it, with all that came late for its time.
 
-A job is a generator: what it yields are steps that touch only files and memory of its own, so they
-may run on a thread beside the loop, while reading and writing go on; what lies between two steps
-runs on the loop.  `run` does all of it at once, for embedded use; `run_beside` is the server's.
-One job runs at a time.
-
 Flushing: the block is made durable, and says up to where in the log it has what is older than the
 cut, so that whoever reads the log passes over it; the head drops those samples; what is left of the
 head is logged anew (the checkpoint); `meta` is pointed at it; the older log is removed.
@@ -20,11 +15,10 @@ Ages are told by the world's clock, so a test can let a year pass in a moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from heapq import merge as merge_runs
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pyroaring import BitMap
 
@@ -32,22 +26,19 @@ from tsdb.block import Block
 from tsdb.block_writer import BlockWriter
 from tsdb.blocks import ALWAYS, DELETIONS, times_meet
 from tsdb.columns import Columns
-from tsdb.downsampling import SLICE, downsample
+from tsdb.downsampling import downsample
+from tsdb.jobs import SLICE, Job, pause, slices, sorted_in_steps
 from tsdb.matchers import Matcher
 from tsdb.wal import log_deletion, log_samples
 
 if TYPE_CHECKING:
-    from bedrock.world import Disk, World
+    from bedrock.world import Disk
     from tsdb.store import Store
 
 HOUR_MS = 3_600_000
 COMPACT_RUN = 4  # blocks of one generation that are made one
 MERGED_SAMPLES_MAX = 2_000_000_000
 MERGED_SPAN_MAX_MS = 31 * 24 * HOUR_MS
-SORTED_AT_ONCE = 20_000  # keys: some milliseconds
-
-T = TypeVar("T")
-Job = Generator[Callable[[], Any], None, T]
 
 
 @dataclass(frozen=True)
@@ -83,58 +74,6 @@ class Policy:
     rules: tuple[Rule, ...] = ()
     tiers: tuple[Tier, ...] = ()
     cold_ms: int = 0
-
-
-def run(job: Job[T]) -> T:
-    """Do a job at once."""
-    try:
-        step = next(job)
-        while True:
-            try:
-                step()
-            except BaseException as exc:
-                step = job.throw(exc)
-            else:
-                step = next(job)
-    except StopIteration as stop:
-        return stop.value
-
-
-async def run_beside(world: World, job: Job[T]) -> T:
-    """Do a job while the loop goes on."""
-    try:
-        step = next(job)
-        while True:
-            try:
-                await world.beside(step)
-            except BaseException as exc:
-                step = job.throw(exc)
-            else:
-                step = next(job)
-    except StopIteration as stop:
-        return stop.value
-
-
-def _pause() -> None:
-    """A step that only lets others have their turn."""
-
-
-def _slices(keys: list[bytes]) -> Iterator[list[bytes]]:
-    return (keys[first : first + SLICE] for first in range(0, len(keys), SLICE))
-
-
-def _sorted(keys: list[bytes]) -> Job[list[bytes]]:
-    """Sort in steps: nobody else runs while a list is being sorted."""
-    runs = []
-    for first in range(0, len(keys), SORTED_AT_ONCE):
-        run = keys[first : first + SORTED_AT_ONCE]
-        yield run.sort
-        runs.append(run)
-    if len(runs) < 2:
-        return runs[0] if runs else []
-    merged: list[bytes] = []
-    yield lambda: merged.extend(merge_runs(*runs))
-    return merged
 
 
 class Lifecycle:
@@ -235,10 +174,10 @@ class Lifecycle:
         name, meta = store.block_set.described(rank, 0, rank, flushed=[held])
         head.hold(cut_ms)
         try:
-            keys = yield from _sorted(list(head.by_key))
+            keys = yield from sorted_in_steps(list(head.by_key))
             writer = BlockWriter(store.block_set.disk, name, meta)
             try:
-                for part in _slices(keys):
+                for part in slices(keys):
                     yield partial(writer.add, part, head.gather(part))
                 yield writer.finish
             except BaseException:
@@ -248,9 +187,9 @@ class Lifecycle:
             head.keep_all()
             raise
         store.block_set.install(writer.block)
-        for part in _slices(keys):
+        for part in slices(keys):
             head.release(part)
-            yield _pause
+            yield pause
         head.released()
         yield from self.checkpoint()
         return writer.block
@@ -261,9 +200,9 @@ class Lifecycle:
         log.roll()
         start = log.end
         head.log_begins()
-        for part in _slices(list(head.by_key)):
+        for part in slices(list(head.by_key)):
             log_samples(log, head, part)
-            yield _pause
+            yield pause
         log.flush()
         self.store.write_meta(start)
         log.trim(start)
@@ -278,7 +217,7 @@ class Lifecycle:
             log_deletion(self.store.log, part, low_ms, high_ms)
             head.delete(part, low_ms, high_ms)
             head.drop_empty(part)
-            yield _pause
+            yield pause
         if refs:
             head.recount()
 
@@ -320,7 +259,7 @@ class Lifecycle:
             places: dict[bytes, list[tuple[Block, int]]] = {}
             for block in run:
                 yield partial(_find_places, block, expired or BitMap(), places)
-            for part in _slices((yield from _sorted(list(places)))):
+            for part in slices((yield from sorted_in_steps(list(places)))):
                 yield partial(_copy, writer, part, places)
             if writer.samples:
                 yield writer.finish

@@ -31,8 +31,9 @@ from tsdb.block import Block
 from tsdb.blocks import Blocks
 from tsdb.columns import Columns
 from tsdb.head import Batch, Head
+from tsdb.jobs import run, run_beside
 from tsdb.labels import Labels
-from tsdb.lifecycle import Lifecycle, Policy, run, run_beside
+from tsdb.lifecycle import Lifecycle, Policy
 from tsdb.line_protocol import LineParser
 from tsdb.matchers import Matcher
 from tsdb.remote_write import RemoteWriteParser
