@@ -85,7 +85,7 @@ def test_a_year_passes_in_a_second():
     assert {block.resolution for block in store.blocks} == {0, HOUR, 6 * HOUR}
     whole = {"query": "sum_over_time(a[365d])", "time_ms": START + 365 * DAY}
     assert ask(store, **whole)[()] == [(START + 365 * DAY, 365.0 * sum(k % 7 for k in range(48)))]
-    assert taken < 5, "about one"
+    assert taken < 10, "one or two, on a machine that is not busy"
 
 
 def ask(store, query, time_ms, step_ms=0, until_ms=0):
