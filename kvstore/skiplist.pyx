@@ -51,7 +51,6 @@ cdef Node* new_node(int height, double score) except NULL:
     took(node_size(height))
     node.score = score
     node.member = NULL
-    node.before = NULL
     node.height = height
     for i in range(height):
         node.lanes[i].next = NULL
@@ -116,11 +115,6 @@ cdef class SkipList:
             update[i].lanes[i].span = passed - rank[i] + 1
         for i in range(height, self.height):
             update[i].lanes[i].span += 1
-        node.before = NULL if update[0] == self.head else update[0]
-        if node.lanes[0].next is not NULL:
-            node.lanes[0].next.before = node
-        else:
-            self.tail = node
         self.n += 1
         return 0
 
@@ -143,10 +137,6 @@ cdef class SkipList:
                 update[i].lanes[i].next = node.lanes[i].next
             else:
                 update[i].lanes[i].span -= 1
-        if node.lanes[0].next is not NULL:
-            node.lanes[0].next.before = node.before
-        else:
-            self.tail = node.before
         while self.height > 1 and self.head.lanes[self.height - 1].next is NULL:
             self.height -= 1
         self.n -= 1
@@ -176,9 +166,6 @@ cdef class SkipList:
                 passed += node.lanes[i].span
                 node = next
         return passed
-
-    cdef Py_ssize_t rank(self, double score, const Arg* member) noexcept:
-        return self.count_below(score, member, False)
 
     cdef Node* at(self, Py_ssize_t rank) noexcept:
         """Element of a rank, 0 the first; NULL behind the last."""
