@@ -150,30 +150,48 @@ class Bench:
 
         before: what makes a side ready for a round, not measured
         """
-        if self.only not in title:
-            return None
+        goals = {name: goal for name, goal in (("rps", rps), ("cpu", cpu), ("rss", rss)) if goal}
         sides = [ours] + ([peer] if peer else [])
+        each = {side.name: goals for side in sides}
+        rows = self.compare_all(title, load, *sides, goals=each, before=before)
+        return rows[0] if rows else None
+
+    def compare_all(
+        self,
+        title: str,
+        load: Callable[[Subject], Sample],
+        ours: Subject,
+        *peers: Subject,
+        goals: dict[str, dict[str, float]] | None = None,
+        before: Callable[[Subject], object] | None = None,
+    ) -> list[Row]:
+        """`compare` with several peers, a row for each, and the goals beside each by its name."""
+        if self.only not in title:
+            return []
+        sides = [ours, *peers]
         costs: dict[str, list[Cost]] = {side.name: [] for side in sides}
         for number in range(self.rounds):
             for side in sides if number % 2 == 0 else reversed(sides):
                 if before is not None:
                     before(side)
                 costs[side.name].append(measure(load, side))
-        row = Row(title, _medians(costs[ours.name]))
-        row.goals = {
-            name: goal for name, goal in (("rps", rps), ("cpu", cpu), ("rss", rss)) if goal
-        }
-        if peer:
-            row.peer = _medians(costs[peer.name])
-            both = list(zip(costs[ours.name], costs[peer.name], strict=True))
-            row.rate_ratio = _median_ratio((a.rate, b.rate) for a, b in both)
-            row.cpu_ratio = _median_ratio((a.cpu_us, b.cpu_us) for a, b in both)
-            row.p99_ratio = _median_ratio((a.p99_ms, b.p99_ms) for a, b in both)
-            row.rss_ratio = _median_ratio((a.rss_mib, b.rss_mib) for a, b in both)
-            row.met = _met(row)
-        self.rows.append(row)
-        print(_line(row), flush=True)
-        return row
+        rows = []
+        for peer in peers or (None,):
+            name = title if peer is None or len(peers) == 1 else f"{title}; {peer.name}"
+            row = Row(name, _medians(costs[ours.name]))
+            row.goals = (goals or {}).get(peer.name if peer else ours.name, {})
+            if peer:
+                row.peer = _medians(costs[peer.name])
+                both = list(zip(costs[ours.name], costs[peer.name], strict=True))
+                row.rate_ratio = _median_ratio((a.rate, b.rate) for a, b in both)
+                row.cpu_ratio = _median_ratio((a.cpu_us, b.cpu_us) for a, b in both)
+                row.p99_ratio = _median_ratio((a.p99_ms, b.p99_ms) for a, b in both)
+                row.rss_ratio = _median_ratio((a.rss_mib, b.rss_mib) for a, b in both)
+                row.met = _met(row)
+            rows.append(row)
+            print(_line(row), flush=True)
+        self.rows += rows
+        return rows
 
     def figure(
         self,

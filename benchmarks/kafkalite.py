@@ -2,7 +2,8 @@
 
     produce     acks=all in batches of up to 1 MB
     consume     the same records from the start
-    round trip  one record, one request in flight: what a request costs
+    round trip  one record, one request in flight: what a request costs; with librdkafka, which
+                wakes a thread of its own for each, and with a bare socket, which does not
     crowd       50 producers without linger, 100 partitions: many small requests at once
     ready       from exec to the first accepted connection; memory when idle
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -23,9 +25,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
 
-from benchmarks.harness import Bench, Sample, Subject, cpu_ns
+from benchmarks.harness import Bench, Row, Sample, Subject, cpu_ns
+from kafkalite.batch import Record, pack
+from kafkalite.requests import BY_NAME, encode_request
 
 BATCHES = {
     "acks": "all",
@@ -53,7 +56,9 @@ sys.stdin.read()
 """
 SECOND_OF_RECORDS = {1024: 400_000, 100: 1_000_000}
 TRIPS = 5000
-CROWD, CROWD_PARTITIONS, CROWD_RECORDS = 50, 100, 400
+BARE_TRIPS = 20_000
+# The mock cluster gives a topic four partitions.
+CROWD, CROWD_TOPICS, TOPIC_PARTITIONS, CROWD_RECORDS = 50, 25, 4, 400
 numbers = itertools.count()
 
 
@@ -69,7 +74,7 @@ def produce(subject: Subject, topic: str, size: int, count: int) -> Sample:
     for _ in range(count):
         while True:
             try:
-                producer.produce(topic, value)
+                producer.produce(topic, value, partition=0)
                 break
             except BufferError:
                 producer.poll(0.01)
@@ -103,20 +108,52 @@ def round_trips(subject: Subject) -> Sample:
     return Sample(TRIPS, time.perf_counter() - start, statistics.quantiles(late, n=100)[98])
 
 
+def bare_trips(subject: Subject) -> Sample:
+    """Round trips without a client library: one system call to send, one to receive."""
+    version = 7  # the mock cluster's newest
+    batch = pack([Record(0, 1_700_000_000_000, None, b"x" * 100)])
+    part = {"index": 0, "records": batch}
+    body = {"acks": -1, "timeout_ms": 1000, "topics": [{"name": "trips", "partitions": [part]}]}
+    request = encode_request(BY_NAME["Produce"], version, 1, body, "bare")
+    late: list[float] = []
+    with socket.create_connection((subject.host, subject.port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        start = time.perf_counter()
+        for _ in range(BARE_TRIPS):
+            begun = time.perf_counter()
+            connection.sendall(request)
+            answer = connection.recv(4096)
+            late.append((time.perf_counter() - begun) * 1e3)
+        seconds = time.perf_counter() - start
+    assert len(answer) == 4 + int.from_bytes(answer[:4], "big")
+    return Sample(BARE_TRIPS, seconds, statistics.quantiles(late, n=100)[98])
+
+
 def crowd(subject: Subject) -> Sample:
     """Many producers, each with many small requests under way."""
     options = {"bootstrap.servers": address(subject), "linger.ms": 0, "acks": "all"}
     producers = [Producer(options) for _ in range(CROWD)]
-    for producer in producers:
-        producer.list_topics("crowd", timeout=10)
+
+    def send(numbers: range) -> None:
+        for number in numbers:
+            for i, producer in enumerate(producers):
+                topic, partition = divmod((number + i), TOPIC_PARTITIONS)
+                name = f"crowd-{topic % CROWD_TOPICS}"
+                producer.produce(name, b"x" * 100, partition=partition)
+        for producer in producers:
+            producer.flush()
+
+    send(range(CROWD_TOPICS * TOPIC_PARTITIONS))  # all have heard of all topics
     start = time.perf_counter()
-    for number in range(CROWD_RECORDS):
-        for i, producer in enumerate(producers):
-            partition = (number + i) % CROWD_PARTITIONS
-            producer.produce("crowd", b"x" * 100, partition=partition)
-    for producer in producers:
-        producer.flush()
+    send(range(CROWD_RECORDS))
     return Sample(CROWD * CROWD_RECORDS, time.perf_counter() - start)
+
+
+def cpu_for_a_megabyte(bench: Bench, row: Row, size: int) -> None:
+    """What the server spends on the records of a row, beside what the peer does."""
+    bench.figure(f"{row.title}, CPU for a MB", row.ours["cpu_us"] * 1e6 / size, "us")
+    if row.peer is not None:
+        bench.figure(f"{row.title}, the mock's", row.peer["cpu_us"] * 1e6 / size, "us")
 
 
 @contextmanager
@@ -147,10 +184,10 @@ def ready(bench: Bench) -> None:
 
 def run(bench: Bench) -> None:
     ready(bench)
-    with bench.ours("kafkalite") as ours, mock_cluster() as mock:
-        admin = AdminClient({"bootstrap.servers": address(ours)})
-        admin.create_topics([NewTopic("crowd", CROWD_PARTITIONS, 1)])["crowd"].result(10)
-        bench.compare(f"crowd of {CROWD} producers", crowd, ours)
+    with bench.ours("kafkalite", num_partitions=4) as ours, mock_cluster() as mock:
+        row = bench.compare(f"crowd of {CROWD} producers", crowd, ours, mock)
+        if row is not None:
+            cpu_for_a_megabyte(bench, row, 100)
         for size, count in SECOND_OF_RECORDS.items():
             newest: dict[str, str] = {}
 
@@ -165,14 +202,17 @@ def run(bench: Bench) -> None:
                 continue
             megabytes = row.ours["rate"] * size / 1e6
             bench.figure(f"produce {size} B", megabytes, "MB/s")
-            bench.figure(f"produce {size} B, server CPU", row.ours["cpu_us"] * 1e3, "ns/record")
+            cpu_for_a_megabyte(bench, row, size)
             before = cpu_ns(ours.pid)
             sample = consume(ours, newest[ours.name], count)
             used_ns = cpu_ns(ours.pid) - before
             bench.figure(f"consume {size} B", sample.operations / sample.seconds, "records/s")
             bench.figure(f"consume {size} B", count * size / sample.seconds / 1e6, "MB/s")
-            bench.figure(f"consume {size} B, server CPU", used_ns / count, "ns/record")
-        row = bench.compare("round trip 100 B", round_trips, ours, mock)
-        if row is not None:
-            bench.figure("round trip p99", row.ours["p99_ms"], "ms")
-            bench.figure("round trip, server CPU", row.ours["cpu_us"], "us")
+            bench.figure(
+                f"consume {size} B, CPU for a MB", used_ns * 1e3 / count / size, "us")
+        for title, load in (("librdkafka", round_trips), ("bare socket", bare_trips)):
+            row = bench.compare(f"round trip 100 B, {title}", load, ours, mock)
+            if row is not None:
+                bench.figure(f"round trips, {title}", row.ours["rate"], "1/s", at_least=8000)
+                bench.figure(f"round trip p99, {title}", row.ours["p99_ms"], "ms", at_most=1)
+                bench.figure(f"round trip, {title}, server CPU", row.ours["cpu_us"], "us")

@@ -22,7 +22,7 @@ from bedrock.codec.compress import compress
 from bedrock.world import World
 from bedrock.world.disk import OsDisk
 from benchmarks.harness import Bench, Sample, Subject
-from benchmarks.tsbs import FIELDS, STEP_MS
+from benchmarks.timeseries.devops import FIELDS, STEP_MS
 from tests.tsdb.wire import write_request
 from tsdb import chunk as chunks
 from tsdb.labels import labels_of

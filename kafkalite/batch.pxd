@@ -82,6 +82,12 @@ cdef const char* fault(const char* p, const Header* h) noexcept nogil
 # ABORT or COMMIT and the coordinator's epoch of a valid transaction marker; -1 for another batch.
 cdef int read_marker(const char* p, const Header* h, int32_t* coordinator_epoch) noexcept nogil
 
+# Records packed with a codec, 0 to 4.
+cdef bytes packed(int codec, bytes body)
+
+# A whole valid batch packed with another codec; Malformed or TooLarge when it cannot be unpacked.
+cdef bytes repacked(data, Header* h, int codec)
+
 # The whole batch: a header of `h` (its total and crc are set here), then the packed records.
 cdef bytes assemble(Header* h, bytes packed)
 

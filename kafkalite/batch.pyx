@@ -48,6 +48,7 @@ from bedrock.codec.compress import compress, decompress
 from bedrock.codec.errors import Malformed
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+PACKED_AS = ("none", "gzip", "snappy-java", "lz4", "zstd")     # as Java clients do
 MAX_UNPACKED = 256 << 20
 
 Record = namedtuple("Record", "offset timestamp key value headers", defaults=((),))
@@ -193,7 +194,6 @@ def pack(records, *, str codec="none", int64_t base_offset=0, int64_t producer_i
         i += 1
     if i == 0:
         raise ValueError("a batch has at least one record")
-    packed = bytes(body) if codec == "none" else compress(codec, bytes(body))
     cdef Header h
     h.base_offset = base_offset
     h.leader_epoch = 0
@@ -203,7 +203,17 @@ def pack(records, *, str codec="none", int64_t base_offset=0, int64_t producer_i
     h.base_timestamp, h.max_timestamp = first, newest
     h.producer_id, h.producer_epoch, h.base_sequence = producer_id, producer_epoch, base_sequence
     h.count = i
-    return assemble(&h, packed)
+    return assemble(&h, packed(CODECS.index(codec), bytes(body)))
+
+
+cdef bytes packed(int codec, bytes body):
+    return compress(PACKED_AS[codec], body) if codec else body
+
+
+cdef bytes repacked(data, Header* h, int codec):
+    body = bytes(body_of(data, h, MAX_UNPACKED))
+    h.attributes = (h.attributes & ~CODEC_BITS) | codec
+    return assemble(h, packed(codec, body))
 
 
 cdef bytes assemble(Header* h, bytes packed):

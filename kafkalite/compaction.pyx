@@ -15,13 +15,12 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
-from kafkalite.batch cimport CODEC_BITS, HORIZON_BIT, Header, assemble, body_of, put_number, \
-    read_header, take, take_blob
+from kafkalite.batch cimport CODEC_BITS, HORIZON_BIT, Header, assemble, body_of, packed, \
+    put_number, read_header, take, take_blob
 
-from bedrock.codec.compress import compress
 from bedrock.codec.errors import Malformed
 
-from kafkalite.batch import CODECS, MAX_UNPACKED, validate
+from kafkalite.batch import MAX_UNPACKED, validate
 
 
 cdef struct Place:
@@ -117,7 +116,7 @@ def compacted(data, dict latest, int64_t now_ms, int64_t tombstone_ms) -> bytes:
     cdef const unsigned char[::1] view = data
     cdef Buf out = Buf(), one
     cdef int64_t horizon = -1, base, newest
-    cdef int kept = 0, codec
+    cdef int kept = 0
     cdef bint tombstones = False, over
     read_header(<const char*>&view[0], &h)
     cdef const unsigned char[::1] raw = body_of(data, &h, MAX_UNPACKED)
@@ -169,6 +168,5 @@ def compacted(data, dict latest, int64_t now_ms, int64_t tombstone_ms) -> bytes:
     h.count = kept
     if not h.attributes & 8:
         h.max_timestamp = newest
-    codec = h.attributes & CODEC_BITS
     body = PyBytes_FromStringAndSize(out.p, out.n)
-    return assemble(&h, compress(CODECS[codec], body) if codec else body)
+    return assemble(&h, packed(h.attributes & CODEC_BITS, body))

@@ -86,7 +86,7 @@ cdef class Fetched(Reply):
 
     # ------------------------------------------------------------------ the request
 
-    cdef int take(self, dict request) except -1:
+    cdef int adopt(self, dict request) except -1:
         """A request that the table decoded."""
         cdef dict topic, wanted
         cdef Part* part
@@ -362,7 +362,7 @@ def fetch(broker, dict request, call) -> dict | Later:
     cdef Fetched fetched = Fetched()
     fetched.broker = broker
     fetched.by_id = call.version >= FIRST_WITH_IDS
-    fetched.take(request)
+    fetched.adopt(request)
     return fetched.begin()
 
 

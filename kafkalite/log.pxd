@@ -42,12 +42,15 @@ cdef class Log:
     cdef readonly bint deleted     # the topic is gone
     cdef bint sync_always
     cdef bint append_time
+    cdef int codec                 # batches are packed with it; -1: they stay as they came
     cdef readonly bint compact         # every record needs a key
     cdef int64_t segment_bytes, segment_ms, max_message_bytes
 
     # Kafka's error code, 0 for success; nothing has changed when it is not 0.
     cdef int add(self, const char* p, size_t n, Appended* result) except -2
     cdef int keep(self, const char* p, size_t n, Header* h, Appended* result) except -2
+    cdef int keep_repacked(self, const char* p, size_t n, Header* h,
+                           Appended* result) except -2
     cdef int64_t first_unstable(self) except -1
     cdef int store(self, const char* p, size_t n, Header* h, Appended* result) except -1
     cdef int make_room(self, const Header* h) except -1

@@ -32,19 +32,20 @@ Invariants:
 import logging
 
 from libc.stdint cimport int16_t, int32_t
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.string cimport memcpy
 
 from bedrock.codec.crc32c cimport crc32c_of
 from bedrock.world.disk cimport File
 from kafkalite.batch cimport APPEND_TIME_BIT, CODEC_BITS, CONTROL_BIT, CRC_FROM, HEADER, \
-    TRANSACTIONAL_BIT, fault, get16, read_header, set16, set32, set64
+    TRANSACTIONAL_BIT, fault, get16, read_header, repacked, set16, set32, set64
 from kafkalite.producers cimport Producer
 
-from bedrock.codec.errors import Malformed
+from bedrock.codec.errors import Malformed, TooLarge
 from bedrock.storage.errors import Damaged, Finding
 from bedrock.world import DiskFull
 
-from kafkalite.batch import describe, marker, pack, split, unpack, unpack_all
+from kafkalite.batch import CODECS, describe, marker, pack, split, unpack, unpack_all
 from kafkalite.errors import Code, KafkaError
 from kafkalite.producers import EXPIRY_MS
 from kafkalite.segment import CLEANED, LOG, SNAPSHOT, SWAP, segment_name
@@ -106,6 +107,7 @@ cdef class Log:
         self.max_message_bytes = config.max_message_bytes
         self.append_time = config.append_time
         self.compact = config.compact
+        self.codec = CODECS.index(config.codec) if config.codec in CODECS else -1
 
     # ------------------------------------------------------------------ starting
 
@@ -234,7 +236,20 @@ cdef class Log:
                 return code
         elif h.attributes & TRANSACTIONAL_BIT:
             return INVALID_RECORD
+        if self.codec >= 0 and h.attributes & CODEC_BITS != self.codec:
+            return self.keep_repacked(p, n, &h, result)
         return self.keep(p, n, &h, result)
+
+    cdef int keep_repacked(self, const char* p, size_t n, Header* h, Appended* result) except -2:
+        """Store a batch that is in order, packed as the topic wants it (compression.type)."""
+        cdef bytes data
+        try:
+            data = repacked(PyBytes_FromStringAndSize(p, n), h, self.codec)
+        except (Malformed, TooLarge):
+            return CORRUPT_MESSAGE
+        if h.total > self.max_message_bytes:
+            return MESSAGE_TOO_LARGE
+        return self.keep(data, h.total, h, result)
 
     cdef int keep(self, const char* p, size_t n, Header* h, Appended* result) except -2:
         """Store a batch that is in order, if there is room."""

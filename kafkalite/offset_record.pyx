@@ -9,7 +9,7 @@ all the versions that there ever were.
 
 from typing import NamedTuple
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t
 
 from bedrock.net.buf cimport Buf
 from kafkalite.cursor cimport put_int16, put_int32, put_int64, put_text

@@ -148,7 +148,7 @@ cdef class Produced(Reply):
     cdef Batch* batch(self, Py_ssize_t i) noexcept:
         return <Batch*>self.batches.p + i
 
-    cdef int take(self, list topics) except -1:
+    cdef int adopt(self, list topics) except -1:
         """The topics of a request that the table decoded."""
         cdef dict topic, part
         cdef Batch* batch
@@ -277,7 +277,7 @@ def produce(broker, dict request, call) -> dict | None:
     """The response to a Produce request, None for acks=0."""
     cdef Produced produced = Produced()
     acks = request["acks"]
-    produced.take(request["topics"])
+    produced.adopt(request["topics"])
     produced.append_all(broker, request["transactional_id"], acks, call.version)
     return None if acks == 0 else {"topics": produced.described()}
 

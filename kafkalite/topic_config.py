@@ -49,6 +49,7 @@ class LogConfig:
     max_message_bytes: int = 1_048_588
     index_interval_bytes: int = 4096
     append_time: bool = False
+    codec: str = "producer"  # or one of kafkalite.batch.CODECS
     cleanup: Sequence[str] = ("delete",)
     delete_retention_ms: int = 86_400_000
     min_cleanable_dirty_ratio: float = 0.5
@@ -138,6 +139,10 @@ def _append_time(text: str) -> bool:
     return one_of("CreateTime", "LogAppendTime")(text) == "LogAppendTime"
 
 
+def _codec(text: str) -> str:
+    return "none" if one_of(*CODECS)(text) == "uncompressed" else text
+
+
 FOREVER = str((1 << 63) - 1)
 CODECS = ("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer")
 _INT, _LONG, _TEXT = ConfigType.INT, ConfigType.LONG, ConfigType.STRING
@@ -147,13 +152,13 @@ _OPTIONS = (
     Option("cleanup.policy", _LIST, "delete", "log.cleanup.policy",
            some_of("compact", "delete"), "what becomes of old segments", "cleanup"),
     Option("compression.gzip.level", _INT, "-1", "compression.gzip.level", at_least(-1),
-           "level, were the broker to compress"),
+           "the codec's usual level is used"),
     Option("compression.lz4.level", _INT, "9", "compression.lz4.level", at_least(1),
-           "level, were the broker to compress"),
-    Option("compression.type", _TEXT, "producer", "compression.type", one_of(*CODECS),
-           "a codec for the topic; batches are stored as the producer packed them"),
+           "the codec's usual level is used"),
+    Option("compression.type", _TEXT, "producer", "compression.type", _codec,
+           "what batches are packed with; producer: as they come", "codec"),
     Option("compression.zstd.level", _INT, "3", "compression.zstd.level", at_least(-131072),
-           "level, were the broker to compress"),
+           "the codec's usual level is used"),
     Option("delete.retention.ms", _LONG, "86400000", "log.cleaner.delete.retention.ms",
            at_least(0), "time that tombstones are kept in a compacted topic",
            "delete_retention_ms"),

@@ -6,6 +6,8 @@ from typing import Any
 
 from kvstore.connection import address_text
 from kvstore.engine import command
+from kvstore.redis_conf import in_quotes
+from kvstore.refusals import LOADING
 from kvstore.resp import ReplyError, Verbatim
 from kvstore.slowlog import discreet
 from kvstore.timing import reset_counters
@@ -15,6 +17,9 @@ from kvstore.version import REDIS_VERSION
 def text(word: bytes) -> str:
     """A word as text, whatever its bytes."""
     return word.decode("latin-1")
+
+
+NOT_WHILE_LOADING = ("appendonly", "dir", "repl-diskless-load")
 
 
 @command("config|get")
@@ -32,6 +37,10 @@ def config_set(client, words):
     if len(words) % 2:
         raise ReplyError("ERR wrong number of arguments for 'config|set' command")
     pairs = list(zip(map(text, words[2::2]), map(text, words[3::2]), strict=True))
+    store = client.store
+    if (store.keyspace.loading or (store.follower is not None and store.follower.loads_aside)) and (
+            any(name.lower() in NOT_WHILE_LOADING for name, _ in pairs)):
+        raise ReplyError(LOADING)
     client.store.parameters.set(pairs)
     return "OK"
 
@@ -63,7 +72,7 @@ def config_resetstat(client, words):
 @command("time")
 def time(client, words):
     """TIME"""
-    now_ms = client.store.now()
+    now_ms = client.store.clock.wall_ms()
     return [b"%d" % (now_ms // 1000), b"%d" % (now_ms % 1000 * 1000)]
 
 
@@ -75,29 +84,13 @@ def lolwut(client, words):
     return Verbatim("\n".join(rows) + f"\nRedis ver. {REDIS_VERSION}\n")
 
 
-def quoted(word: bytes) -> str:
-    """A word as MONITOR shows it."""
-    shown = []
-    for byte in word:
-        if byte in b'"\\':
-            shown.append("\\" + chr(byte))
-        elif byte in ESCAPES:
-            shown.append(ESCAPES[byte])
-        else:
-            shown.append(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}")
-    return '"' + "".join(shown) + '"'
-
-
-ESCAPES = {10: "\\n", 13: "\\r", 9: "\\t", 7: "\\a", 8: "\\b"}
-
-
 def monitor_line(client: Any, words: list[bytes]) -> bytes:
     """What MONITOR shows for a request."""
     words = discreet(words)
     now_ms = client.store.keyspace.now_ms
     peer = "lua" if client.scripted else address_text(getattr(client.link, "peer", None))
     line = f"+{now_ms // 1000}.{now_ms % 1000 * 1000:06d} [{client.db.index} {peer or 'embedded'}] "
-    return (line + " ".join(map(quoted, words)) + "\r\n").encode()
+    return (line + " ".join(map(in_quotes, words)) + "\r\n").encode()
 
 
 def show_monitors(store: Any, client: Any, words: list[bytes]) -> None:

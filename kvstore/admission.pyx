@@ -1,7 +1,8 @@
 """The way in: what a request meets before its command runs.
 
     request ─► busy? ─► paused? ─► tracked? ─► known to the server (auth, ACL)? ─► may the client stay?
-            ─► are its keys here (slot)? ─► is there memory? ─► subscribed? ─► loading? ─► a fault?
+            ─► are its keys here (slot)? ─► is there memory? ─► subscribed? ─► the server's state?
+            ─► a fault?
             ─► queued by MULTI, or called
 
 Most requests meet none of it: `Store.execute` looks whether the client has a gate, or the server
@@ -16,16 +17,21 @@ Invariants:
 
 from bedrock.net.buf cimport Buf
 from kvstore.engine cimport (
-    ALLOW_BUSY, DENY_OOM, FAULTY, IN_MULTI, LOADING, MAY_REPLICATE, NO_AUTH, NO_MULTI, REPLY_OFF,
-    REPLY_SKIP, RESTRICTED, SUBSCRIBED, UNAUTHENTICATED, UNQUEUED, WHEN_LOADING, WHEN_SUBSCRIBED,
-    WRITE, Client, Command, Store, check_arity, subcommand,
+    ALLOW_BUSY, DENY_OOM, FAULTY, FOLLOWING, IN_MULTI, LOADING, LOADING_ASIDE, MAY_REPLICATE, NO_AUTH,
+    NO_MULTI, NOT_ASIDE, READ_ONLY, REPLY_OFF, REPLY_SKIP, RESTRICTED, STALE, SUBSCRIBED,
+    UNAUTHENTICATED, UNQUEUED, WHEN_LOADING, WHEN_STALE, WHEN_SUBSCRIBED, WRITE, Client, Command,
+    Store, check_arity, subcommand,
 )
 from kvstore.eviction cimport Evictor
 from kvstore.resp cimport Args, is_word
 from kvstore.slots cimport Router
 
-from kvstore.refusals import OUT_OF_MEMORY, READ_ONLY_REPLICA
+from bedrock.app.logs import logger
+from kvstore.refusals import LOADING as LOADING_DATA
+from kvstore.refusals import MASTER_DOWN, NOT_FOR_REPLICAS, OUT_OF_MEMORY
 from kvstore.resp import ReplyError
+
+log = logger("kvstore")
 
 SCRIPT_NAMES = {"eval", "evalsha", "fcall"}
 
@@ -34,6 +40,8 @@ cdef int admit(Store s, Client c, Command command, Args a, Buf out) except -1:
     """The way in for clients that are not in the plain state."""
     cdef size_t mark = out.n
     cdef bint lacking
+    if c.gate & FOLLOWING:
+        return hear_replica(s, c, command, a, out)
     if c.gate & UNAUTHENTICATED and not command.flags & NO_AUTH:
         return s.refuse(c, command, out, ReplyError("NOAUTH Authentication required."))
     if c.gate & RESTRICTED:
@@ -63,15 +71,13 @@ cdef int admit(Store s, Client c, Command command, Args a, Buf out) except -1:
         return s.refuse(c, command, out, ReplyError(
             f"ERR Can't execute '{command.row.name}': only (P|S)SUBSCRIBE / "
             "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"))
-    if c.gate & LOADING and not command.flags & WHEN_LOADING:
-        return s.refuse(c, command, out, ReplyError(
-            "LOADING Redis is loading the dataset in memory"))
+    if c.gate & (LOADING | LOADING_ASIDE | STALE | IN_MULTI):
+        why = not_now(s, c, command, a)
+        if why is not None:
+            return s.refuse(c, command, out, ReplyError(why))
     if c.gate & FAULTY and suffer(s, c, command, a, out):
         return 0
     if c.gate & IN_MULTI and not command.flags & UNQUEUED:
-        if command.flags & WRITE and s.follower is not None and not c.replaying \
-                and not s.keyspace.loading:
-            return s.refuse(c, command, out, ReplyError(READ_ONLY_REPLICA))
         if command.flags & NO_MULTI:
             return s.refuse(c, command, out, ReplyError(
                 "ERR Command not allowed inside a transaction"))
@@ -93,8 +99,59 @@ cdef int admit(Store s, Client c, Command command, Args a, Buf out) except -1:
     return 0
 
 
+cdef object not_now(Store s, Client c, Command command, Args a):
+    """Why the server's state does not allow a request, None if it does."""
+    cdef Command queued
+    cdef Args words
+    cdef int flags
+    if c.replaying or s.keyspace.loading and not c.gate & LOADING:
+        return None
+    if command.row.name == "exec" and c.queue is not None:
+        for queued, words in c.queue:
+            why = not_now(s, c, queued, words)
+            if why is not None:
+                return why
+        return None
+    flags = flags_of(command, a)
+    if c.gate & LOADING and not flags & WHEN_LOADING:
+        return LOADING_DATA
+    if c.gate & LOADING_ASIDE and flags & NOT_ASIDE:
+        return LOADING_DATA
+    if c.gate & STALE and not flags & WHEN_STALE:
+        return MASTER_DOWN
+    return s.refusal if flags & WRITE else None
+
+
+cdef int flags_of(Command command, Args a) except -1:
+    """Of the subcommand, where there is one."""
+    if command.subcommands is not None and a.n > 1:
+        command = command.subcommands.get(a.text(1).decode("latin-1").lower(), command)
+    return command.flags
+
+
+cdef int hear_replica(Store s, Client c, Command command, Args a, Buf out) except -1:
+    """A replica says something: there is no place for an answer in the stream it gets."""
+    from kvstore.connection import show_client
+
+    cdef size_t mark = out.n
+    if flags_of(command, a) & (READ_ONLY | WRITE | MAY_REPLICATE):
+        s.refuse(c, command, out, ReplyError(NOT_FOR_REPLICAS))
+        log.error("== CRITICAL == This master is sending an error to its replica: "
+                  f"'{NOT_FOR_REPLICAS[4:]}' after processing the command '{command.row.name}'")
+    else:
+        s.call(c, command, a, out)
+        command = c.command
+    if out.n > mark:
+        out.n = mark
+        log.warning(f"Replica generated a reply to command '{command.row.name}', "
+                    f"disconnecting it: {show_client(c)}")
+        c.link.close()
+    return 0
+
+
 cdef int run_tracked(Store s, Client c, Command command, Args a, Buf out) except -1:
     """Run a request while clients track keys: what changes may be due to this one."""
+    s.tracking.limit()
     s.running = c
     if c.gate or s.guarded:
         admit(s, c, command, a, out)

@@ -29,7 +29,11 @@ cdef class Aof(Journal):
     cdef readonly int64_t total_before # bytes of all files after the last rewrite, or at the start
 
     cdef int sync(self) except -1
+    cdef public int64_t flush_sleep_us # before each write, for tests (DEBUG AOF-FLUSH-SLEEP)
+
     cdef int settle(self) except -1
+    cdef int clear_away(self) except -1
+    cdef int begin_base(self) except -1
     cdef int begin_file(self, list kept) except -1
     cdef int count(self) except -1
     cdef int begin_again(self) except -1

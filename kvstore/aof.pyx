@@ -47,7 +47,7 @@ from kvstore.manifest import Manifest
 from kvstore.parameters import Parameters
 from kvstore.resp cimport Args, Bounds, parse
 from kvstore.resp import ReplyError
-from kvstore.rewrite import write_database, write_libraries
+from kvstore.rewrite import Requests
 from kvstore.rdb_read import Reader
 from kvstore.saving import run, write_pieces
 from kvstore.snapshot import Snapshot
@@ -90,6 +90,8 @@ cdef class Aof(Journal):
         self.always = policy == "always"
         self.checksums = self.store.parameters["aof-checksums"]
         self.timestamps = self.store.parameters["aof-timestamp-enabled"]
+        if self.file is not None:
+            self.clear_away()
 
     # ------------------------------------------------------------------ writing
 
@@ -127,6 +129,8 @@ cdef class Aof(Journal):
         cdef size_t first = 0 if self.checksums else HEADER
         if buf.n <= HEADER:
             return
+        if self.flush_sleep_us:
+            self.store.stall(self.flush_sleep_us / 1e6)
         if self.timestamps:
             self.stamp()
         if self.checksums:
@@ -209,7 +213,10 @@ cdef class Aof(Journal):
             self.size = self.synced = self.room = self.file.size()
             self.settle()
         else:
-            self.begin_file([e for e in self.manifest.entries if e.kind == "b"])
+            kept = [e for e in self.manifest.entries if e.kind == "b"]
+            self.begin_file(kept)
+            if not kept:
+                self.begin_base()
         self.count()
 
     cdef int count(self) except -1:
@@ -221,6 +228,29 @@ cdef class Aof(Journal):
                 self.older += file.size()
         self.total_before = self.total
         return 0
+
+    cdef int begin_base(self) except -1:
+        """The first start: a base of nothing, as tools that read the folder expect one.
+
+        The manifest that lists no base is good too, if this is as far as it gets.
+        """
+        cdef File file
+        entry = self.manifest.next_name("b", self.base_suffix())
+        file = self.disk.open(entry.name, "rw")
+        file.truncate(0)
+        run(write_pieces(self.snapshot(), file))
+        file.close()
+        self.disk.sync_dir()
+        self.manifest.save([entry, *self.manifest.increments])
+        return 0
+
+    def snapshot(self) -> Snapshot:
+        """The state now, in the form of a base."""
+        return Snapshot(self.store, True) if self.base_suffix() == "rdb" else Requests(self.store)
+
+    def base_suffix(self) -> str:
+        """What a base is written as."""
+        return "rdb" if self.store.parameters["aof-use-rdb-preamble"] else "aof"
 
     def begin_aside(self) -> None:
         """Begin with a file that no manifest names, until `rewrite` has written what it goes on."""
@@ -311,16 +341,15 @@ cdef class Aof(Journal):
         """The steps of `rewrite`."""
         cdef File file
         cdef bint writing = self.file is not None     # else there will be a base alone
-        preamble = self.store.parameters["aof-use-rdb-preamble"]
-        entry = self.manifest.next_name("b", "rdb" if preamble else "aof")
+        entry = self.manifest.next_name("b", self.base_suffix())
         try:
             if writing:
                 self.flush()
                 self.sync()
             else:
                 self.manifest.load()
-                entry = self.manifest.next_name("b", "rdb" if preamble else "aof")
-            snapshot = Snapshot(self.store, True) if preamble else None
+                entry = self.manifest.next_name("b", self.base_suffix())
+            snapshot = self.snapshot()
             old = list(self.manifest.entries)
             try:
                 if self.aside:
@@ -329,44 +358,34 @@ cdef class Aof(Journal):
                     self.begin_file(old)
                 file = self.disk.open(entry.name, "rw")
                 file.truncate(0)
-                if preamble:
-                    yield from write_pieces(snapshot, file)
-                else:
-                    self.write_requests(file)
-                    yield lambda: file.sync()
+                yield from write_pieces(snapshot, file)
             finally:
-                if preamble:
-                    snapshot.abort()
+                snapshot.abort()
             new = [self.adopt()] if self.aside else [
                 e for e in self.manifest.entries if e not in old]
             self.disk.sync_dir()
-            self.manifest.save([entry, *new])
+            self.manifest.replace(old, entry, new)
             if writing:
                 self.count()
-            for stale in old:
-                self.disk.remove(stale.name)
+            self.clear_away()
         finally:
             self.rewriting = False
 
-    def write_requests(self, File file not None) -> None:
-        """The state as requests, for those who want no RDB in the folder; all at once."""
-        cdef Buf out = Buf()
-
-        def spill():
-            file.append(bytes(out))
-            out.clear()
-
-        if self.timestamps:
-            out.write(b"#TS:%d\r\n" % (self.world.clock.wall_ms() // 1000))
-        write_libraries(self.store.scripts, out)
-        for db in self.store.keyspace.databases:
-            write_database(db, out, spill)
-        spill()
+    cdef int clear_away(self) except -1:
+        """Remove the files that a rewrite made obsolete, unless they are to be kept."""
+        if self.store.parameters["aof-disable-auto-gc"]:
+            return 0
+        stale = [e for e in self.manifest.entries if e.kind == "h"]
+        if stale:
+            self.manifest.save([e for e in self.manifest.entries if e.kind != "h"])
+            for entry in stale:
+                self.disk.remove(entry.name)
+        return 0
 
     def load_file(self, entry, bint last):
         """Replay one file; a torn tail of the last one is cut off."""
         if not self.disk.exists(entry.name):
-            raise Damaged(entry.name, 0, "listed in the manifest, but missing")
+            raise Damaged(entry.name, 0, "No such file or directory, though the manifest lists it")
         replay = Replay(self.store, entry, self.disk.open(entry.name, "rw" if last else "r"))
         try:
             yield from replay.steps()

@@ -10,6 +10,7 @@ the Reader has asked for.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 ENDLESS = 1 << 62
 ENOUGH = 4 << 20  # bytes that may lie here unread
@@ -78,3 +79,13 @@ class Arriving:
             self._grown.clear()
             await self._grown.wait()
         return self.end >= self.wanted
+
+    async def until_more(self, spent_s: float) -> None:
+        """Wait for as much again, though no longer than the last attempt to read it took.
+
+        A key is read from its beginning whenever more of it has come: this way a long one takes no
+        more than twice its time.
+        """
+        self.want(self.start + 2 * (self.wanted - self.start))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.until_wanted(), spent_s)

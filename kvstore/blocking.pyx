@@ -17,7 +17,7 @@ from libc.stdint cimport INT64_MAX
 
 from kvstore.engine cimport Command, Store
 from kvstore.keyspace cimport Keyspace, as_arg, kind_of
-from kvstore.resp cimport is_word, parse_int, parse_long_double, put_nil, put_nil_array, put_object
+from kvstore.resp cimport is_word, parse_int, parse_long_double, put_nil, put_nil_array
 from kvstore.resp import ReplyError
 from kvstore.timing cimport count_answered
 
@@ -137,7 +137,7 @@ cdef class Waiter:
     def fail(self, error) -> None:
         """End the wait with an error."""
         cdef Buf out = Buf()
-        put_object(out, error, self.client.resp)
+        self.client.store.put_failure(out, error)
         self.finish(bytes(out), True)
 
 

@@ -196,7 +196,7 @@ def disconnect(store, wanted) -> int:
         if client is store.running:
             client.link.close()
         else:
-            client.link.abort("killed")
+            client.link.drop("killed")
     return len(chosen)
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from bedrock.app.logs import logger
+from bedrock.storage.errors import Damaged
 from kvstore.digest import data_digest, value_digest
 from kvstore.dump import serialized_length
 from kvstore.engine import command
 from kvstore.parameter_kinds import parse_memory
 from kvstore.resp import Members, Push, ReplyError, Simple, Verbatim, encode
-from kvstore.strings import encoding_of
+from kvstore.scripts import scripts_of
+from kvstore.strings import encoding_of, references
 from kvstore.timing import stall
+
+log = logger("kvstore")
 
 MOST_PACKED = 1 << 32
 
@@ -56,8 +61,8 @@ def number(word: bytes) -> int:
 
 
 def value_at(client: Any, key: bytes) -> Any:
-    """The value at a key, or the error for none."""
-    value = client.db.get(key)
+    """The value at a key, though its time may have passed; or the error for none."""
+    value = client.db.held(key)
     if value is None:
         raise ReplyError("ERR no such key")
     return value
@@ -66,6 +71,13 @@ def value_at(client: Any, key: bytes) -> Any:
 def debug_sleep(client, words):
     """Stop the world for some seconds, as a slow command would."""
     stall(client.store, float(words[2]))
+    return "OK"
+
+
+def debug_aof_flush_sleep(client, words):
+    """Wait so many microseconds before each write to the append-only file."""
+    if client.store.aof is not None:
+        client.store.aof.flush_sleep_us = number(words[2])
     return "OK"
 
 
@@ -86,10 +98,10 @@ def debug_object(client, words):
     value = value_at(client, words[2])
     plain = isinstance(value, (bytes, bytearray))
     store = client.store
-    idle_s = client.db.idle_s(words[2])
+    idle_s = client.db.idle_s(words[2]) or 0
     clock = (store.keyspace.now_ms // 1000 - idle_s) & 0xFFFFFF
     return Simple(
-        f"Value at:0x{id(value):x} refcount:1 "
+        f"Value at:0x{id(value):x} refcount:{references(value)} "
         f"encoding:{encoding_of(value) if plain else value.encoding} "
         f"serializedlength:{serialized_length(value)} lru:{clock} lru_seconds_idle:{idle_s}"
     )
@@ -98,6 +110,7 @@ def debug_object(client, words):
 def debug_loadaof(client, words):
     """Empty the databases and load the append-only file again."""
     store = client.store
+    scripts_of(client).flush_libraries()
     if store.aof is None:
         store.empty()
         store.saver.aof.load()
@@ -107,22 +120,33 @@ def debug_loadaof(client, words):
 
 
 def debug_reload(client, words):
-    """Write a snapshot (unless NOSAVE), empty the databases and load it again."""
+    """Write a snapshot (unless NOSAVE), empty the server (unless NOFLUSH) and load it again."""
+    store = client.store
     options = {word.upper() for word in words[2:]}
     if not options <= {b"NOSAVE", b"NOFLUSH", b"MERGE"}:
         raise ReplyError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
     if b"NOSAVE" not in options:
-        client.store.saver.save()
-    client.store.empty()
-    client.store.saver.load()
+        store.saver.save()
+    if b"NOFLUSH" not in options:
+        store.empty()
+        scripts_of(client).flush_libraries()
+    try:
+        store.saver.load(b"MERGE" in options)
+    except Damaged as error:
+        log.warning(str(error))
+        raise ReplyError("ERR Error trying to load the RDB dump, check server logs.") from None
+    return "OK"
+
+
+def debug_set_disable_deny_scripts(client, words):
+    """Let scripts call every command (1), or only those that are for them (0)."""
+    scripts_of(client).client.may_all = words[2] != b"0"
     return "OK"
 
 
 def debug_log(client, words):
     """Write a line to the log."""
-    from bedrock.app.logs import logger
-
-    logger("kvstore").info("debug log", text=text(words[2]))
+    log.info("debug log", text=text(words[2]))
     return "OK"
 
 
@@ -231,6 +255,7 @@ def debug_nothing(client, words):
 
 
 DEBUG = {
+    "aof-flush-sleep": debug_aof_flush_sleep,
     "change-repl-id": debug_change_repl_id,
     "digest": debug_digest,
     "digest-value": debug_digest_value,
@@ -247,11 +272,13 @@ DEBUG = {
     "reload": debug_reload,
     "replybuffer": debug_nothing,
     "set-active-expire": debug_set_active_expire,
+    "set-disable-deny-scripts": debug_set_disable_deny_scripts,
     "sleep": debug_sleep,
     "stringmatch-len": debug_stringmatch_len,
 }
 # How many words follow at least.
 NEEDED = {
+    "aof-flush-sleep": 1,
     "error": 1,
     "htstats": 1,
     "log": 1,
@@ -262,6 +289,7 @@ NEEDED = {
     "quicklist-packed-threshold": 1,
     "replybuffer": 2,
     "set-active-expire": 1,
+    "set-disable-deny-scripts": 1,
     "sleep": 1,
     "stringmatch-len": 2,
 }

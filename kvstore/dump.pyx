@@ -16,8 +16,9 @@ from kvstore.keyspace cimport EVENT_GENERIC
 from kvstore.rdb cimport OP_FUNCTION, RDB_VERSION, put_kind, put_library, put_value
 from kvstore.rdb_read cimport Reader, is_empty
 from kvstore.resp cimport Args, is_word, put_array, put_bulk, put_bytes, put_nil, put_ok
+from kvstore.refusals import OUT_OF_MEMORY
 from kvstore.resp import ReplyError
-from kvstore.scripting import scripts_of
+from kvstore.scripts cimport scripts_of
 from kvstore.strings cimport int_of
 
 cdef enum:
@@ -169,6 +170,8 @@ cdef int function_restore(Client c, Args a, Buf out) except -1:
             codes.append(reader.text())
     except (Damaged, ValueError, IndexError, OverflowError):
         raise ReplyError("ERR Bad data format") from None
+    if c.store.out_of_memory:
+        raise ReplyError(OUT_OF_MEMORY)
     scripts_of(c).restore(codes, flush, replace)
     c.store.count_change()
     return put_ok(out)

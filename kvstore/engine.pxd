@@ -27,6 +27,7 @@ cdef enum Flag:
     ALLOW_BUSY = 4096              # while a script takes long
     MAY_REPLICATE = 512            # writes, or leads to what must be told to replicas
     WHEN_LOADING = 1024            # also while data is being loaded
+    NOT_ASIDE = 32768              # not while data is loaded beside what is served
     WHEN_STALE = 2048              # also on a replica without a primary that must not answer then
 
 
@@ -41,6 +42,9 @@ cdef enum Gate:
     RESTRICTED = 32                # the client's user may not do everything
     FAULTY = 128                   # commands may meet a fault made on purpose
     LOADING = 256                  # data is being loaded
+    LOADING_ASIDE = 512            # the same, while the old data is served
+    STALE = 1024                   # a replica without its primary, that must not answer then
+    FOLLOWING = 2048               # it follows this server: a replica, which is answered nothing
 
 
 cdef enum:
@@ -108,6 +112,7 @@ cdef class Store:
     cdef readonly object parameters    # kvstore.parameters.Parameters
     cdef readonly object users         # kvstore.users.Users
     cdef public object tracking        # kvstore.tracking.Tracking, None until someone wants it
+    cdef bint time_stands              # for keys: a script sees one moment only
     cdef object busy                   # why nothing but ALLOW_BUSY may run now, or None
     cdef public object pause           # kvstore.pausing.Pause while it lasts, or None
     cdef readonly object pubsub        # kvstore.pubsub.PubSub
@@ -117,6 +122,7 @@ cdef class Store:
     cdef readonly Journal journal      # None while nothing is kept
     cdef readonly object aof           # the journal when it is a file (kvstore.aof.Aof)
     cdef public object snapshot        # kvstore.snapshot.Snapshot under way, or None
+    cdef public object refusal         # why writes are refused to clients now, or None
     cdef readonly object follower      # kvstore.following.Follower while a replica, or None
     cdef readonly object evictor       # kvstore.eviction.Evictor
     cdef readonly object client_limits # kvstore.client_limits.ClientLimits

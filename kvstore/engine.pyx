@@ -26,7 +26,6 @@ from kvstore.resp cimport is_word, put_error, put_object, put_request
 
 from kvstore.commands import ROWS
 from kvstore.keyspecs import key_places, keys_of
-from kvstore.refusals import READ_ONLY_REPLICA
 from kvstore.resp import ReplyError, decode
 
 cdef class Bound:
@@ -49,6 +48,7 @@ FLAGS = {
     "may_replicate": MAY_REPLICATE,
     "loading": WHEN_LOADING,
     "stale": WHEN_STALE,
+    "no_async_loading": NOT_ASIDE,
 }
 CONTAINERS = {name.partition("|")[0] for name in ROWS if "|" in name}
 UNQUEUED_NAMES = {"exec", "discard", "multi", "watch", "quit", "reset"}
@@ -202,6 +202,15 @@ cdef class Client:
             self.gate |= TRACKED
         else:
             self.gate &= ~TRACKED
+
+    @property
+    def following(self) -> bool:
+        """True for a replica of this server."""
+        return self.gate & FOLLOWING != 0
+
+    @following.setter
+    def following(self, bint value):
+        self.gate = self.gate | FOLLOWING if value else self.gate & ~FOLLOWING
 
     def become(self, user) -> None:
         """Be a user from now on."""
@@ -424,7 +433,8 @@ cdef class Store:
 
     cdef int tick(self) noexcept:
         """Take the time, once for all commands that run until the next tick."""
-        self.keyspace.tell_time(self.clock.wall_ms())
+        if not self.time_stands:
+            self.keyspace.tell_time(self.clock.wall_ms())
         self.last_ns = self.clock.now_ns()
         return 0
 
@@ -470,6 +480,14 @@ cdef class Store:
         """The data is there."""
         self.keyspace.loading = False
         self.close_gate(LOADING, False)
+
+    def loads_aside(self, bint on) -> None:
+        """Data is being loaded beside what is served, which nothing may replace meanwhile."""
+        self.close_gate(LOADING_ASIDE, on)
+
+    def go_stale(self, bint on) -> None:
+        """The data is that of a primary which is gone: whether it may not be looked at."""
+        self.close_gate(STALE, on)
 
     cdef int close_gate(self, int gate, bint on) except -1:
         """Let a gate stand in the way of every client, or of none."""
@@ -529,10 +547,10 @@ cdef class Store:
         return 0
 
     cdef int reserve_for(self, Client c, Command command, Args a) except -1:
-        """Make sure of room for a command's record, or refuse it; a replica refuses writes."""
-        if command.flags & WRITE and self.follower is not None and not self.keyspace.loading \
+        """Make sure of room for a command's record, or refuse it, as all writes may be."""
+        if command.flags & WRITE and self.refusal is not None and not self.keyspace.loading \
                 and (c.scripted or not c.executing):
-            raise ReplyError(READ_ONLY_REPLICA)
+            raise ReplyError(self.refusal)
         if command.flags & WRITE and self.journal is not None and not c.replaying:
             self.journal.reserve(a.raw_n if a.raw is not NULL else a.size())
         return 0

@@ -24,6 +24,9 @@ log = logger("kvstore")
 RETRY_S = 1.0  # after a connection that failed
 AGAIN_S = 0.05  # after one that was good, before its backlog is overwritten
 TELL_S = 1.0  # between two words to the primary of how far this server is
+UNBLOCKED = ReplyError(
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
+)
 Step = tuple[str, list[bytes]]
 
 
@@ -46,6 +49,17 @@ class Follower:
     def look(self) -> None:
         """Something about the connection has changed."""
         self.changed.set()
+        self.judge()
+
+    def judge(self) -> None:
+        """Whether the data may be looked at, though it is perhaps old."""
+        stale = not self.up and not self.store.parameters["replica-serve-stale-data"]
+        self.store.go_stale(stale and self.store.follower is self)
+
+    @property
+    def loads_aside(self) -> bool:
+        """True while a snapshot is loaded beside data that is served."""
+        return self.upstream is not None and bool(self.upstream.loads_aside)
 
     @property
     def state(self) -> str:
@@ -139,11 +153,17 @@ class Follower:
 
 
 def follow(store: Any, host: str, port: int) -> None:
-    """Become the replica of a server."""
+    """Become the replica of a server.
+
+    Who follows this one stays: its data and its stream change only when another's has come.
+    """
     cease(store, keep_place=True)
     store.follow(Follower(store, host, port))
-    # Who follows this server must learn whose data it is going to have.
-    store.primary.cut_off()
+    state_changed(store)
+    for client in list(store.clients.values()):
+        if client.waiter is not None:
+            client.waiter.fail(UNBLOCKED)
+            client.link.close()
 
 
 def cease(store: Any, keep_place: bool = False) -> None:
@@ -151,8 +171,23 @@ def cease(store: Any, keep_place: bool = False) -> None:
     if store.follower is not None:
         store.follower.stop()
         store.follow(None)
+        state_changed(store)
         if not keep_place:
             store.primary.rename()
+
+
+def state_changed(store: Any) -> None:
+    """What clients may do depends on whether this server follows another."""
+    store.primary.judge_writes()
+    if store.follower is None:
+        store.go_stale(False)
+    else:
+        store.follower.judge()
+
+
+def watch(store: Any) -> None:
+    """Take over changed parameters from now on."""
+    store.parameters.listen(lambda: state_changed(store))
 
 
 @command("replicaof")

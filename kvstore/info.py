@@ -46,6 +46,7 @@ def server(store: Any) -> dict[str, Any]:
         "configured_hz": parameters["hz"],
         "executable": sys.executable,
         "config_file": "",
+        **store.stopping.facts(),
     }
 
 
@@ -53,7 +54,7 @@ def clients(store: Any) -> dict[str, Any]:
     """Connections."""
     everyone = list(store.clients.values())
     return {
-        "connected_clients": len(everyone),
+        "connected_clients": len(everyone) - len(store.primary.replicas),
         "maxclients": store.parameters["maxclients"],
         "blocked_clients": sum(1 for c in everyone if c.waiter is not None or c.postponed),
         "tracking_clients": store.tracking.clients if store.tracking is not None else 0,
@@ -74,6 +75,7 @@ def human(n: int) -> str:
 def memory(store: Any) -> dict[str, Any]:
     """What data and buffers take, and what the process has; the difference is the interpreter."""
     from kvstore.memory_report import facts
+    from kvstore.scripting import memory_facts
 
     found = facts(store)
     parameters = store.parameters
@@ -89,6 +91,7 @@ def memory(store: Any) -> dict[str, Any]:
         "used_memory_dataset": found["data"],
         "used_memory_dataset_perc": f"{100 * found['data'] / max(found['used'], 1):.2f}%",
         **sized("total_system_memory", total),
+        **memory_facts(store),
         **sized("maxmemory", parameters["maxmemory"]),
         "maxmemory_policy": parameters["maxmemory-policy"],
         "mem_fragmentation_ratio": f"{rss / max(found['used'], 1):.2f}",
@@ -116,7 +119,7 @@ def persistence(store: Any) -> dict[str, Any]:
     """The snapshot and the append-only file."""
     return {
         "loading": int(store.keyspace.loading),
-        "async_loading": 0,
+        "async_loading": int(store.follower is not None and store.follower.loads_aside),
         **store.saver.facts(),
         **store.saver.rewrite_facts(),
     }

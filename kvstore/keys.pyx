@@ -389,8 +389,10 @@ def object_encoding(Client c, words):
 
 @command("object|refcount")
 def object_refcount(Client c, words):
-    # Values are never shared between keys here.
-    return None if c.db.get(words[2]) is None else 1
+    from kvstore.strings import references
+
+    value = c.db.get(words[2])
+    return None if value is None else references(value)
 
 
 @command("object|idletime")

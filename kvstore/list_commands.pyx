@@ -342,6 +342,7 @@ cdef class MoveWaiter(Waiter):
     """BLMOVE and BRPOPLPUSH."""
 
     cdef bint source_left, target_left
+    cdef bint old_form             # it was called BRPOPLPUSH
     cdef bytes target
 
     cdef bint take(self, const Arg* key, Buf out) except -1:
@@ -349,9 +350,13 @@ cdef class MoveWaiter(Waiter):
         cdef Arg target = as_arg(self.target)
         if not move_one(c, key, &target, self.source_left, self.target_left, out):
             return False
-        c.store.record(c, b"LMOVE", PyBytes_FromStringAndSize(key.p, key.n), self.target,
-                       b"LEFT" if self.source_left else b"RIGHT",
-                       b"LEFT" if self.target_left else b"RIGHT")
+        source = PyBytes_FromStringAndSize(key.p, key.n)
+        if self.old_form:
+            c.store.record(c, b"RPOPLPUSH", source, self.target)
+        else:
+            c.store.record(c, b"LMOVE", source, self.target,
+                           b"LEFT" if self.source_left else b"RIGHT",
+                           b"LEFT" if self.target_left else b"RIGHT")
         return True
 
 
@@ -364,11 +369,11 @@ cdef int brpop(Client c, Args a, Buf out) except -1:
 
 
 cdef int block_move(Client c, Args a, bint source_left, bint target_left, const Arg* timeout,
-                    Buf out) except -1:
+                    Buf out, bint old_form=False) except -1:
     cdef MoveWaiter waiter = MoveWaiter(LIST)
     cdef int64_t timeout_ms = timeout_of(c, timeout)
     waiter.client = c
-    waiter.source_left, waiter.target_left = source_left, target_left
+    waiter.source_left, waiter.target_left, waiter.old_form = source_left, target_left, old_form
     waiter.target = a.text(2)
     return waiter.run(a, 1, 1, timeout_ms, out)
 
@@ -379,7 +384,7 @@ cdef int blmove(Client c, Args a, Buf out) except -1:
 
 
 cdef int brpoplpush(Client c, Args a, Buf out) except -1:
-    return block_move(c, a, False, True, &a.v[3], out)
+    return block_move(c, a, False, True, &a.v[3], out, True)
 
 
 cdef int lmpop(Client c, Args a, Buf out) except -1:

@@ -11,6 +11,7 @@ from kvstore.engine import command
 from kvstore.info import human, rss_bytes
 from kvstore.memory import block_of, data_bytes
 from kvstore.resp import ReplyError, Verbatim
+from kvstore.scripting import memory_facts
 
 SLOT_BYTES = 32  # of the table a key is in, at its mean load
 UNUSUAL_PEAK = 1.5  # of what is used now
@@ -62,7 +63,7 @@ def facts(store: Any) -> dict[str, int]:
 def memory_stats(client, words):
     """MEMORY STATS"""
     store = client.store
-    found = facts(store)
+    found, scripts = facts(store), memory_facts(store)
     keys = sum(len(db) for db in store.keyspace.databases)
     report: dict[bytes, Any] = {
         b"peak.allocated": found["peak"],
@@ -73,8 +74,8 @@ def memory_stats(client, words):
         b"clients.normal": found["normal"],
         b"cluster.links": 0,
         b"aof.buffer": found["aof"],
-        b"lua.caches": 0,
-        b"functions.caches": 0,
+        b"lua.caches": scripts["used_memory_scripts_eval"],
+        b"functions.caches": scripts["used_memory_functions"],
     }
     for db in store.keyspace.databases:
         if len(db):

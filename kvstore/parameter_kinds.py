@@ -16,6 +16,7 @@ UNITS = {
 }  # fmt: skip
 EVENT_LETTERS = "KEg$lshzxetmdn"
 EVENTS_OF_A = "g$lshzxetd"
+SHUTDOWN_OPTIONS = ("save", "nosave", "now", "force")
 BUFFER_CLASSES = ("normal", "slave", "pubsub")
 BUFFER_LIMITS = {
     "normal": (0, 0, 0),
@@ -157,6 +158,17 @@ def parse_oom_values(text: str) -> tuple[int, int, int]:
     return low, middle, high
 
 
+def parse_shutdown(text: str) -> tuple[str, ...]:
+    """What to do before the end; nothing said is `default`."""
+    words = set(text.lower().split()) - {"default"}
+    if not words <= set(SHUTDOWN_OPTIONS):
+        names = ", ".join(("default", *SHUTDOWN_OPTIONS))
+        raise ValueError("argument(s) must be one of the following: " + names)
+    if {"save", "nosave"} <= words:
+        raise ValueError("shutdown options SAVE and NOSAVE can't be used simultaneously")
+    return tuple(word for word in SHUTDOWN_OPTIONS if word in words)
+
+
 class Kind(NamedTuple):
     """How values are read and shown; kinds with parts may be set part by part (`merged`)."""
 
@@ -192,6 +204,7 @@ KINDS: dict[str, Kind] = {
         parse_percentiles, lambda values: " ".join(f"{value:g}" for value in values)
     ),
     "save": Kind(parse_save, show_save),
+    "shutdown": Kind(parse_shutdown, lambda words: " ".join(words) or "default"),
     "text": Kind(str, str),
     **{name: enum(choices) for name, choices in ENUMS.items()},
 }

@@ -25,7 +25,6 @@ ENUMS = {
     "policy": POLICIES,
     "pubsub-acl": "allchannels|resetchannels",
     "sanitize": "no|yes|clients",
-    "shutdown": "default|save|nosave|now|force",
     "diskless": "disabled|on-empty-db|swapdb",
     "propagation": "ignore|panic|panic-on-replicas",
     "endpoint": "ip|hostname|unknown-endpoint",
@@ -49,7 +48,7 @@ activedefrag                      bool        no           inert
 activerehashing                   bool        yes          inert
 always-show-logo                  bool        no           fixed inert
 aof-checksums                     bool        yes
-aof-disable-auto-gc               bool        no           inert
+aof-disable-auto-gc               bool        no
 aof-load-truncated                bool        yes
 aof-rewrite-incremental-fsync     bool        yes          inert
 aof-timestamp-enabled             bool        no
@@ -118,18 +117,19 @@ lfu-decay-time                    int         1            0..2147483647
 lfu-log-factor                    int         10           0..2147483647
 list-compress-depth               int         0            0..2147483647  inert
 list-max-listpack-size            int         -2           -99999999..  =list-max-ziplist-size
+loading-process-events-interval-bytes  memory  2mb         1024..  inert
 logfile                           text        -            fixed inert
 loglevel                          level       notice       inert
 masterauth                        text        -
-masteruser                        text        -            inert
+masteruser                        text        -
 maxclients                        int         10000        1..4294967295
 maxmemory                         memory      0
 maxmemory-clients                 percent-memory  0
 maxmemory-eviction-tenacity       int         10           0..100
 maxmemory-policy                  policy      noeviction
 maxmemory-samples                 int         5            1..2147483647
-min-replicas-max-lag              int         10           0..2147483647  =min-slaves-max-lag inert
-min-replicas-to-write             int         0            0..2147483647  =min-slaves-to-write inert
+min-replicas-max-lag              int         10           0..2147483647  =min-slaves-max-lag
+min-replicas-to-write             int         0            0..2147483647  =min-slaves-to-write
 no-appendfsync-on-rewrite         bool        no           inert
 notify-keyspace-events            events      -
 oom-score-adj                     oom         no           inert
@@ -160,9 +160,9 @@ replica-announced                 bool        yes
 replica-ignore-disk-write-errors  bool        no           inert
 replica-ignore-maxmemory          bool        yes          =slave-ignore-maxmemory
 replica-lazy-flush                bool        no           =slave-lazy-flush inert
-replica-priority                  int         100          0..2147483647  =slave-priority inert
-replica-read-only                 bool        yes          =slave-read-only inert
-replica-serve-stale-data          bool        yes          =slave-serve-stale-data inert
+replica-priority                  int         100          0..2147483647  =slave-priority
+replica-read-only                 bool        yes          =slave-read-only
+replica-serve-stale-data          bool        yes          =slave-serve-stale-data
 replicaof                         text        -            fixed =slaveof
 requirepass                       text        -
 sanitize-dump-payload             sanitize    no           inert
@@ -170,13 +170,13 @@ save                              save        -
 server_cpulist                    text        -            fixed inert
 set-max-intset-entries            int         512          0..
 set-proc-title                    bool        yes          fixed inert
-shutdown-on-sigint                shutdown    default      inert
-shutdown-on-sigterm               shutdown    default
+shutdown-on-sigint                shutdown    -            inert
+shutdown-on-sigterm               shutdown    -
 shutdown-timeout                  int         10           0..2147483647
 slowlog-log-slower-than           int         10000        -1..
 slowlog-max-len                   int         128          0..
 socket-mark-id                    int         0            0..    fixed inert
-stop-writes-on-bgsave-error       bool        yes          inert
+stop-writes-on-bgsave-error       bool        yes
 stream-node-max-bytes             memory      4096         inert
 stream-node-max-entries           int         100          0..
 supervised                        supervised  no           fixed inert
@@ -209,6 +209,8 @@ tls-session-caching               bool        yes          inert
 tracking-table-max-keys           int         1000000      0..
 unixsocket                        text        -            fixed
 unixsocketperm                    text        0            fixed
+use-exit-on-panic                 bool        no           inert
+watchdog-period                   int         0            0..2147483647  inert
 zset-max-listpack-entries         int         128          0..    =zset-max-ziplist-entries
 zset-max-listpack-value           memory      64           =zset-max-ziplist-value
 """

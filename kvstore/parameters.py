@@ -94,7 +94,7 @@ class Parameters:
         """(name, value as text) of the parameters that match a glob pattern, or have that name."""
         wanted = pattern.encode()
         for name, row in BY_NAME.items():
-            if name == pattern.lower() or not row.hidden and matches(wanted, name.encode(), True):
+            if name == pattern.lower() or (not row.hidden and matches(wanted, name.encode(), True)):
                 yield name, row.kind.show(self._values[row.name])
 
     def changed(self) -> dict[str, str]:

@@ -73,6 +73,8 @@ def client_pause(client, words):
     if int(words[2]) < 0:
         raise ReplyError("ERR timeout is negative")
     store = client.store
+    if store.server is None:
+        raise ReplyError("ERR an embedded store lets nobody wait")
     if store.pause is None:
         store.pause = Pause(store)
     store.pause.extend(store.now() + int(words[2]), mode == b"all")

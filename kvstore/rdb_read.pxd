@@ -34,8 +34,10 @@ cdef class Reader:
     cdef Database db               # the keys that follow are its
     cdef int64_t expires           # the deadline of the key that follows, -1 = none
     cdef bint keep_dead
+    cdef public bint merges        # what is there already may be in the file too, and gives way
     cdef bint arriving             # the file grows
     cdef readonly int64_t lacks
+    cdef readonly uint64_t loaded, dead
     cdef tuple marked              # where the section began: base, at, data, crc
 
     cdef int mark(self) except -1
@@ -68,4 +70,4 @@ cdef class Reader:
     cdef tuple raw_id(self)
     cdef Stream stream(self, bint counted)
     cdef int node(self, Stream value, Id first, list words) except -1
-    cdef int group(self, dict groups, bint counted) except -1
+    cdef int group(self, Stream stream, bint counted) except -1

@@ -26,7 +26,7 @@ from kvstore.resp cimport Arg, put_array, put_bytes
 from kvstore.resp import ReplyError
 from kvstore.sets cimport Set
 from kvstore.stream cimport Id, Stream
-from kvstore.stream_groups cimport Consumer, Group, Pending
+from kvstore.stream_groups cimport Consumer, Group, Pending, distance
 from kvstore.zsets cimport ZSet, new_zset
 
 cdef enum:
@@ -290,7 +290,7 @@ cdef class Reader:
         for _ in range(self.count()):
             if value.groups is None:
                 value.groups = {}
-            self.group(value.groups, counted)
+            self.group(value, counted)
         return value
 
     cdef int node(self, Stream value, Id first, list words) except -1:
@@ -329,15 +329,16 @@ cdef class Reader:
             value.append(id, bytes(body), self.store.parameters["stream-node-max-entries"])
         return 0
 
-    cdef int group(self, dict groups, bint counted) except -1:
+    cdef int group(self, Stream stream, bint counted) except -1:
         cdef Group group = Group()
         cdef Pending one
         cdef Consumer consumer
         cdef dict delivered = {}
         cdef bytes name = self.text()
-        groups[name] = group
+        stream.groups[name] = group
         group.last = self.id_of_lengths()
-        group.read = <int64_t>self.length() if counted else -1
+        # Files of Redis 6 and before do not say how many entries a group has read.
+        group.read = <int64_t>self.length() if counted else distance(stream, group.last)
         for _ in range(self.count()):
             id = self.raw_id()
             when = self.little()
@@ -407,11 +408,8 @@ cdef class Reader:
         return 0
 
     cdef int go_back(self) except -1:
-        """To where the section began.  A long one is not tried again before twice as much is here."""
-        cdef int64_t began
+        """To where the section began."""
         self.base, self.at, self.data, self.crc = self.marked
-        began = self.base + self.at
-        self.lacks = max(self.lacks, began + 2 * (self.lacks - began))
         return 0
 
     cdef Section section(self) except *:
@@ -476,8 +474,10 @@ cdef class Reader:
         self.expires = -1
         if is_empty(value) or (
                 expires >= 0 and not self.keep_dead and expires <= self.store.keyspace.now_ms):
+            self.dead += expires >= 0
             return 0
-        if self.db.find_bytes(key) is not None:
+        self.loaded += 1
+        if not self.merges and self.db.find_bytes(key) is not None:
             raise self.damaged(f"key twice: {key[:40]!r}")
         self.db.set(&arg, value, False)
         if expires >= 0:
@@ -495,7 +495,7 @@ cdef class Reader:
         return 0
 
     cdef int library(self, bytes code) except -1:
-        from kvstore.scripting import Scripts
+        from kvstore.scripts import Scripts
 
         if self.libraries is not None:
             self.libraries.append(code)
@@ -503,7 +503,7 @@ cdef class Reader:
         if self.store.scripts is None:
             self.store.scripts = Scripts(self.store)
         try:
-            self.store.scripts.load_library(code, True)
+            self.store.scripts.load_library(code, self.merges)
         except ReplyError as error:
             raise self.damaged(str(error)) from None
         return 0

@@ -44,6 +44,7 @@ SAYS = {
     "ready": "Ready to accept connections",
     "draining": "User requested shutdown...",
     "stopped": "Redis is now ready to exit, bye bye...",
+    "rewrite given up with its file": "Killing running AOF rewrite child: {pid}",
     "all of the snapshot sent":
         "Diskless rdb transfer, done reading from pipe, {replicas} replicas still up.",
     "last replica dropped while its snapshot was sent":

@@ -44,6 +44,8 @@ def tell_offset(client, value):
     if client in primary.replicas:
         primary.replicas[client].acknowledge(number(value), client.store.keyspace.now_ms)
         primary.tell_acknowledged()
+        if client.store.refusal is not None:
+            primary.judge_writes()
     return NotImplemented
 
 
@@ -65,14 +67,15 @@ def tell_capability(client, value):
 
 def want_only_snapshot(client, value):
     """rdb-only: it wants no stream."""
-    client.store.primary.replica(client).only = b"all" if number(value) else b""
+    client.store.primary.replica(client).snapshot_only = number(value) != 0
 
 
 def want_only_part(client, value):
-    """rdb-filter-only: nor all of the snapshot."""
-    if value not in (b"", b"functions"):
+    """rdb-filter-only: which parts of the snapshot it wants."""
+    parts = frozenset(value.split())
+    if not parts <= {b"functions"}:
         raise ReplyError("ERR Unsupported rdb-filter-only option")
-    client.store.primary.replica(client).only = value or b"all"
+    client.store.primary.replica(client).parts = parts
 
 
 def tell_version(client, value):

@@ -40,6 +40,7 @@ from typing import Any
 
 from bedrock.app.logs import logger
 from kvstore.feed import Feed
+from kvstore.refusals import READ_ONLY_REPLICA, SAVING_FAILS, TOO_FEW_REPLICAS
 from kvstore.resp import ReplyError
 from kvstore.transfer import Transfers
 
@@ -49,6 +50,7 @@ NOBODY = b"0" * 40
 KEEPALIVE_MS = 1000
 GETACK = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"
 PING = b"*1\r\n$4\r\nPING\r\n"
+PARTS = frozenset((b"keys", b"functions"))
 WAITING, RECEIVING, ONLINE = "wait_bgsave", "send_bulk", "online"  # as INFO calls them
 
 
@@ -57,7 +59,8 @@ class Replica:
 
     state:   "" while it has only introduced itself
     waiting: the stream since its snapshot began, None when it gets the stream as it comes
-    only:    it wants a snapshot and no stream: "all" of it, or the "functions"
+    parts:   of a snapshot that it wants
+    snapshot_only: it wants no stream
     takes_eof: it can take a snapshot whose length is not known
     """
 
@@ -69,7 +72,8 @@ class Replica:
         self.takes_eof = False
         self.waiting: list[bytes] | None = None
         self.waiting_bytes = 0
-        self.only = b""
+        self.parts = PARTS
+        self.snapshot_only = False
         self.named = True  # it is told where in the stream it is
         self.asked_ms = 0  # when it asked for a snapshot
         self.acked = 0  # how far it said it is
@@ -85,6 +89,11 @@ class Replica:
     def name(self) -> str:
         """What the log calls it."""
         return f"{self.host}:{self.port}" if self.port else f"client id #{self.client.id}"
+
+    @property
+    def is_choosy(self) -> bool:
+        """It does not want all of a snapshot."""
+        return self.parts != PARTS
 
     @property
     def online(self) -> bool:
@@ -115,6 +124,10 @@ class Replica:
             self.client.link.write(b"".join(self.waiting))
         self.waiting = None
         self.waiting_bytes = 0
+
+    def is_silent(self, since_ms: int) -> bool:
+        """It should have told how far it is, and did not since a time."""
+        return self.online and not self.snapshot_only and self.acked_ms < since_ms
 
     def receive(self) -> None:
         """Its snapshot is on the way."""
@@ -152,6 +165,7 @@ class Primary:
         self.pinged_ms = self.kept_ms = self.alone_ms = 0
         self.db = 0  # the database the stream speaks of, while it comes from another
         self.full = self.partial = self.refused = 0  # how replicas' requests were answered
+        store.parameters.listen(self.judge_writes)
 
     # ------------------------------------------------------------------ the stream
 
@@ -234,6 +248,7 @@ class Primary:
         if now_ms - self.kept_ms >= KEEPALIVE_MS:
             self.kept_ms = now_ms
             self._look_after_replicas(now_ms, parameters["repl-timeout"] * 1000)
+            self.judge_writes()
         if self.store.follower is not None or not self.begun:
             return
         if self.replicas:
@@ -254,7 +269,7 @@ class Primary:
             if replica.state == WAITING:
                 if not self.transfers.streams_to(replica):
                     replica.client.link.write(b"\n")  # the snapshot takes its time
-            elif replica.online and not replica.only and now_ms - replica.acked_ms > timeout_ms:
+            elif replica.is_silent(now_ms - timeout_ms):
                 log.warning(f"Disconnecting timedout replica (streaming sync): {replica.name}")
                 replica.client.link.abort("repl-timeout")
 
@@ -271,6 +286,18 @@ class Primary:
         if client in self.replicas:
             self.replicas[client].acked_ms = self.store.keyspace.now_ms
 
+    def judge_writes(self) -> None:
+        """Whether clients may write, now that something has changed that decides it."""
+        parameters, refusal = self.store.parameters, None
+        if self.store.follower is not None:
+            refusal = READ_ONLY_REPLICA if parameters["replica-read-only"] else None
+        elif self.store.saver.stops_writes:
+            refusal = SAVING_FAILS
+        elif parameters["min-replicas-to-write"] and parameters["min-replicas-max-lag"]:
+            lacking = self.good < parameters["min-replicas-to-write"]
+            refusal = TOO_FEW_REPLICAS if lacking else None
+        self.store.refusal = refusal
+
     def forget(self, client: Any) -> None:
         """A connection is gone."""
         self.introduced.pop(client, None)
@@ -279,6 +306,7 @@ class Primary:
             log.info(f"Connection with replica {replica.name} lost.")
             self.transfers.forget(replica)
             self.tell_acknowledged()
+            self.judge_writes()
 
     def tell_acknowledged(self) -> None:
         """Who waits for replicas may look again."""
@@ -304,6 +332,7 @@ class Primary:
         self.begin()
         self.store.journal.flush()
         self.replicas[client] = self.introduced.pop(client)
+        client.following = True
         if going_on:
             missing = self.offset + 1 - offset
             client.push(b"+CONTINUE %s\r\n" % self.id)
@@ -353,17 +382,6 @@ class Primary:
         most_ms = self.store.parameters["min-replicas-max-lag"] * 1000
         return sum(
             now_ms - r.acked_ms <= most_ms for r in self.replicas.values() if r.online
-        )
-
-    @property
-    def lacks_replicas(self) -> bool:
-        """Whether writes are refused because too few replicas would have them."""
-        least: int = self.store.parameters["min-replicas-to-write"]
-        return bool(
-            least
-            and self.store.parameters["min-replicas-max-lag"]
-            and self.store.follower is None
-            and self.good < least
         )
 
     def facts(self) -> dict[str, Any]:

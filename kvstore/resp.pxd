@@ -60,7 +60,6 @@ cdef int put_map(Buf out, Py_ssize_t n, int resp) except -1
 cdef int put_set(Buf out, Py_ssize_t n, int resp) except -1
 cdef int put_push(Buf out, Py_ssize_t n, int resp) except -1
 cdef int put_double(Buf out, double value, int resp) except -1
-cdef object decode_buf(Buf buf)
 cdef int put_error(Buf out, bytes message) except -1
 cdef int put_object(Buf out, object value, int resp) except -1
 

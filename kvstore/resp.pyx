@@ -513,8 +513,10 @@ cdef int put_object(Buf out, object value, int resp) except -1:
     elif isinstance(value, int):
         if INT64_MIN <= value <= INT64_MAX:
             put_int(out, value)
+        elif resp == 3:
+            put_text(out, b"(", str(value).encode())
         else:
-            put_text(out, b"(" if resp == 3 else b"+", str(value).encode())
+            put_bytes(out, str(value).encode())
     elif isinstance(value, float):
         put_double(out, value, resp)
     elif isinstance(value, Verbatim):
@@ -589,22 +591,6 @@ def parse_request(data: bytes) -> tuple[list[bytes], int]:
 
 
 # ---------------------------------------------------------------------- replies, read back
-
-cdef object decode_buf(Buf buf):
-    """The one reply a buffer holds: `decode`, without a detour for what scripts get mostly."""
-    cdef const char* p = buf.p
-    cdef const char* end
-    cdef int64_t n
-    if buf.n < 4:
-        return decode(bytes(buf))[0]
-    if p[0] == c"$" or p[0] == c":":
-        end = <const char*>memchr(p, c"\r", buf.n)
-        if end is not NULL and parse_int(p + 1, end - p - 1, &n):
-            if p[0] == c":":
-                return n
-            return None if n < 0 else PyBytes_FromStringAndSize(end + 2, n)
-    return decode(bytes(buf))[0]
-
 
 def decode(data: bytes, Py_ssize_t at=0) -> tuple:
     """(value, offset behind it) of the first reply at `at`; (None, -1) while it is not whole.

@@ -1,17 +1,19 @@
-"""The state as requests that make it: what a rewrite of the append-only file writes.
+"""A snapshot as requests that make the data again: the base of an append-only file without RDB.
+
+    SELECT db ─► RPUSH, HSET, SADD, ZADD, XADD ..., SET ─► PEXPIREAT       for each key
 
 Collections go in pieces of `CHUNK` elements, so that no request is out of proportion.
 """
 
-from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
 from kvstore.hashes cimport Hash
-from kvstore.hashtable cimport Slot
-from kvstore.keyspace cimport HASH, LIST, SET, STREAM, Database, Value, as_arg
+from kvstore.keyspace cimport HASH, LIST, SET, STREAM, Database, Value
 from kvstore.lists cimport List
 from kvstore.resp cimport Arg, format_double, put_array, put_bulk, put_bytes, put_object
 from kvstore.sets cimport Set
+from kvstore.snapshot cimport DatabaseWalk, Snapshot
 from kvstore.stream cimport NOTHING, Chunk, Stream, compare, id_text, put_id
 from kvstore.stream_groups cimport Consumer, Group, Pending
 from kvstore.strings cimport text_of
@@ -124,47 +126,53 @@ cdef int put_stream(Buf out, bytes key, Stream value) except -1:
     return 0
 
 
-def write_libraries(scripts, Buf out not None) -> None:
-    """Append requests that load the libraries of functions; scripts may be None."""
-    if scripts is not None:
-        for library in scripts.libraries.values():
-            put_object(out, [b"FUNCTION", b"LOAD", library.code], 2)
+cdef int put_value(Buf out, bytes key, object value) except -1:
+    """Requests that make a value of any type."""
+    if not isinstance(value, Value):
+        return put_string(out, key, value)
+    if (<Value>value).kind == LIST:
+        return put_list(out, key, <List>value)
+    if (<Value>value).kind == HASH:
+        return put_hash(out, key, <Hash>value)
+    if (<Value>value).kind == SET:
+        return put_members(out, key, <Set>value)
+    if (<Value>value).kind == STREAM:
+        return put_stream(out, key, <Stream>value)
+    return put_zset(out, key, <ZSet>value)
 
 
-def write_database(Database db not None, Buf out not None, full) -> None:
-    """Append requests that make a database; `full()` is called whenever out has grown much."""
-    cdef size_t i
-    cdef Slot* slot
-    cdef bytes key
-    cdef Arg arg
-    cdef bytes number
-    if db.keys.used == 0:
-        return
-    number = b"%d" % db.index
-    put_array(out, 2)
-    put_bytes(out, b"SELECT")
-    put_bytes(out, number)
-    for i in range(db.keys.end):
-        slot = &db.keys.slots[i]
-        if slot.key is NULL:
-            continue
-        key = <bytes>slot.key
-        value = <object><PyObject*>slot.value
-        if not isinstance(value, Value):
-            put_string(out, key, value)
-        elif (<Value>value).kind == LIST:
-            put_list(out, key, <List>value)
-        elif (<Value>value).kind == HASH:
-            put_hash(out, key, <Hash>value)
-        elif (<Value>value).kind == SET:
-            put_members(out, key, <Set>value)
-        elif (<Value>value).kind == STREAM:
-            put_stream(out, key, <Stream>value)
-        else:
-            put_zset(out, key, <ZSet>value)
-        arg = as_arg(key)
-        if db.expires_at(&arg) >= 0:
-            put_head(out, b"PEXPIREAT", key, 1)
-            put_bytes(out, b"%d" % db.expires_at(&arg))
-        if out.n > 1 << 20:
-            full()
+cdef class RequestWalk(DatabaseWalk):
+    """A database as requests."""
+
+    cdef int put_head(self) except -1:
+        put_array(self.out, 2)
+        put_bytes(self.out, b"SELECT")
+        return put_bytes(self.out, b"%d" % self.index)
+
+    cdef int put(self, bytes key, object value, int64_t deadline) except -1:
+        put_value(self.out, key, value)
+        if deadline >= 0:
+            put_head(self.out, b"PEXPIREAT", key, 1)
+            put_bytes(self.out, b"%d" % deadline)
+        return 0
+
+
+cdef class Requests(Snapshot):
+    """A snapshot for those who want no RDB in the folder of their append-only file."""
+
+    cdef int put_head(self, bint aof_base, int stream_db) except -1:
+        if self.store.parameters["aof-timestamp-enabled"]:
+            self.out.write(b"#TS:%d\r\n" % (self.store.keyspace.now_ms // 1000))
+        return 0
+
+    cdef int put_functions(self, bytes code) except -1:
+        return put_object(self.out, [b"FUNCTION", b"LOAD", code], 2)
+
+    cdef DatabaseWalk walk(self, Database db):
+        return RequestWalk(db, Buf())
+
+    cdef int put_end(self) except -1:
+        return 0
+
+    cdef bytes checksum(self):
+        return b""

@@ -86,6 +86,8 @@ class Saver:
         self.begun_s = self.rewrite_begun_s = 0
         self.saves = self.rewrites = self.attempts = 0
         self._resting: Any = None
+        self.unfinished = ""  # the name under which a file is being written
+        self.loaded = self.dead = 0  # keys of the file that was loaded last; the dead were left out
         self.dirty = 0  # the store's changes when the last snapshot began
         store.parameters.listen(self.configure)
 
@@ -123,28 +125,42 @@ class Saver:
         return self._write(snapshot, self.store.keyspace.dirty)
 
     def _write(self, snapshot: Any, dirty: int) -> Steps:
-        name = f"temp-{self.attempts}-{self.file_name}"
-        self.last_ok = False
+        self.unfinished = name = f"temp-{self.attempts}-{self.file_name}"
         try:
             with self.disk.open(name, "rw") as file:
                 file.truncate(0)
                 yield from write_pieces(snapshot, file)
             self.disk.rename(name, self.file_name)
-        except BaseException:
-            self.disk.remove(name)
+        except (OSError, ReplyError) as error:
+            self.drop_unfinished()
+            # A snapshot that was given up says nothing about the disk.
+            self.ended(not isinstance(error, OSError))
             raise
+        self.unfinished = ""
         self.disk.sync_dir()
-        self.last_ok = True
+        self.ended(True)
         self.last_s = self.store.now() // 1000
         self.dirty = dirty
         self.saves += 1
+
+    def ended(self, well: bool) -> None:
+        """A snapshot is written, or could not be; writes may depend on it."""
+        if well != self.last_ok:
+            self.last_ok = well
+            self.store.primary.judge_writes()
+
+    @property
+    def stops_writes(self) -> bool:
+        """Whether nothing may be written because nothing can be saved."""
+        parameters = self.store.parameters
+        wanted = parameters["stop-writes-on-bgsave-error"] and parameters["save"]
+        return bool(wanted) and not self.last_ok
 
     def save(self) -> None:
         """SAVE: nothing else happens meanwhile."""
         try:
             run(self.steps())
         except OSError as error:
-            self.last_ok = False
             log.error(f"Failed saving the DB: {error.strerror}")
             raise ReplyError(f"ERR {error.strerror}") from None
         log.info("DB saved on disk")
@@ -166,10 +182,11 @@ class Saver:
             log.info("Background saving terminated with success")
         except (DiskFull, ReplyError) as error:
             log.error("Background saving error", why=str(error))
+            return False
         finally:
             self.took_s = self.store.now() // 1000 - self.begun_s
             self.job = None
-        return self.last_ok
+        return True
 
     @property
     def saving(self) -> bool:
@@ -187,6 +204,13 @@ class Saver:
             self.store.snapshot.abort()
         if self.job is not None:
             self.job.cancel()
+        self.drop_unfinished()
+
+    def drop_unfinished(self) -> None:
+        """Remove what was being written."""
+        if self.unfinished:
+            self.disk.remove(self.unfinished)
+            self.unfinished = ""
 
     # ------------------------------------------------------------------ rewriting
 
@@ -262,6 +286,7 @@ class Saver:
         """CONFIG SET appendonly no."""
         aof = self.store.aof
         if aof.rewriting and self.store.snapshot is not None:
+            log.info("rewrite given up with its file", pid=os.getpid())
             self.store.snapshot.abort()
         aof.close()
         self.store.keep(None)
@@ -314,11 +339,11 @@ class Saver:
 
     # ------------------------------------------------------------------ loading
 
-    def load(self) -> None:
-        """Load the file, if there is one."""
-        run(self.loading())
+    def load(self, merge: bool = False) -> None:
+        """Load the file, if there is one; merge: over what is there."""
+        run(self.loading(merge))
 
-    def loading(self) -> Steps:
+    def loading(self, merge: bool = False) -> Steps:
         """The same, a step at a time."""
         from kvstore.rdb_read import Reader
 
@@ -327,7 +352,10 @@ class Saver:
         self.store.keyspace.loading = True
         try:
             with self.disk.open(self.file_name) as file:
-                yield from Reader(self.store, file, b"", self.file_name).steps(False)
+                reader = Reader(self.store, file, b"", self.file_name)
+                reader.merges = merge
+                yield from reader.steps(False)
+                self.loaded, self.dead = reader.loaded, reader.dead
         finally:
             self.store.keyspace.loading = False
 
@@ -343,6 +371,20 @@ class Saver:
             "rdb_current_bgsave_time_sec": now_s - self.begun_s if saving else -1,
             "rdb_saves": self.saves,
             "rdb_last_cow_size": 0,
+            "rdb_last_load_keys_expired": self.dead,
+            "rdb_last_load_keys_loaded": self.loaded,
+            **self.progress(),
+        }
+
+    def progress(self) -> dict[str, Any]:
+        """For INFO: how far the snapshot is that is being written, wherever it goes."""
+        snapshot = self.store.snapshot
+        done, total = (snapshot.keys_done, snapshot.keys) if snapshot is not None else (0, 0)
+        return {
+            "current_cow_size": 0,
+            "current_fork_perc": f"{100 * done / total if total else 0:.2f}",
+            "current_save_keys_processed": done,
+            "current_save_keys_total": total,
         }
 
     def rewrite_facts(self) -> dict[str, Any]:

@@ -6,11 +6,18 @@ from kvstore.resp cimport Args
 
 
 cdef class ScriptClient(Client):
+    cdef bint unrecorded               # its caller is the log itself
     cdef bint read_only                # the script may not change anything
+    cdef public bint may_all           # call what is not for scripts
     cdef public bint may_take          # it may go over `maxmemory`
     cdef uint64_t begun_dirty          # changes there were when the script began
     cdef Args words                    # of the command being called, and its reply
     cdef Buf out
 
+    # Run the command in `words`; `out` has its reply.
+    cdef int call(self) except -1
+    cdef int begin(self, Client caller, bint read_only) except -1
+    cdef int end(self, Client caller) except -1
+    cdef Command find(self, Args a)
     cdef int check(self, Command command, Args a) except -1
     cdef int check_slot(self, Command command, Args a) except -1

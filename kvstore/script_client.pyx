@@ -16,10 +16,10 @@ from kvstore.admission cimport check_access
 from kvstore.engine cimport (
     DENY_OOM, MAY_REPLICATE, NO_SCRIPT, RESTRICTED, TRACKED, WRITE, Client, Command, Store,
 )
-from kvstore.resp cimport Args, decode_buf
+from kvstore.resp cimport Args
 from kvstore.slots cimport Router
 
-from kvstore.refusals import OUT_OF_MEMORY
+from kvstore.refusals import LOADING, OUT_OF_MEMORY
 from kvstore.resp import ReplyError
 
 
@@ -31,23 +31,31 @@ cdef class ScriptClient(Client):
         self.words = Args()
         self.out = Buf()
 
-    def begin(self, Client caller not None, bint read_only) -> None:
+    cdef int begin(self, Client caller, bint read_only) except -1:
         """A script starts, called by a client."""
         self.db, self.resp, self.executing = caller.db, 2, True
-        self.replaying = caller.replaying
+        self.unrecorded = self.replaying = caller.replaying
         self.read_only = read_only
-        self.become(caller.user)
+        if self.user is not caller.user or (self.gate ^ caller.gate) & RESTRICTED:
+            self.become(caller.user)
         self.has_read = False
         self.begun_dirty = self.store.keyspace.dirty
+        self.store.time_stands = True
         self.gate = self.gate & ~TRACKED | caller.gate & TRACKED
         if self.store.journal is not None and not caller.executing:
             self.store.journal.start_transaction()
+        return 0
 
-    def end(self, Client caller not None) -> None:
+    cdef int end(self, Client caller) except -1:
         """The script is over."""
-        self.executing = False
+        self.executing = self.store.time_stands = False
         if self.store.journal is not None and not caller.executing:
             self.store.journal.end_transaction()
+        return 0
+
+    def set_recorded(self, bint recorded) -> None:
+        """Whether what follows goes to the log and to replicas, for as long as the script runs."""
+        self.replaying = self.unrecorded or not recorded
 
     def breathe(self, why: str) -> None:
         """Serve others from inside of a script, as far as may be; `why` is for the rest."""
@@ -56,26 +64,47 @@ cdef class ScriptClient(Client):
         cdef int64_t last_ns = store.last_ns
         if store.world.net is None:
             return
-        store.scratch, store.busy = Args(), why
+        store.scratch, store.busy = Args(), LOADING if self.replaying else why
         try:
             store.world.net.breathe()
         finally:
             store.scratch, store.busy, store.last_ns = scratch, None, last_ns
 
-    def call_command(self, *words):
-        """Run a command: its reply as a Python value, an error as ReplyError."""
+    cdef int call(self) except -1:
         cdef Args a = self.words
-        cdef Command command
-        a.borrow(words)
+        cdef Command command = None
         self.out.clear()
-        command = self.store.lookup(a.v[0].p, a.v[0].n)
+        try:
+            command = self.find(a)
+            if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
+                raise ReplyError("ERR Wrong number of args calling Redis command from script")
+            self.check(command, a)
+        except ReplyError as error:
+            self.store.refuse(self, command, self.out, error)
+            return 0
+        self.store.call(self, command, a, self.out)
+        return 0
+
+    cdef Command find(self, Args a):
+        """The command a script means."""
+        cdef Command command = self.store.lookup(a.v[0].p, a.v[0].n)
         if command is None:
             raise ReplyError("ERR Unknown Redis command called from script")
-        if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
-            raise ReplyError("ERR Wrong number of args calling Redis command from script")
-        self.check(command, a)
-        self.store.call(self, command, a, self.out)
-        return decode_buf(self.out)
+        if command.subcommands is not None and a.n > 1:
+            if a.text(1).decode("latin-1").lower() not in command.subcommands:
+                raise ReplyError("ERR Unknown Redis command called from script")
+        return command
+
+    def may_call(self) -> bool:
+        """True if the user may run the command in `words`; an error if there is no such command."""
+        command = self.find(self.words)
+        if not self.gate & RESTRICTED:
+            return True
+        words = self.words.list()
+        name = command.name
+        if command.subcommands is not None:
+            name = command.subcommands[words[1].decode("latin-1").lower()].name
+        return self.user.refusal(name, words) is None
 
     cdef int check(self, Command command, Args a) except -1:
         """Refuse what this script may not do."""
@@ -84,7 +113,7 @@ cdef class ScriptClient(Client):
         if command.subcommands is not None and a.n > 1:
             part = command.subcommands.get(a.text(1).decode("latin-1").lower())
         cdef int flags = command.flags | (part.flags if part is not None else 0)
-        if flags & NO_SCRIPT:
+        if flags & NO_SCRIPT and not self.may_all:
             raise ReplyError("ERR This Redis command is not allowed from script")
         if self.read_only and flags & (WRITE | MAY_REPLICATE):
             raise ReplyError("ERR Write commands are not allowed from read-only scripts.")

@@ -15,7 +15,7 @@ from bedrock.world import Timer, World
 from kvstore.acl import BadRule
 from kvstore.aof import Aof, Truncated
 from kvstore.engine import Store
-from kvstore.following import follow
+from kvstore.following import follow, watch
 from kvstore.parameters import NotApplied, Parameters
 from kvstore.resp import ReplyError
 from kvstore.saving import run_beside
@@ -101,6 +101,7 @@ class Server:
             await self._page.start()
             self.ports["page_port"] = self._page.port
         self.ready = True
+        watch(store)
         if store.parameters["replicaof"]:
             host, port = store.parameters["replicaof"].split()
             follow(store, host, int(port))
@@ -203,11 +204,13 @@ class Server:
         self.store.cycle()
         self._expire_later()
 
+    async def may_stop(self) -> bool:
+        """Let replicas catch up and write a snapshot, as far as that is wanted."""
+        return self.store is None or await self.store.stopping.may_stop()
+
     async def drain(self, grace_s: float) -> None:
         """Let requests that were begun end; blocked clients get until grace_s."""
         self.ready = False
-        if self.store is not None:
-            await self.store.stopping.told_to_end(grace_s)
         for net in (self._local, self._net):
             if net is not None:
                 await net.drain(grace_s)

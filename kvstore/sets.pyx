@@ -344,7 +344,10 @@ cdef int spop(Client c, Args a, Buf out) except -1:
         c.db.delete(&a.v[1])
         c.db.changed(&a.v[1], EVENT_SET, "spop")
         c.db.keyspace.notify(EVENT_GENERIC, "del", a.text(1), c.db)
-        c.store.record(c, b"DEL", a.text(1))
+        if a.n == 2:
+            c.store.record(c, b"SREM", a.text(1), *taken)
+        else:
+            c.store.record(c, b"DEL", a.text(1))
     elif count == 0:
         return put_set(out, 0, c.resp)
     else:

@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint64_t
 from bedrock.net.buf cimport Buf
 from kvstore.engine cimport Store
 from kvstore.hashtable cimport HashTable, Slot
-from kvstore.keyspace cimport Walk
+from kvstore.keyspace cimport Database, Walk
 
 
 cdef class DatabaseWalk(Walk):
@@ -14,8 +14,11 @@ cdef class DatabaseWalk(Walk):
     cdef set skip                      # above it: written already, or not there at the beginning
     cdef Buf out
     cdef bint headed
+    cdef size_t written                # keys
 
     cdef int write(self, bytes key, object value) except -1
+    cdef int put_head(self) except -1
+    cdef int put(self, bytes key, object value, int64_t deadline) except -1
     cdef bint step(self, size_t count) except -1
 
 
@@ -26,5 +29,13 @@ cdef class Snapshot:
     cdef uint64_t crc
     cdef readonly int64_t written      # bytes handed out
     cdef readonly bint ended, abandoned
+    cdef readonly size_t keys          # there were at the beginning
+    cdef size_t past                   # of them in the databases that are done
     cdef int64_t delay_us              # to wait for each key (rdb-key-save-delay)
     cdef readonly double pause_s       # what to wait after the piece handed out last
+
+    cdef int put_head(self, bint aof_base, int stream_db) except -1
+    cdef int put_functions(self, bytes code) except -1
+    cdef DatabaseWalk walk(self, Database db)
+    cdef int put_end(self) except -1
+    cdef bytes checksum(self)

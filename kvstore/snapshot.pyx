@@ -1,4 +1,6 @@
-"""A snapshot: the data as it was at one moment, written as RDB while the service goes on.
+"""A snapshot: the data as it was at one moment, written while the service goes on.
+
+It is written as RDB; `kvstore.rewrite` has another form, requests that make the data again.
 
 Nothing is copied and nothing forked.  The tables of the keyspace are ordered by hash, so a walk in
 that order knows of each key whether it has been there yet.  Whoever looks up, sets or deletes a key
@@ -62,17 +64,25 @@ cdef class DatabaseWalk(Walk):
 
     cdef int write(self, bytes key, object value) except -1:
         cdef Slot* deadline = self.expires.find_bytes(key) if self.expires.used else NULL
-        cdef char op
         if not self.headed:
             self.headed = True
-            op = <char>OP_SELECT
-            self.out.put(&op, 1)
-            put_length(self.out, self.index)
-            op = <char>OP_RESIZE
-            self.out.put(&op, 1)
-            put_length(self.out, self.keys.used)
-            put_length(self.out, self.expires.used)
-        return put_key(self.out, key, value, -1 if deadline is NULL else <int64_t>deadline.value)
+            self.put_head()
+        self.written += 1
+        return self.put(key, value, -1 if deadline is NULL else <int64_t>deadline.value)
+
+    cdef int put_head(self) except -1:
+        """What stands before the first key."""
+        cdef char op = <char>OP_SELECT
+        self.out.put(&op, 1)
+        put_length(self.out, self.index)
+        op = <char>OP_RESIZE
+        self.out.put(&op, 1)
+        put_length(self.out, self.keys.used)
+        return put_length(self.out, self.expires.used)
+
+    cdef int put(self, bytes key, object value, int64_t deadline) except -1:
+        """One key; its deadline is -1 if it has none."""
+        return put_key(self.out, key, value, deadline)
 
     cdef bint step(self, size_t count) except -1:
         """Write some more keys; False at the end."""
@@ -96,11 +106,11 @@ cdef class Snapshot:
 
     aof_base:  whether it is to be the base of an append-only file
     stream_db: the database that a stream which goes on from here speaks of
-    only_functions: libraries of functions, and no keys
+    keys, functions: which of them it is to hold
     """
 
     def __init__(self, Store store not None, bint aof_base=False, int stream_db=0,
-                 bint only_functions=False):
+                 bint keys=True, bint functions=True):
         cdef Database db
         cdef DatabaseWalk walk
         if store.log_engine is not None:
@@ -112,22 +122,44 @@ cdef class Snapshot:
         self.delay_us = store.parameters["rdb-key-save-delay"]
         self.out = Buf()
         self.walks = []
+        self.put_head(aof_base, stream_db)
+        if functions and store.scripts is not None:
+            for library in store.scripts.libraries.values():
+                self.put_functions(library.code)
+        for db in store.keyspace.databases:
+            if db.keys.used and keys:
+                # Databases share the output, and what is touched early must not stand under
+                # another's SELECT: each has its own until its turn comes.
+                walk = self.walk(db)
+                db.attend(walk)
+                self.walks.append(walk)
+                self.keys += db.keys.used
+
+    cdef int put_head(self, bint aof_base, int stream_db) except -1:
+        """How the file begins."""
         self.out.put(b"REDIS0010", 9)
         put_aux(self.out, b"redis-ver", REDIS_VERSION.encode())
         put_aux(self.out, b"redis-bits", b"64")
-        put_aux(self.out, b"ctime", b"%d" % (store.keyspace.now_ms // 1000))
+        put_aux(self.out, b"ctime", b"%d" % (self.store.keyspace.now_ms // 1000))
         put_aux(self.out, b"aof-base", b"%d" % aof_base)
-        put_aux(self.out, b"repl-stream-db", b"%d" % stream_db)
-        if store.scripts is not None:
-            for library in store.scripts.libraries.values():
-                put_library(self.out, library.code)
-        for db in store.keyspace.databases:
-            if db.keys.used and not only_functions:
-                # Databases share the output, and what is touched early must not stand under
-                # another's SELECT: each has its own until its turn comes.
-                walk = DatabaseWalk(db, Buf())
-                db.attend(walk)
-                self.walks.append(walk)
+        return put_aux(self.out, b"repl-stream-db", b"%d" % stream_db)
+
+    cdef int put_functions(self, bytes code) except -1:
+        """A library of functions."""
+        return put_library(self.out, code)
+
+    cdef DatabaseWalk walk(self, Database db):
+        """The walk through a database."""
+        return DatabaseWalk(db, Buf())
+
+    cdef int put_end(self) except -1:
+        """The end mark."""
+        cdef char op = <char>OP_EOF
+        return self.out.put(&op, 1)
+
+    cdef bytes checksum(self):
+        """What follows when all else has passed."""
+        return self.crc.to_bytes(8, "little")
 
     def next(self) -> bytes:
         """Some more of the file; empty at its end."""
@@ -142,6 +174,7 @@ cdef class Snapshot:
             walk = self.walks[0]
             if not walk.step(keys):
                 self.take(walk)
+                self.past += walk.written
                 del self.walks[0]
                 self.detach(walk)
             elif self.pause_s or self.store.clock.now_ns() >= until or walk.out.n >= PIECE:
@@ -153,10 +186,19 @@ cdef class Snapshot:
         piece = PyBytes_FromStringAndSize(self.out.p, self.out.n) if self.out.n else b""
         self.crc = crc64_of(piece, len(piece), self.crc)
         if self.ended and piece:
-            piece += self.crc.to_bytes(8, "little")
+            piece += self.checksum()
         self.written += len(piece)
         self.out.clear()
         return piece
+
+    @property
+    def keys_done(self) -> int:
+        """Keys written so far."""
+        cdef DatabaseWalk walk
+        cdef size_t done = self.past
+        for walk in self.walks:
+            done += walk.written
+        return done
 
     def take(self, DatabaseWalk walk not None) -> None:
         """What a walk has written so far goes into the file."""
@@ -165,9 +207,8 @@ cdef class Snapshot:
             walk.out.clear()
 
     def finish(self) -> None:
-        """The end mark; the checksum follows when all before it has passed."""
-        cdef char op = <char>OP_EOF
-        self.out.put(&op, 1)
+        """No key is left."""
+        self.put_end()
         self.ended = True
         self.store.snapshot = None
 

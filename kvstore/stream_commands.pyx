@@ -341,6 +341,8 @@ cdef class Reader(Waiter):
             raise ReplyError(
                 f"NOGROUP No such key '{name.decode('latin-1')}' or consumer group "
                 f"'{self.group.decode('latin-1')}' in XREADGROUP with GROUP option")
+        if after is None and compare(stream.last, group.last) <= 0:
+            return NONE                # and a consumer who waits is not made yet
         consumer = consumer_for(c, name, group, self.consumer)
         if after is not None:
             # What is pending is told even if it is nothing.

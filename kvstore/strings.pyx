@@ -9,6 +9,8 @@ from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndS
     PyByteArray_GET_SIZE, PyByteArray_Resize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, \
     PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, Py_REFCNT
 from libc.stdint cimport INT64_MAX, INT64_MIN
 from libc.string cimport memcpy, memset
 
@@ -23,6 +25,10 @@ from kvstore.resp import ReplyError
 
 cdef enum:
     EMBSTR_MAX = 44
+    SMALL_DIGITS = 4
+    SHARED = 2147483647            # what stands for "more than can be counted"
+
+cdef PyObject* SMALL[10000]        # decimals of 0 to 9999, each made when it is first needed
 
 SYNTAX = "ERR syntax error"
 NOT_INT = "ERR value is not an integer or out of range"
@@ -152,8 +158,32 @@ cdef int parse_options(Client c, Args a, Py_ssize_t i, str name, Options* option
     return 0
 
 
+cdef bytes text_from(const char* p, Py_ssize_t n):
+    """A string value; the decimals of small numbers are shared by all keys that have them."""
+    cdef Py_ssize_t i, number = 0
+    if n > SMALL_DIGITS or n == 0 or (n > 1 and p[0] == c'0'):
+        return PyBytes_FromStringAndSize(p, n)
+    for i in range(n):
+        if not c'0' <= p[i] <= c'9':
+            return PyBytes_FromStringAndSize(p, n)
+        number = number * 10 + p[i] - c'0'
+    if SMALL[number] is NULL:
+        value = PyBytes_FromStringAndSize(p, n)
+        Py_INCREF(value)
+        SMALL[number] = <PyObject*>value
+    return <bytes>SMALL[number]
+
+
+def references(value) -> int:
+    """What OBJECT REFCOUNT says of a value: one, or for a shared number the highest there is."""
+    if PyBytes_CheckExact(value) and 0 < PyBytes_GET_SIZE(value) <= SMALL_DIGITS \
+            and text_from(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)) is value:
+        return SHARED
+    return 1
+
+
 cdef int store_text(Client c, const Arg* key, const Arg* text, bint keep_ttl) except -1:
-    c.db.set(key, PyBytes_FromStringAndSize(text.p, text.n), keep_ttl)
+    c.db.set(key, text_from(text.p, text.n), keep_ttl)
     return c.db.changed(key, EVENT_STRING, "set")
 
 
@@ -215,7 +245,9 @@ cdef int psetex(Client c, Args a, Buf out) except -1:
 
 cdef int getset(Client c, Args a, Buf out) except -1:
     put_text(c, c.db.find(&a.v[1]), out)
-    return store_text(c, &a.v[1], &a.v[2], False)
+    store_text(c, &a.v[1], &a.v[2], False)
+    c.store.record(c, b"SET", a.text(1), a.text(2))
+    return 0
 
 
 cdef int getdel(Client c, Args a, Buf out) except -1:
@@ -389,7 +421,12 @@ cdef int add(Client c, const Arg* key, int64_t amount, Buf out) except -1:
         raise ReplyError("ERR increment or decrement would overflow")
     number += amount
     n = format_int(digits, number)
-    c.db.replace(key, PyBytes_FromStringAndSize(digits, n))
+    # An object that only the table and `value` have: as many digits go into it.
+    if n > SMALL_DIGITS and PyBytes_CheckExact(value) and PyBytes_GET_SIZE(value) == n \
+            and Py_REFCNT(value) == 2:
+        memcpy(PyBytes_AS_STRING(value), digits, n)
+    else:
+        c.db.replace(key, text_from(digits, n))
     c.db.changed(key, EVENT_STRING, "incrby")
     return put_int(out, number)
 

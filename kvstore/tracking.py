@@ -67,6 +67,7 @@ class Tracking:
         self.pending: list[bytes | None] = []  # for who runs a command now, after its reply
         self.clients = 0
         store.keyspace.on_touched = self.invalidate
+        store.parameters.listen(self.configure)
 
     # ------------------------------------------------------------------ clients
 
@@ -103,13 +104,15 @@ class Tracking:
             if client.id not in readers:
                 readers[client.id] = None
                 self.items += 1
-        self.limit()
 
     def limit(self) -> None:
-        """Keep the table as small as it must be."""
-        most = self.store.parameters["tracking-table-max-keys"]
-        while most and len(self.keys) > most:
+        """Make the table as small as it must be, before the next command of anyone."""
+        while self.most and len(self.keys) > self.most:
             self.invalidate_readers(next(iter(self.keys)))
+
+    def configure(self) -> None:
+        """Take over changed parameters."""
+        self.most = self.store.parameters["tracking-table-max-keys"]
 
     def invalidate(self, key: bytes, died: bool = False) -> None:
         """A key changed, or went; its time that was up is nobody's doing."""

@@ -36,7 +36,6 @@ log = logger("kvstore")
 
 LOOK_S = 0.01  # between two looks at whether something can go on
 SPAN = 4 << 20  # bytes on their way to one replica at a time
-FUNCTIONS = b"functions"
 NO_EOF = "ERR Filtered replica requires EOF capability"
 
 
@@ -51,7 +50,7 @@ class Transfers:
 
     def ask(self, replica: Replica, named: bool) -> None:
         """A replica waits; `named`: it wants to be told which place of which stream it gets."""
-        if replica.only == FUNCTIONS and not replica.takes_eof:
+        if replica.is_choosy and not replica.takes_eof:
             raise ReplyError(NO_EOF)
         replica.named = named
         replica.asked_ms = self.store.keyspace.now_ms
@@ -79,7 +78,7 @@ class Transfers:
     def waiting(self) -> list[Replica]:
         """Who is to share the next transfer."""
         waiting = [r for r in self.primary.replicas.values() if r.state and r.is_waiting]
-        return [r for r in waiting if (r.only == FUNCTIONS) == (waiting[0].only == FUNCTIONS)]
+        return [r for r in waiting if r.parts == waiting[0].parts]
 
     async def _serve(self) -> None:
         try:
@@ -97,7 +96,7 @@ class Transfers:
 
     def can_stream(self, waiting: list[Replica]) -> bool:
         """Whether they get it as it is made, not from a file."""
-        wanted = self.store.parameters["repl-diskless-sync"] or waiting[0].only == FUNCTIONS
+        wanted = self.store.parameters["repl-diskless-sync"] or waiting[0].is_choosy
         return bool(wanted) and all(replica.takes_eof for replica in waiting)
 
     def _is_due(self, waiting: list[Replica]) -> bool:
@@ -121,7 +120,7 @@ class Transfer:
         self.store = transfers.store
         self.replicas = replicas
         self.by_stream = transfers.can_stream(replicas)
-        self.only_functions = replicas[0].only == FUNCTIONS
+        self.parts = replicas[0].parts
         self.offset = 0  # of the stream, at the moment of the snapshot
         self.snapshot: Any = None
 
@@ -146,7 +145,7 @@ class Transfer:
             and self.snapshot is not None
             and not self.snapshot.ended
             and bool(self.replicas)
-            and replica.only == self.replicas[0].only
+            and replica.parts == self.parts
         )
 
     def join(self, replica: Replica) -> None:
@@ -179,7 +178,8 @@ class Transfer:
         self.snapshot = Snapshot(
             store,
             stream_db=primary.db if store.follower else 0,
-            only_functions=self.only_functions,
+            keys=b"keys" in self.parts,
+            functions=b"functions" in self.parts,
         )
         self.offset = primary.offset
         for replica in self.replicas:
@@ -239,7 +239,7 @@ class Transfer:
             return
         replica.come_online(self.store.keyspace.now_ms)
         log.info(f"Synchronization with replica {replica.name} succeeded")
-        if replica.only:
+        if replica.snapshot_only:
             replica.client.link.close()
 
     async def _taken(self, replica: Replica) -> bool:

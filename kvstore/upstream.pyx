@@ -379,14 +379,19 @@ cdef class Upstream(Session):
         libraries = []
         reader = Reader(store, source, b"", FILE, (spare, libraries))
         self.loads_aside = store.primary.begun and self.id == store.primary.id
-        if not self.loads_aside:
+        if self.loads_aside:
+            store.loads_aside(True)
+        else:
             store.begin_loading()
         try:
             if not await self.read(reader, source):
                 return False
         finally:
-            self.loads_aside = False
-            store.end_loading()
+            if self.loads_aside:
+                self.loads_aside = False
+                store.loads_aside(False)
+            else:
+                store.end_loading()
         await self.stop_writing()
         self.take_libraries(libraries)
         for db, new in zip(databases, spare):
@@ -407,16 +412,20 @@ cdef class Upstream(Session):
 
     async def read(self, reader, source) -> bool:
         """Read it all; False if it ended early, or if nobody wants it any more."""
-        sleep = self.store.world.clock.sleep
+        clock = self.store.world.clock
+        cdef int64_t began_ns = clock.now_ns()
         log.info("MASTER <-> REPLICA sync: Loading DB in memory")
         for pause_s in reader.steps(True):
             if reader.lacks:
+                spent_s = (clock.now_ns() - began_ns) / 1e9
                 if not await self.arrived(source, reader.offset, reader.lacks):
                     return self.ended_early(reader.offset)
+                await source.until_more(spent_s)
             else:
-                await sleep(pause_s or 0)
+                await clock.sleep(pause_s or 0)
             if self.store.follower is not self.follower:
                 return False
+            began_ns = clock.now_ns()
         if self.total >= 0 or source is not self.source:
             return True
         if not await self.arrived(source, reader.offset, reader.offset + MARK):

@@ -10,6 +10,7 @@ A snapshot is a data directory of its own below `snapshots/`, which a server can
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import wraps
 
 from bedrock.net.http import Request, Response, Route
 from bedrock.world import DiskFull
@@ -61,6 +62,7 @@ class Admin:
 
 
 def _answering(handler: Handler) -> Handler:
+    @wraps(handler)
     async def answer(request: Request) -> Response:
         try:
             return await handler(request)

@@ -7,18 +7,23 @@ a server is ready without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
 
 from bedrock.net.http import Request, Response, Route
 from tsdb.budget import Budget
 from tsdb.config import TsdbConfig
 from tsdb.federate import federate
-from tsdb.form import ApiError, Form, answering, success, success_of
+from tsdb.form import ApiError, Form, Handler, answering, success, success_of
 from tsdb.labels import is_label_name
+from tsdb.promql.errors import ParseError
 from tsdb.promql.json_out import json_labels
 from tsdb.promql.parser import parse
 from tsdb.remote_read import read
 from tsdb.store import Store
+
+if TYPE_CHECKING:
+    from tsdb.promql.engine import Result
 
 STEPS_MAX = 11_000
 
@@ -35,7 +40,7 @@ class Api:
     def routes(self) -> list[Route]:
         """Method, path, handler."""
         both = ("GET", "POST")
-        table: list[tuple[tuple[str, ...], str, Callable[[Request], Response]]] = [
+        table: list[tuple[tuple[str, ...], str, Handler]] = [
             (both, "/api/v1/query", self.query),
             (both, "/api/v1/query_range", self.query_range),
             (both, "/api/v1/format_query", self.format_query),
@@ -67,7 +72,7 @@ class Api:
     def _now_ms(self) -> int:
         return self.store.world.clock.wall_ms()
 
-    def query(self, request: Request) -> Response:
+    def query(self, request: Request) -> Response | Awaitable[Response]:
         """An instant query."""
         form = Form(request)
         self.queries += 1
@@ -78,12 +83,12 @@ class Api:
             why = str(exc).replace('"time": ', "\"time\": Invalid time value for 'time': ", 1)
             raise ApiError("bad_data", why) from exc
         lookback_ms = form.duration_ms("lookback_delta", self.lookback_ms)
-        from tsdb.promql import answer
+        from tsdb.promql.engine import instant_query
 
         query, budget = form.get("query"), self.budget(form)
-        return success(answer.instant(self.store.finder, query, time_ms, lookback_ms, budget))
+        return self._told(instant_query(self.store.finder, query, time_ms, lookback_ms, budget))
 
-    def query_range(self, request: Request) -> Response:
+    def query_range(self, request: Request) -> Response | Awaitable[Response]:
         """A range query."""
         form = Form(request)
         self.queries += 1
@@ -116,12 +121,28 @@ class Api:
                 "Try decreasing the query resolution (?step=XX)",
             )
         lookback_ms = form.duration_ms("lookback_delta", self.lookback_ms)
-        from tsdb.promql import answer
+        from tsdb.promql.engine import range_query
 
         query, budget = form.get("query"), self.budget(form)
-        return success(
-            answer.over(self.store.finder, query, start, end, step, lookback_ms, budget)
-        )
+        try:
+            found = range_query(
+                self.store.finder, query, start, end, step, lookback_ms, budget
+            )
+        except ParseError as exc:  # which parameter it is, Prometheus does not say here
+            raise ApiError("bad_data", str(exc)) from exc
+        return self._told(found)
+
+    def _told(self, result: Result) -> Response | Awaitable[Response]:
+        """A result as JSON; a large one is written beside the loop, while others are answered."""
+        from tsdb.promql.answer import as_json, is_large
+
+        if not is_large(result):
+            return success(as_json(result))
+
+        async def later() -> Response:
+            return success(await self.store.world.beside(as_json, result))
+
+        return later()
 
     def format_query(self, request: Request) -> Response:
         """A query, laid out."""

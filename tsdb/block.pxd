@@ -37,5 +37,6 @@ cdef class Block:
     cdef readonly list cuts                # [(series numbers, low, high)] that were deleted
 
     cdef Index index(self)
-    cpdef int read(self, Py_ssize_t number, Columns into, int64_t low, int64_t high,
-                   int column=*) except -1
+    cpdef int read(self, Py_ssize_t number, Columns into, int64_t low, int64_t high) except -1
+    cpdef int read_row(self, Py_ssize_t number, int column, Columns into, int64_t low,
+                       int64_t high) except -1

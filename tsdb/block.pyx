@@ -13,8 +13,8 @@
     52  u64 offset and u32 size and u32 CRC-32C of table, postings and meta (3 x 16 bytes),
         u32 CRC-32C of those 48 bytes
 
-Little-endian.  A block of samples has one row for each series; a downsampled one has five: last,
-minimum, maximum, sum and count of each bucket (see `tiers`).  A chunk's minimum, maximum and sum
+Little-endian.  A block of samples has one row for each series; a downsampled one has six for its
+buckets: last, minimum, maximum, sum, count and ago (see `tiers`).  A chunk's minimum, maximum and sum
 are NaN when one of its values is.  Opening reads the foot and meta; table and postings are loaded
 when first asked for.
 
@@ -47,10 +47,12 @@ from tsdb.chunk import describe
 from tsdb.postings import Postings, StoredPostings
 
 MAGIC = b"TSDBBLK2"
-ROWS = ("last", "min", "max", "sum", "count")     # of a downsampled series
+ROWS = ("last", "min", "max", "sum", "count", "ago")     # of a downsampled series
+cdef int64_t TIME_MAX = 0x7fffffffffffffff
 cdef enum:
     FOOT = 52
-    COUNT = 4                      # the row that counts
+    LAST = 0
+    AGO = 5
     INDEX_MAX = 1 << 30            # bytes of an unpacked table or postings
 
 
@@ -127,6 +129,11 @@ cdef class Block:
         """The lowest rank whose samples it holds."""
         return self.meta["low"]
 
+    def within(self, Block other) -> bool:
+        """Whether it is another block, or has been made of it or a part."""
+        return (other.low <= self.low and self.rank <= other.rank
+                and (self is other or self.resolution > other.resolution))
+
     def damaged(self, int64_t offset, str why):
         return Damaged(self.name, offset, why)
 
@@ -191,19 +198,37 @@ cdef class Block:
         """Samples of these series in [low, high] are not to be read any more."""
         self.cuts.append((numbers, low, high))
 
-    cpdef int read(self, Py_ssize_t number, Columns into, int64_t low, int64_t high,
-                   int column=0) except -1:
+    cpdef int read(self, Py_ssize_t number, Columns into, int64_t low, int64_t high) except -1:
         """Add the samples of a series in [low, high] to the one `into` is gathering.
 
-        column: which of ROWS; samples that were not downsampled count as 1, else as themselves.
+        Of a downsampled series these are the buckets' last samples.
         """
+        cdef Py_ssize_t i, kept, mark = into.n
+        cdef Columns ago
+        if self.index().rows_each == 1:
+            return self.read_row(number, LAST, into, low, high)
+        ago = Columns()
+        high = min(high, TIME_MAX - self.resolution)
+        self.read_row(number, LAST, into, low, high + self.resolution)
+        self.read_row(number, AGO, ago, low, high + self.resolution)
+        kept = mark
+        for i in range(ago.n):
+            into.t[kept] = into.t[mark + i] - <int64_t>ago.v[i]
+            into.v[kept] = into.v[mark + i]
+            kept += low <= into.t[kept] <= high
+        into.n = kept
+        return 0
+
+    cpdef int read_row(self, Py_ssize_t number, int column, Columns into, int64_t low,
+                       int64_t high) except -1:
+        """Add what a row of a series has in [low, high], as it is written; column: of ROWS."""
         cdef Index index = self.index()
         cdef Py_ssize_t row, i, first, end, mark = into.n
         cdef int64_t at, size
         cdef uint8_t* p
-        if not 0 <= number < index.series:
-            raise IndexError(number)
-        row = number * index.rows_each + (column if index.rows_each > 1 else 0)
+        if not 0 <= number < index.series or not 0 <= column < index.rows_each:
+            raise IndexError(number, column)
+        row = number * index.rows_each + column
         first = index.starts[row]
         end = index.starts[row + 1]
         while first < end and index.last[first] < low:
@@ -223,8 +248,6 @@ cdef class Block:
                 raise self.damaged(index.offsets[i], "bad checksum of a chunk")
             into.add_chunk(p, index.size[i], low, high)
             p += index.size[i]
-        if index.rows_each == 1 and column == COUNT:
-            into.count_as_one(mark)
         if self.cuts:
             for numbers, cut_low, cut_high in self.cuts:
                 if number in numbers:

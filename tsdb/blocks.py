@@ -4,6 +4,10 @@
     deletions                                  msgpack: [[id, rank, low, high, matchers], ...]
     <name>.damaged                             set aside: it is not read any more
 
+What a block was flushed from is still in the log for a while.  So every block says what blocks
+hold of it, in `flushed`: [[number of the log, position, cut], ...], all samples older than cut that
+the log has before the position.
+
 A deletion holds for the samples of every block that was there, that is, up to a rank; what is
 written later for the same time is kept.  Readers pass over what was deleted; when a block is
 written anew its samples are left out, and `deleted` in its meta says up to which deletion.
@@ -27,6 +31,7 @@ from tsdb.block import ROWS, Block
 from tsdb.matchers import Matcher
 
 DELETIONS = "deletions"
+ALWAYS = 2**62
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,28 @@ class Deletion:
         return [self.number, self.rank, self.low, self.high, matchers]
 
 
+def _ranks_meet(a: Block, b: Block) -> bool:
+    return a.low <= b.rank and b.low <= a.rank
+
+
+def times_meet(block: Block, low_ms: int, high_ms: int) -> bool:
+    """Whether a block may have samples of a time."""
+    return block.first <= high_ms and block.last >= low_ms
+
+
+def _span(found: list[Block], block: Block) -> bool:
+    """Whether blocks of one resolution have all ranks of a block."""
+    return sum(
+        min(b.rank, block.rank) - max(b.low, block.low) + 1 for b in found
+    ) == block.rank - block.low + 1  # fmt: skip
+
+
 class Blocks:
     """The blocks in a directory; see the module."""
 
     def __init__(self, disk: Disk):
         self.disk = disk
+        self.log_number = 0  # of the store's log: a copied directory begins another
         self.all: list[Block] = []  # by rank, the finer before the coarser
         self.findings: list[Finding] = []
         self.deletions: list[Deletion] = []
@@ -86,6 +108,22 @@ class Blocks:
     def _sort(self) -> None:
         self.all.sort(key=lambda block: (block.rank, block.resolution))
 
+    # ---- what is in the log as well ----------------------------------------------------------
+
+    def flushed(self, *more: tuple[int, int]) -> list[tuple[int, int]]:
+        """(position, cut) as the blocks have it, and more; without what others imply."""
+        said = {
+            (position, cut)
+            for block in self.all
+            for number, position, cut in block.meta.get("flushed", ())
+            if number == self.log_number
+        }
+        kept: list[tuple[int, int]] = []
+        for position, cut in sorted({*said, *more}, reverse=True):
+            if not kept or cut > kept[-1][1]:
+                kept.append((position, cut))
+        return kept
+
     # ---- which blocks ----------------------------------------------------------------------
 
     @property
@@ -97,37 +135,114 @@ class Blocks:
         """Those of one resolution, by rank."""
         return [block for block in self.all if block.resolution == resolution_ms]
 
-    def covered(self, block: Block, resolution_ms: int) -> bool:
-        """Whether a block of another resolution was made of this one."""
-        return any(c.low <= block.low and block.rank <= c.rank for c in self.of(resolution_ms))
+    def resolutions(self) -> set[int]:
+        """The tiers there are."""
+        return {block.resolution for block in self.all} - {0}
 
-    def sources(self, low_ms: int, high_ms: int, resolution_ms: int = 0) -> list[Block]:
+    def covered(self, block: Block, resolution_ms: int) -> bool:
+        """Whether all of a block is there in another resolution as well."""
+        return _span([b for b in self.of(resolution_ms) if _ranks_meet(b, block)], block)
+
+    def finer_of(self, block: Block) -> list[Block]:
+        """The blocks of the next finer resolution that hold all of a tier's block; [] if none."""
+        finer = {b.resolution for b in self.all if b.resolution < block.resolution}
+        for resolution in sorted(finer, reverse=True):
+            found = [b for b in self.of(resolution) if _ranks_meet(b, block)]
+            if _span(found, block):
+                return found
+        return []
+
+    def lost(self, resolution_ms: int) -> list[tuple[int, int]]:
+        """Times of which a tier has buckets that cannot be made anew."""
+        return [(b.first, b.last) for b in self.of(resolution_ms) if not self.finer_of(b)]
+
+    def sources(
+        self, low_ms: int, high_ms: int, resolution_ms: int = 0, head_ms: int = ALWAYS
+    ) -> list[Block]:
         """The blocks to read for a time range, the older first.
 
         Where there are several tiers, the coarsest that is no coarser than asked for is taken;
-        where there is none such, the finest there is.
+        where there is none such, the finest there is.  A tier does not know of what came later
+        than its blocks, here or in the head (whose first time is given), nor of a part of a bucket
+        that was deleted: then finer blocks are taken instead, as long as there are all.
         """
-        near = [block for block in self.all if block.first <= high_ms and block.last >= low_ms]
-        tiers = {block.resolution for block in near}
-        if len(tiers) < 2:
+        near = [block for block in self.all if times_meet(block, low_ms, high_ms)]
+        if not any(block.resolution for block in near):
             return near
-        wanted = sorted(tiers, key=lambda r: (r > resolution_ms, r if r > resolution_ms else -r))
+        while True:
+            taken = self._finest_fit(near, resolution_ms)
+            for block in taken:
+                if block.resolution and (
+                    block.cuts or head_ms <= block.last or self._later(block, taken)
+                ):
+                    gone = self.replaceable(block)
+                    if gone:
+                        break
+            else:
+                return sorted(taken, key=lambda block: block.rank)
+            near = [block for block in near if block not in gone]
+
+    def replaceable(self, block: Block) -> list[Block]:
+        """A tier's block and those made of the same finer blocks, if these are as good; else [].
+
+        They are not if some are gone, or if an older block that shares buckets cannot be replaced:
+        only the tier knows what was written over there.
+        """
+        tier = self.of(block.resolution)
+        fixed, more = [], [b for b in tier if not self.finer_of(b)]
+        while more:
+            fixed += more
+            more = [
+                b
+                for b in tier
+                if b not in fixed and any(times_meet(b, other.first, other.last) for other in more)
+            ]
+        finer = self.finer_of(block)
+        made = [b for b in tier if any(_ranks_meet(b, other) for other in finer)]
+        return made if not any(b in fixed for b in made) else []
+
+    @staticmethod
+    def _finest_fit(near: list[Block], resolution_ms: int) -> list[Block]:
         taken: list[Block] = []
-        for tier in wanted:
+        tiers = {block.resolution for block in near}
+        for tier in sorted(tiers, key=lambda r: (r > resolution_ms, abs(r - resolution_ms))):
+            others = list(taken)
             taken += [
                 block
                 for block in near
                 if block.resolution == tier
-                and not any(t.low <= block.rank and block.low <= t.rank for t in taken
-                            if t.resolution != tier)
-            ]  # fmt: skip
-        return sorted(taken, key=lambda block: block.rank)
+                and not any(_ranks_meet(other, block) for other in others)
+            ]
+        return taken
+
+    @staticmethod
+    def _later(block: Block, among: list[Block]) -> bool:
+        """Whether finer blocks have samples of a block's time."""
+        return any(
+            other.resolution < block.resolution and times_meet(other, block.first, block.last)
+            for other in among
+        )
+
+    def alone(self, run: Sequence[Block]) -> bool:
+        """Whether a run may become one block: other tiers have all of it, or nothing.
+
+        Of a finer tier that must be in one block, so that it is whole as long as it is there.
+        """
+        for resolution in {block.resolution for block in self.all} - {run[0].resolution}:
+            others = self.of(resolution)
+            if resolution < run[0].resolution:
+                meeting = [b for b in others if any(_ranks_meet(b, block) for block in run)]
+                if any(b.low > run[0].low or b.rank < run[-1].rank for b in meeting):
+                    return False
+            elif len({self.covered(block, resolution) for block in run}) > 1:
+                return False
+        return True
 
     # ---- making and removing ---------------------------------------------------------------
 
     def described(
         self, rank: int, generation: int, low: int, resolution_ms: int = 0,
-        replaces: Iterable[Block] = (),
+        replaces: Iterable[Block] = (), flushed: Iterable[tuple[int, int]] = (),
     ) -> tuple[str, dict[str, Any]]:
         """Name and meta of a block to be written."""
         tier = f"-{resolution_ms}" if resolution_ms else ""
@@ -137,6 +252,7 @@ class Blocks:
             "low": low,
             "replaces": [block.name for block in replaces],
             "deleted": self.deletions[-1].number if self.deletions else 0,
+            "flushed": [[self.log_number, *entry] for entry in self.flushed(*flushed)],
         }  # fmt: skip
 
     def install(self, block: Block | None, instead_of: Iterable[Block] = ()) -> None:

@@ -56,7 +56,7 @@ def _check_block(disk: Disk, name: str) -> Iterator[Finding]:
         for number in range(len(block)):
             for row in range(block.meta["rows"]):
                 columns = Columns()
-                block.read(number, columns, block.first, block.last, row)
+                block.read_row(number, row, columns, block.first, block.last)
                 columns.end_series(None)
                 samples += columns.n if row == 0 else 0
         if samples != block.samples:

@@ -14,7 +14,7 @@ cdef class Columns:
 
     cdef uint8_t* room(self, Py_ssize_t size) except NULL
     cdef void cut(self, Py_ssize_t mark, int64_t low, int64_t high) noexcept
-    cdef void count_as_one(self, Py_ssize_t mark) noexcept
+    cdef void clear(self) noexcept
     cdef int reserve(self, Py_ssize_t more) except -1
     cdef int add(self, const int64_t* t, const double* v, Py_ssize_t n,
                  int64_t low, int64_t high) except -1

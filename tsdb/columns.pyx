@@ -166,11 +166,10 @@ cdef class Columns:
                 kept += 1
         self.n = kept
 
-    cdef void count_as_one(self, Py_ssize_t mark) noexcept:
-        """Make 1 of the values added since there were `mark`, 0 of those that are no number."""
-        cdef Py_ssize_t i
-        for i in range(mark, self.n):
-            self.v[i] = self.v[i] == self.v[i]
+    cdef void clear(self) noexcept:
+        """Forget all series, keep the room."""
+        self.n = 0
+        self.labels.clear()
 
     cpdef int end_series(self, labels, bint keep_empty=False) except -1:
         """Close the series gathered since the last call; without samples it is left out."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import wraps
 from typing import Any
 
 from bedrock.net.http import Request, Response
@@ -27,6 +28,9 @@ STATUS = {
     "timeout": 503,
     "unavailable": 500,
 }
+
+
+Handler = Callable[[Request], Response | Awaitable[Response]]
 
 
 class ApiError(Exception):
@@ -138,10 +142,11 @@ def _rfc3339(name: str, text: str) -> float:
     )
 
 
-def answering(handler: Callable[[Request], Response]) -> Callable[[Request], Response]:
-    """The handler with its errors turned into answers."""
+def answering(handler: Handler) -> Handler:
+    """The handler with its errors turned into answers; what it may yet await raises none."""
 
-    def answer(request: Request) -> Response:
+    @wraps(handler)
+    def answer(request: Request) -> Response | Awaitable[Response]:
         try:
             return handler(request)
         except ApiError as exc:

@@ -33,7 +33,7 @@ cdef class Series:
     cdef int put_late(self, int64_t t, double v) except -1
     cdef int grow(self) except -1
     cdef int seal(self) except -1
-    cdef int read(self, Columns into, int64_t low, int64_t high) except -1
+    cdef int read(self, Columns into, int64_t low, int64_t high, uint32_t late_max=*) except -1
     cdef int drop_before(self, int64_t cut) except -1
     cdef int settle(self) except -1
     cdef int bounds(self, int64_t* first, int64_t* last) noexcept
@@ -77,4 +77,3 @@ cdef class Head:
 
     cpdef int64_t ref_of(self, bytes key) except -1
     cdef int apply(self, Batch batch) except -1
-    cdef int recount(self) except -1

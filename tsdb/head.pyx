@@ -181,7 +181,8 @@ cdef class Series:
         self.n = 0
         return 0
 
-    cdef int read(self, Columns into, int64_t low, int64_t high) except -1:
+    cdef int read(self, Columns into, int64_t low, int64_t high,
+                  uint32_t late_max=0xffffffff) except -1:
         """Add the samples in [low, high] to the series `into` is gathering."""
         cdef uint32_t i
         for i in range(self.chunk_n):
@@ -189,7 +190,7 @@ cdef class Series:
                 into.add_chunk(self.chunks[i].data, self.chunks[i].size, low, high)
         if self.n:
             into.add(self.t, self.v, self.n, low, high)
-        for i in range(self.late_n):
+        for i in range(min(self.late_n, late_max)):
             into.add(self.late_t + i, self.late_v + i, 1, low, high)
         return 0
 
@@ -409,17 +410,20 @@ cdef class Head:
     # ---- moving to a block, and deleting ---------------------------------------------------
 
     def hold(self, int64_t cut) -> None:
-        """What is older than cut is about to be gathered."""
+        """What is older than cut now is about to be gathered."""
+        cdef Series series
         self.held = cut
+        for found in self.by_key.values():
+            series = found
+            series.late_mark = series.late_n
 
-    def gather(self, list keys, int64_t cut) -> Columns:
-        """All samples older than cut of these series, in this order, as they are now."""
+    def gather(self, list keys) -> Columns:
+        """All samples of these series, in this order, that are held."""
         cdef Columns columns = Columns()
         cdef Series series
         for key in keys:
             series = self.by_key[key]
-            series.read(columns, TIME_MIN, cut - 1)
-            series.late_mark = series.late_n
+            series.read(columns, TIME_MIN, self.held - 1, series.late_mark)
             columns.end_series(None, True)
         return columns
 
@@ -439,10 +443,9 @@ cdef class Head:
         """Forget the samples in [low, high] of these series."""
         for ref in refs:
             (<Series>self.series[ref]).delete(low, high)
-        self.recount()
 
-    cdef int recount(self) except -1:
-        """Samples and bounds anew; series without samples go."""
+    def recount(self) -> None:
+        """Samples and bounds anew, after some were deleted; series without samples go."""
         cdef Series series
         cdef Py_ssize_t count
         self.samples = 0

@@ -11,6 +11,7 @@ that cannot be read is 400 and nothing of it is written; no room is 507, and may
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 
 from bedrock.codec.compress import decompress
 from bedrock.codec.errors import Malformed, TooLarge
@@ -101,6 +102,7 @@ def _unpacked(request: Request) -> bytes:
 
 
 def _answering(handler: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    @wraps(handler)
     def answer(request: Request) -> Response:
         try:
             return handler(request)

@@ -3,14 +3,16 @@
     head ──flush──► block ──merge──► larger blocks ──downsample──► 5 m ──downsample──► 1 h
                       └── expire: whole blocks past their retention, or series of them
 
+Nothing expires before the tier above it has it, with all that came late for its time.
+
 A job is a generator: what it yields are steps that touch only files and memory of its own, so they
 may run on a thread beside the loop, while reading and writing go on; what lies between two steps
 runs on the loop.  `run` does all of it at once, for embedded use; `run_beside` is the server's.
 One job runs at a time.
 
-Flushing leaves a store that a crash at any point turns, at worst, into one that holds some samples
-twice with equal values: the block is made durable; the head drops those samples; what is left of
-the head is logged anew (the checkpoint); `meta` is pointed at it; the older log is removed.
+Flushing: the block is made durable, and says up to where in the log it has what is older than the
+cut, so that whoever reads the log passes over it; the head drops those samples; what is left of the
+head is logged anew (the checkpoint); `meta` is pointed at it; the older log is removed.
 
 Ages are told by the world's clock, so a test can let a year pass in a moment.
 """
@@ -22,13 +24,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgpack
 from pyroaring import BitMap
 
-from tsdb.block import ROWS, Block
+from tsdb.block import Block
 from tsdb.block_writer import BlockWriter
-from tsdb.blocks import DELETIONS
+from tsdb.blocks import ALWAYS, DELETIONS, times_meet
 from tsdb.columns import Columns
+from tsdb.downsampling import SLICE, downsample
 from tsdb.matchers import Matcher
 from tsdb.wal import log_samples, log_series
 
@@ -40,8 +42,6 @@ HOUR_MS = 3_600_000
 COMPACT_RUN = 4  # blocks of one generation that are made one
 MERGED_SAMPLES_MAX = 2_000_000_000
 MERGED_SPAN_MAX_MS = 31 * 24 * HOUR_MS
-SLICE = 1000  # series a step takes
-ALWAYS = 2**62
 
 T = TypeVar("T")
 Job = Generator[Callable[[], Any], None, T]
@@ -123,32 +123,68 @@ class Lifecycle:
 
     def due(self) -> Iterator[Job[Any]]:
         """Jobs that are due, one after the other, until there are no more."""
-        self.expire()
         while (job := self._next()) is not None:
             yield job
         self.store.block_set.forget_deletions()
 
     def _next(self) -> Job[Any] | None:
-        head, policy, blocks = self.store.head, self.policy, self.store.block_set
+        return (
+            self._flush_due()
+            or self._without_deleted()
+            or self._expire()
+            or self._downsample_due()
+            or self._merge_due()
+        )
+
+    def _flush_due(self) -> Job[Any] | None:
+        head, policy = self.store.head, self.policy
         if head.samples > policy.samples_max:
             return self.flush(head.last + 1)
         if head.samples and head.last - head.first > policy.block_ms * 3 // 2:
             cut = head.last - policy.block_ms // 2
-            cut -= cut % policy.block_ms
-            if head.first < cut:
+            cut -= cut % policy.block_ms - 1  # a block's last sample may be at its last moment,
+            if head.first < cut:  # as a bucket's
                 return self.flush(cut)
-        for block in blocks.all:
-            if block.cuts or self._expired(block):
+        return None
+
+    def _without_deleted(self) -> Job[Any] | None:
+        """Write a block anew of which something was deleted, those of samples first."""
+        blocks = self.store.block_set
+        for block in sorted(blocks.all, key=lambda block: block.resolution):
+            if block.cuts:
+                finer = blocks.finer_of(block)
+                if len(finer) == 1 and blocks.replaceable(block):
+                    return self._downsample(finer[0], block.resolution)
                 return self.merge([block])
+        return None
+
+    def _downsample_due(self) -> Job[Any] | None:
         finest = 0
-        for tier in policy.tiers:
+        for tier in self.policy.tiers:
             limit = self._now() - tier.after_ms
-            for block in blocks.of(finest):
-                if block.last < limit and not blocks.covered(block, tier.resolution_ms):
-                    return self.downsample(block, tier.resolution_ms)
+            for block in self.store.block_set.of(finest):
+                if block.last < limit and not self.store.block_set.covered(
+                    block, tier.resolution_ms
+                ):
+                    return self._downsample(block, tier.resolution_ms)
             finest = tier.resolution_ms
-        for resolution in (0, *(tier.resolution_ms for tier in policy.tiers)):
-            run = self._run_to_merge(blocks.of(resolution))
+        return None
+
+    def _downsample(self, block: Block, resolution_ms: int) -> Job[Block | None]:
+        """Downsample a block, but first an older one whose buckets it may share."""
+        blocks = self.store.block_set
+        for older in blocks.of(block.resolution):
+            if (
+                older.rank < block.low
+                and times_meet(older, block.first, block.last)
+                and not blocks.covered(older, resolution_ms)
+            ):
+                return downsample(blocks, older, resolution_ms)
+        return downsample(blocks, block, resolution_ms)
+
+    def _merge_due(self) -> Job[Any] | None:
+        for resolution in (0, *(tier.resolution_ms for tier in self.policy.tiers)):
+            run = self._run_to_merge(self.store.block_set.of(resolution))
             if run:
                 return self.merge(run)
         return None
@@ -164,7 +200,8 @@ class Lifecycle:
         if not head.samples or head.first >= cut_ms:
             return None
         rank = store.block_set.next_rank
-        name, meta = store.block_set.described(rank, 0, rank)
+        held = store.log.end, cut_ms
+        name, meta = store.block_set.described(rank, 0, rank, flushed=[held])
         head.hold(cut_ms)
         done = False
         try:
@@ -173,7 +210,7 @@ class Lifecycle:
             try:
                 for first in range(0, len(keys), SLICE):
                     part = keys[first : first + SLICE]
-                    yield partial(writer.add, part, head.gather(part, cut_ms))
+                    yield partial(writer.add, part, head.gather(part))
                 yield writer.finish
             except BaseException:
                 writer.abandon()
@@ -196,26 +233,20 @@ class Lifecycle:
             log_samples(log, head, keys[first : first + SLICE])
             yield _pause
         log.flush()
-        self.store.world.disk.replace("meta", msgpack.packb({"wal": start}))
+        self.store.write_meta(start)
         log.trim(start)
 
     # ---- rewriting blocks --------------------------------------------------------------------
 
     def _run_to_merge(self, blocks: list[Block]) -> list[Block]:
-        """The first run of neighbours of one generation, none of which has a coarser one."""
-        coarser = [t.resolution_ms for t in self.policy.tiers]
+        """The first run of neighbours of one generation that may be one block."""
         for first in range(len(blocks) - COMPACT_RUN + 1):
             run = blocks[first : first + COMPACT_RUN]
             if (
                 len({block.generation for block in run}) == 1
                 and sum(block.samples for block in run) <= MERGED_SAMPLES_MAX
                 and run[-1].last - run[0].first <= self._span_max(run[0])
-                and not any(
-                    self.store.block_set.covered(block, r)
-                    for block in run
-                    for r in coarser
-                    if r > block.resolution
-                )
+                and self.store.block_set.alone(run)
             ):
                 return run
         return []
@@ -225,14 +256,13 @@ class Lifecycle:
         ages = [self.retention(block), *(rule.age_ms for rule in self.policy.rules)]
         return min(MERGED_SPAN_MAX_MS, min(ages) // 8)
 
-    def merge(self, run: Sequence[Block]) -> Job[Block | None]:
-        """Make neighbouring blocks (or one) a new one, without what was deleted or expired.
+    def merge(self, run: Sequence[Block], expired: BitMap | None = None) -> Job[Block | None]:
+        """Make neighbouring blocks (or one) a new one, without what was deleted.
 
-        Reading gives the same before and after.
+        Reading gives the same before and after, but for the series (of one block) that expired.
         """
         blocks = self.store.block_set
         run = list(run)
-        expired = {block.name: self._expired(block) for block in run}
         name, meta = blocks.described(
             run[-1].rank, max(block.generation for block in run) + 1, run[0].low,
             run[0].resolution, run,
@@ -241,7 +271,7 @@ class Lifecycle:
         try:
             places: dict[bytes, list[tuple[Block, int]]] = {}
             for block in run:
-                yield partial(_find_places, block, expired[block.name], places)
+                yield partial(_find_places, block, expired or BitMap(), places)
             keys: list[bytes] = []
             yield lambda: keys.extend(sorted(places))
             for first in range(0, len(keys), SLICE):
@@ -253,24 +283,11 @@ class Lifecycle:
         except BaseException:
             writer.abandon()
             raise
-        blocks.install(writer.block, run)
-        return writer.block
-
-    def downsample(self, block: Block, resolution_ms: int) -> Job[Block | None]:
-        """Make a block of a coarser tier beside the block."""
-        blocks = self.store.block_set
-        name, meta = blocks.described(block.rank, block.generation, block.low, resolution_ms)
-        writer = BlockWriter(blocks.disk, name, meta)
-        try:
-            for first in range(0, len(block), SLICE):
-                numbers = range(first, min(first + SLICE, len(block)))
-                yield partial(_downsample, writer, block, numbers, resolution_ms)
-            writer.bound(block.first, block.last)
-            yield writer.finish
-        except BaseException:
-            writer.abandon()
-            raise
-        blocks.install(writer.block)
+        gone = run
+        if writer.block is None and expired is None:  # what was made of it must not stay alone
+            gone = [b for b in blocks.all if any(b.within(r) for r in run)]
+            gone.sort(key=lambda block: -block.resolution)
+        blocks.install(writer.block, gone)
         return writer.block
 
     def snapshot(self, directory: str, skip_head: bool) -> Job[None]:
@@ -307,11 +324,36 @@ class Lifecycle:
                 gone |= chosen
         return gone | rest if age > self.retention(block) else gone
 
-    def expire(self) -> list[str]:
-        """Remove the blocks that are wholly past the retention; returns their names."""
-        old = [b for b in self.store.blocks if len(self._expired(b)) == len(b)]
-        self.store.block_set.remove(old)
-        return [block.name for block in old]
+    def _expire(self) -> Job[Any] | None:
+        """Remove blocks that are wholly past retention, and what is due first for that."""
+        blocks = self.store.block_set
+        for block in list(blocks.all):
+            expired = self._expired(block)
+            if not expired:
+                continue
+            job = self._absorb(block)
+            if job is not None:
+                return job
+            if len(expired) < len(block):
+                return self.merge([block], expired)
+            blocks.remove([block])
+        return None
+
+    def _absorb(self, block: Block) -> Job[Any] | None:
+        """Bring what there is of a block's time to the tier above; None if there is nothing."""
+        blocks, head = self.store.block_set, self.store.head
+        finest = 0
+        for tier in self.policy.tiers:
+            if finest == block.resolution:
+                if not finest and head.samples and head.first <= block.last:
+                    return self.flush(block.last + 1)
+                for other in blocks.of(finest):
+                    if times_meet(other, block.first, block.last) and not blocks.covered(
+                        other, tier.resolution_ms
+                    ):
+                        return self._downsample(other, tier.resolution_ms)
+            finest = tier.resolution_ms
+        return None
 
 
 # ---- steps: they touch only what they are given ------------------------------------------------
@@ -336,21 +378,6 @@ def _copy(
     for key in keys:
         for row in range(writer.meta["rows"]):
             for block, number in places[key]:
-                block.read(number, columns, block.first, block.last, row)
+                block.read_row(number, row, columns, block.first, block.last)
             columns.end_series(None, True)
     writer.add(keys, columns)
-
-
-def _downsample(writer: BlockWriter, block: Block, numbers: range, resolution_ms: int) -> None:
-    from tsdb.tiers import downsample
-
-    columns = Columns()
-    rows = len(ROWS) if block.resolution else 1
-    for number in numbers:
-        sources = []
-        for row in range(rows):
-            source = Columns()
-            block.read(number, source, block.first, block.last, row)
-            sources.append(source)
-        downsample(sources, resolution_ms, columns)
-    writer.add([block.key_of(number) for number in numbers], columns)

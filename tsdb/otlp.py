@@ -127,7 +127,10 @@ class Data:
 
 def read(body: bytes, as_json: bool) -> Data:
     """The samples of a request; ValueError (Malformed) if it cannot be read."""
-    request = json.loads(body) if as_json else REQUEST.decode(body)
+    try:
+        request = json.loads(body) if as_json else REQUEST.decode(body)
+    except RecursionError as exc:
+        raise ValueError("nested too deeply") from exc
     if not isinstance(request, dict):
         raise ValueError("not a request")
     data = Data()

@@ -41,8 +41,9 @@ def _tiers(text: str) -> tuple[Tier, ...]:
             resolution, after, kept = (duration_ms("tiers", item) for item in part.split(":"))
         except ValueError as exc:
             raise ConfigError(f"--tiers: {part!r} is not bucket:age:retention") from exc
-        if resolution <= (made[-1].resolution_ms if made else 0):
-            raise ConfigError("--tiers: buckets must grow")
+        finer = made[-1].resolution_ms if made else 1
+        if resolution <= finer or resolution % finer:
+            raise ConfigError("--tiers: a bucket must be a multiple of the one before")
         made.append(Tier(resolution, after, kept))
     return tuple(made)
 

@@ -26,8 +26,8 @@ from tsdb.block import ROWS
 
 cdef uint64_t STALE = 0x7ff0000000000002
 cdef int64_t TIME_MIN = -0x7fffffffffffffff - 1
+cdef int64_t TIME_MAX = 0x7fffffffffffffff
 cdef enum:
-    COUNT = 4                      # the row that counts
     KEPT_ROWS = 100_000            # rows of all Found that are kept
 
 
@@ -48,6 +48,7 @@ cdef class Gathered(Rows):
     def __init__(self, labels, Columns columns):
         self.labels = labels
         self.columns = columns
+        self.gap_until = TIME_MIN
 
     cdef int read(self, Py_ssize_t row) except -1:
         cdef int64_t first = self.columns.starts[row]
@@ -60,9 +61,15 @@ cdef class Gathered(Rows):
 cdef class Found:
     """What matchers found: labels and places of each series."""
 
-    def __init__(self, labels, list places):
+    def __init__(self, labels, list places, list blocks, int64_t resolution):
         self.labels = labels
         self.places = places
+        self.tiered = any([block.resolution for block in blocks])
+        self.gap_until = TIME_MIN
+        for block in blocks:
+            if block.resolution > resolution:
+                self.gap = max(self.gap, block.resolution)
+                self.gap_until = max(self.gap_until, block.last)
 
 
 cdef class Selection(Rows):
@@ -72,21 +79,22 @@ cdef class Selection(Rows):
     """
 
     def __init__(self, Found found, int64_t low, int64_t high, Budget budget=None,
-                 bint stale=True, str column="last"):
+                 bint stale=True):
         self.found = found
         self.labels = found.labels
+        self.gap = found.gap
+        self.gap_until = found.gap_until
         self.low = low
         self.high = high
         self.stale = stale
         self.budget = budget
-        self.column = ROWS.index(column)
         self.scratch = Columns()
+        self.rows = [Columns() for _ in ROWS] if found.tiered else []
 
     cdef int read(self, Py_ssize_t row) except -1:
         cdef Columns scratch = self.scratch
-        scratch.n = 0
-        scratch.labels.clear()
-        gather(self.found.places[row], scratch, self.low, self.high, self.column)
+        scratch.clear()
+        gather(self.found.places[row], scratch, self.low, self.high)
         scratch.end_series(None, True)
         if self.budget is not None:
             self.budget.take(scratch.n)
@@ -159,18 +167,47 @@ cdef class Selection(Rows):
         place = places_of(self.found.places[row])[piece.source]
         piece.at = scratch.n
         gather(place if isinstance(place, Series) else [place], scratch,
-               max(piece.first, self.low), min(piece.last, self.high), self.column)
+               max(piece.first, self.low), min(piece.last, self.high))
         piece.n = without_stale(scratch.t + piece.at, scratch.v + piece.at, scratch.n - piece.at)
         scratch.n = piece.at + piece.n
         if self.budget is not None:
             self.budget.take(piece.n)
         return 0
 
+    cdef bint buckets(self, Py_ssize_t row) except -1:
+        """Read a row's buckets to `rows`, its samples to the scratch; False if it has no buckets."""
+        cdef Columns column, scratch = self.scratch
+        cdef Block block
+        cdef bint found = False
+        cdef int i
+        scratch.clear()
+        for column in self.rows:
+            column.clear()
+        for place in places_of(self.found.places[row]):
+            if not isinstance(place, Series) and (<Block>place[0]).resolution:
+                block, number = place
+                for i in range(len(self.rows)):
+                    block.read_row(number, i, self.rows[i], self.low, self.high)
+                found = True
+        if not found:
+            return False
+        for place in places_of(self.found.places[row]):
+            if isinstance(place, Series) or not (<Block>place[0]).resolution:
+                gather(place if isinstance(place, Series) else [place], scratch, self.low,
+                       self.high)
+        for column in self.rows:
+            column.end_series(None, True)
+        scratch.end_series(None, True)
+        if self.budget is not None:
+            self.budget.take(scratch.n + (<Columns>self.rows[0]).n)
+        scratch.n = without_stale(scratch.t, scratch.v, scratch.n)
+        return True
+
     def gather(self) -> Columns:
         """All samples at once; series without any are left out."""
         cdef Columns columns = Columns()
         for place, labels in zip(self.found.places, self.labels, strict=True):
-            gather(place, columns, self.low, self.high, self.column)
+            gather(place, columns, self.low, self.high)
             columns.end_series(labels)
         return columns
 
@@ -180,18 +217,14 @@ cdef places_of(place):
     return (place,) if isinstance(place, Series) else place
 
 
-cdef int gather(place, Columns into, int64_t low, int64_t high, int column) except -1:
+cdef int gather(place, Columns into, int64_t low, int64_t high) except -1:
     """Add the samples of one series, the oldest source first."""
-    cdef Py_ssize_t mark
     for source in places_of(place):
         if isinstance(source, Series):
-            mark = into.n
             (<Series>source).read(into, low, high)
-            if column == COUNT:
-                into.count_as_one(mark)
         else:
             block, number = source
-            (<Block>block).read(number, into, low, high, column)
+            (<Block>block).read(number, into, low, high)
     return 0
 
 
@@ -224,33 +257,32 @@ class Finder:
         self.rows = 0
 
     def select(self, matchers, int64_t low, int64_t high, Budget budget=None,
-               bint stale=True, int64_t resolution=0, str column="last") -> Selection:
+               bint stale=True, int64_t resolution=0) -> Selection:
         """The series that meet the matchers, with their samples in [low, high].
 
         resolution: ms; where there is a tier of buckets no larger, it is read instead of samples
-        column:     which of a bucket's numbers (see `tiers`); samples are taken as they are, and
-                    count as 1
         """
         found = self.find(matchers, low, high, resolution)
-        return Selection(found, low, high, budget, stale, column)
+        return Selection(found, low, high, budget, stale)
 
-    def resolution(self, int64_t step_ms) -> int:
-        """The tier that a query of this step may read; see `Store.resolution`."""
-        return self.store.resolution(step_ms)
+    def resolution(self, int64_t beat_ms) -> int:
+        """The tier that a query of this beat may read; see `Store.resolution`."""
+        return self.store.resolution(beat_ms)
 
     def find(self, matchers, int64_t low, int64_t high, int64_t resolution=0) -> Found:
         """Labels and places, in the order of the labels."""
         cdef Head head = self.store.head
-        blocks = self.store.block_set.sources(low, high, resolution)
+        since = head.first if head.samples else TIME_MAX
+        blocks = self.store.block_set.sources(low, high, resolution, since)
         state = head.generation, len(head.series)
-        key = tuple(matchers), tuple([block.name for block in blocks])
+        key = tuple(matchers), resolution, tuple([block.name for block in blocks])
         known = self.kept.get(key)
         if known is not None and known[0] == state:
             self.kept.move_to_end(key)
             return known[1]
         if known is not None:
             self.rows -= len(known[1].places)
-        found = self.search(matchers, blocks)
+        found = self.search(matchers, blocks, resolution)
         self.kept[key] = state, found
         self.rows += len(found.places)
         while self.rows > KEPT_ROWS and self.kept:
@@ -258,7 +290,7 @@ class Finder:
             self.rows -= len(gone.places)
         return found
 
-    def search(self, matchers, list blocks) -> Found:
+    def search(self, matchers, list blocks, int64_t resolution) -> Found:
         from tsdb.labellist import LabelList  # with numpy, which a server must not wait for
 
         cdef Head head = self.store.head
@@ -279,7 +311,7 @@ class Finder:
         ordered = sorted(places, key=lambda key: key.replace(b"\xff", b"\0"))
         return Found(
             LabelList([labels_of_place(places[key]) for key in ordered]),
-            [places[key] for key in ordered])
+            [places[key] for key in ordered], blocks, resolution)
 
 
 cdef labels_of_place(place):

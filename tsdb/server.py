@@ -49,6 +49,7 @@ class Server:
         self._job: asyncio.Task[None] | None = None
         self.forwarder: Forwarder | None = None
         self._api: Api | None = None
+        self.routes: list[Route] = []
         self.inventory: Inventory | None = None
         self._monitor: Monitor | None = None
 
@@ -81,6 +82,7 @@ class Server:
         routes += Influx(store, self._api.budget).routes() + Admin(store).routes()
         routes += Intake(store, self._monitor.received.take).routes()
         routes += self.inventory.routes() + pages.routes(config.host, self.world.clock)
+        self.routes = routes
         router = GuardedRouter(map(self._surviving, routes), password=config.password())
         tls = config.tls()
         for option in ("port", "influx_port"):

@@ -1,22 +1,27 @@
 """tsdb under crashes and a bad network: head and blocks answer as a list of what was acknowledged.
 
 Writers on another machine send batches of line protocol, each of several series at one time, while
-the head is flushed, blocks are merged and what is too old is dropped every moment, the server is
-killed, its power cut, its disk full or failing, and the network bad.
+the head is flushed, blocks are merged and downsampled and what is too old is dropped every moment,
+the server is killed, its power cut, its disk full or failing, and the network bad.
 
     204        the batch is kept, whole
     507        no room: none of it is
     no answer  the batch is kept whole, or not at all
 
-An earlier time is written over now and then; the newest acknowledged value must win.  Ranges of
-time are deleted.  Times whose fate is unknown are left alone, as a batch still on its way could
-arrive after the next; and what retention may have dropped may be found or not.
+An earlier time is written over now and then; the newest acknowledged value must win.  Others come
+late, and ranges of time are deleted.  Times whose fate is unknown are left alone, as a batch still
+on its way could arrive after the next; and what retention may have dropped may be found or not.
+
+Tiers are kept for ever: sums, counts, least and most of every window of buckets must be those of
+what was acknowledged, also when the samples are long gone.  Only what is written over or deleted
+when some are gone already blurs its buckets; what is added never does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -31,6 +36,10 @@ SERIES = 3  # of one batch
 TROUBLE_S = 8
 STEP_MS = 25  # between the times of batches, about as fast as they are written
 RETENTION_MS = 3000
+BUCKETS_MS = (100, 400)
+SUMMARIES: dict[str, Callable[[list[float]], float]] = {
+    "count_over_time": len, "sum_over_time": sum, "min_over_time": min, "max_over_time": max,
+}  # fmt: skip
 QUERY = quote("m_v[1d]")
 
 # {ms: value} of one writer; the value of every series of a batch is the same
@@ -74,6 +83,7 @@ class Writer:
         self.line = Line(world, ("server", 9090), HttpCaller)
         self.sure: Samples = {}
         self.unsure: Samples = {}
+        self.blurred: set[int] = set()  # times that buckets may tell wrongly
         self.written = 0
 
     async def work(self) -> None:
@@ -82,6 +92,8 @@ class Writer:
             await asyncio.sleep(self.rand.random() * 0.05)
             if self.rand.chance(0.05):
                 await self.read()
+            elif self.rand.chance(0.03):
+                await self.read_buckets(*self._a_summary())
             elif self.rand.chance(0.03):
                 await self.delete()
             else:
@@ -93,11 +105,15 @@ class Writer:
         time_ms = self.begun_ms + self.written * STEP_MS
         if self.sure and self.rand.chance(0.2):
             time_ms = self.rand.choice(sorted(self.sure))
+            if self.rand.chance(0.5):
+                time_ms += 1 + self.rand.below(STEP_MS - 1)
         value = float(self.written)
         lines = "\n".join(
             f"m,w={self.number},s={s} v={value} {time_ms}" for s in range(SERIES)
         )
         answer = await self.line.ask(http("POST", "/write?precision=ms", lines.encode()))
+        if time_ms in self.sure or time_ms in self.unsure:
+            self._blur(time_ms, time_ms)
         if answer is LOST:
             if self.line.sent:
                 self.unsure[time_ms] = value
@@ -121,6 +137,7 @@ class Writer:
         path = f"/api/v1/admin/tsdb/delete_series?match[]={match}"
         path += f"&start={low / 1000}&end={high / 1000}"
         answer = await self.line.ask(http("POST", path))
+        self._blur(low, high)
         gone = [time_ms for time_ms in self.sure if low <= time_ms <= high]
         if answer is LOST:
             if self.line.sent:
@@ -139,6 +156,12 @@ class Writer:
         else:
             raise Violation(f"a deletion was answered with {answer}")
 
+    def _blur(self, low_ms: int, high_ms: int) -> None:
+        """Samples of this time were changed, and buckets cannot tell once others are gone."""
+        if self.server.clock.wall_ms() > self.begun_ms + RETENTION_MS:
+            widest = max(BUCKETS_MS)
+            self.blurred.update(range(low_ms - widest, high_ms + widest + 1))
+
     async def read(self) -> bool:
         """Read all series and compare; True if it was answered."""
         # The end of the range is beyond every time that is written.
@@ -155,6 +178,39 @@ class Writer:
         ]
         self.sim.trace("read", self.number, *(len(samples) for samples in found))
         self.compare(found)
+        return True
+
+    def _a_summary(self) -> tuple[str, int]:
+        return self.rand.choice(sorted(SUMMARIES)), self.rand.choice(BUCKETS_MS)
+
+    async def read_buckets(self, name: str, window_ms: int) -> bool:
+        """Ask for all windows of buckets and compare; True if it was answered."""
+        first = -(-self.begun_ms // window_ms) * window_ms
+        last = first + (self.written + 2) * STEP_MS
+        query = quote(f'{name}(m_v{{w="{self.number}"}}[{window_ms}ms])')
+        path = f"/api/v1/query_range?query={query}&start={first / 1000}&end={last / 1000}"
+        answer = await self.line.ask(http("GET", f"{path}&step={window_ms / 1000}"))
+        if answer is LOST:
+            return False
+        if answer[0] != 200:
+            raise Violation(f"a query was answered with {answer}")
+        found = [
+            {round(float(t) * 1000): float(v) for t, v in series["values"]}
+            for series in json.loads(answer[1])["data"]["result"]
+        ]
+        self.sim.trace("read buckets", self.number, name, *(len(windows) for windows in found))
+        unclear = self.blurred | set(self.unsure)
+        for end in range(first, last, window_ms):
+            times = range(end - window_ms, end + 1)
+            if not unclear.isdisjoint(times):
+                continue
+            values = [self.sure[time_ms] for time_ms in times if time_ms in self.sure]
+            expected = float(SUMMARIES[name](values)) if values else None
+            if any(windows.get(end) != expected for windows in found or [{}]):
+                raise Violation(
+                    f"writer {self.number}: {name} of {window_ms} ms up to {end} is {expected}, "
+                    f"{[windows.get(end) for windows in found]} is found"
+                )
         return True
 
     def compare(self, found: list[Samples]) -> None:
@@ -181,7 +237,7 @@ async def scenario(sim: Simulation) -> None:
     async def build(world: World) -> Server:
         config = TsdbConfig(
             host="server", port=9090, influx_port=-1, block_range="1s", maintenance_s=0.3,
-            retention=f"{RETENTION_MS}ms",
+            retention=f"{RETENTION_MS}ms", tiers="100ms:500ms:0,400ms:2s:0",
         )  # fmt: skip
         server = Server(world, config)
         await server.start()
@@ -198,3 +254,7 @@ async def scenario(sim: Simulation) -> None:
     for writer in writers:
         while not await writer.read():
             pass
+        for name in SUMMARIES:
+            for window_ms in BUCKETS_MS:
+                while not await writer.read_buckets(name, window_ms):
+                    pass

@@ -3,7 +3,7 @@
     write ──► parse ──► log (durable at the end of the turn) ──► head ──► blocks, every few hours
     select ◄── blocks, oldest first, then the head
 
-On disk:  wal/  the record log       blocks/  see `blocks`       meta  where wal begins
+On disk:  wal/  the record log       blocks/  see `blocks`       meta  where wal begins, and its number
 
 What becomes of samples after the head is told in `lifecycle`.
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 DECODED_BYTES_MAX = 32 << 20
 DATABASES_MAX = 64
+TIME_MIN = -(2**63)
 
 
 class Store:
@@ -81,13 +82,25 @@ class Store:
 
     def _replay(self) -> None:
         disk = self.world.disk
-        start = msgpack.unpackb(disk.read("meta"))["wal"] if disk.exists("meta") else 0
+        meta = msgpack.unpackb(disk.read("meta")) if disk.exists("meta") else {"wal": 0}
+        self.block_set.log_number = meta.get("number", 0)
+        if not self.block_set.log_number:
+            self.block_set.log_number = self.world.rand.u64()
+            self.write_meta(meta["wal"])
+        flushed = self.block_set.flushed()
         batch = Batch()
-        for position, record in self.log.replay(start):
+        for position, record in self.log.replay(meta["wal"]):
+            cut = max((cut for end, cut in flushed if position < end), default=TIME_MIN)
             try:
-                replay(record, self.head, batch)
+                replay(record, self.head, batch, cut)
             except BadRecord as exc:
                 raise Damaged("wal", position, str(exc)) from exc
+        self.head.recount()
+
+    def write_meta(self, start: int) -> None:
+        """The head begins at this position of the log."""
+        content = {"wal": start, "number": self.block_set.log_number}
+        self.world.disk.replace("meta", msgpack.packb(content))
 
     def close(self) -> None:
         """Flush the log and close the files."""
@@ -158,17 +171,17 @@ class Store:
 
     # ---- reading -------------------------------------------------------------------------
 
-    def select(self, matchers: Sequence[Matcher], low_ms: int, high_ms: int) -> Columns:
+    def select(
+        self, matchers: Sequence[Matcher], low_ms: int, high_ms: int, resolution_ms: int = 0
+    ) -> Columns:
         """The series that meet the matchers, with their samples in [low_ms, high_ms]."""
-        return self.finder.select(matchers, low_ms, high_ms).gather()
+        found = self.finder.select(matchers, low_ms, high_ms, resolution=resolution_ms)
+        return found.gather()
 
-    def resolution(self, step_ms: int) -> int:
-        """The tier that a query of this step may read: the coarsest whose buckets fit in a step.
-
-        Give it to `finder.select`, and look back at least as far: a bucket has but one time.
-        """
-        fit = [b.resolution for b in self.block_set.all if b.resolution <= step_ms]
-        return max(fit, default=0)
+    def resolution(self, beat_ms: int) -> int:
+        """The coarsest tier that answers as samples would at multiples of this; 0 for samples."""
+        tiers = self.block_set.resolutions()
+        return max((r for r in tiers if beat_ms % r == 0), default=0)
 
     def _indexes(self, low_ms: int, high_ms: int) -> Iterator:
         """Postings of all that overlaps a time range."""
@@ -226,6 +239,7 @@ class Store:
         if refs:
             log_deletion(self.log, refs, low_ms, high_ms)
             self.head.delete(refs, low_ms, high_ms)
+            self.head.recount()
 
     def maintain(self) -> None:
         """Do all that is due: flush the head, merge, downsample, remove what is too old."""
@@ -261,7 +275,3 @@ class Store:
     def merge(self, blocks: Sequence[Block]) -> Block | None:
         """Make neighbouring blocks one."""
         return run(self.lifecycle.merge(blocks))
-
-    def expire(self) -> list[str]:
-        """Remove the blocks that are wholly past the retention; returns their names."""
-        return self.lifecycle.expire()

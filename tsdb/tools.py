@@ -121,7 +121,7 @@ def inspect(options: argparse.Namespace) -> int:
 
 def _alternatives(block: Block, number: int, chunk: dict) -> str:
     columns = Columns()
-    block.read(number, columns, chunk["first"], chunk["last"], ROWS.index(chunk["row"]))
+    block.read_row(number, ROWS.index(chunk["row"]), columns, chunk["first"], chunk["last"])
     columns.end_series(None)
     sizes = weigh(columns.samples(0)[1])
     return ", ".join(f"{size} as {coding}" for coding, size in sizes.items())

@@ -136,8 +136,9 @@ cdef int log_part(RecordLog log, Head head, Batch batch, Py_ssize_t first,
     return 0
 
 
-def replay(const uint8_t[::1] record not None, Head head, Batch batch) -> None:
-    """Bring a record back into the head; BadRecord."""
+def replay(const uint8_t[::1] record not None, Head head, Batch batch,
+           int64_t cut=TIME_MIN) -> None:
+    """Bring a record back into the head, but for samples older than cut; BadRecord."""
     cdef const char* p = <const char*>&record[0] if record.shape[0] else NULL
     cdef const char* end = p + record.shape[0]
     cdef uint64_t fresh = 0, ref = 0, size = 0
@@ -199,7 +200,8 @@ def replay(const uint8_t[::1] record not None, Head head, Batch batch) -> None:
         elif width == 8:
             memcpy(&v, p, 8)
         p += width
-        batch_add(batch, <uint32_t>last, time, v)
+        if time >= cut:
+            batch_add(batch, <uint32_t>last, time, v)
     head.append(batch)
     head.logged()
 

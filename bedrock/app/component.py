@@ -59,6 +59,10 @@ class Component:
         ports: dict[str, int]        option name -> port
         metrics() -> Iterable[prometheus_client.Metric]   collected when asked
         ready: bool
+
+    and may have
+
+        async may_stop() -> bool     a signal tells the process to end: True once it may
     """
 
     name: str

@@ -95,6 +95,11 @@ class Instance:
             await self._give_up()
             raise
 
+    async def may_stop(self) -> bool:
+        """Whether the server agrees to be stopped; it may see to something before."""
+        ask = getattr(self.server, "may_stop", None)
+        return ask is None or bool(await ask())
+
     async def stop(self, grace_s: float = 0.0) -> None:
         """Refuse what is new, give what was begun `grace_s`, then close everything; idempotent."""
         server, self.server = self.server, None

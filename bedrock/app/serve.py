@@ -3,8 +3,9 @@
     0 ended as asked   1 something broke   2 usage   3 port taken   4 data damaged
 
 SIGINT and SIGTERM drain: nothing new is accepted, what was begun may finish, all within 5 s; a
-second signal ends at once.  A failed sync ends the process on the spot, with no further reply: what
-the disk holds is only known after recovery.
+second signal ends at once.  A server that has `may_stop` is asked first: it may see to something
+for as long as it takes, or refuse, and then serves on.  A failed sync ends the process on the spot,
+with no further reply: what the disk holds is only known after recovery.
 
 Under a supervisor (environment BEDROCK_SUPERVISED) the end of standard input means that the
 supervisor is gone, and the server drains as well, so no server outlives the one who started it.
@@ -84,6 +85,9 @@ async def _serve(component: Component, config: Any) -> None:
     gc.freeze()
     gc.enable()
     await told.wait()
+    while not await instance.may_stop():
+        told.clear()
+        await told.wait()
     instance.log.info("draining", grace_s=DRAIN_S)
     await instance.stop(DRAIN_S)
     instance.log.info("stopped")

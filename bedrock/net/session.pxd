@@ -51,6 +51,7 @@ cdef class Link:
     cpdef resume(self)
     cpdef close(self)
     cpdef abort(self, object why=*)
+    cpdef drop(self, object why=*)
     cpdef upgrade(self, Session session)
 
     # For drivers
@@ -63,6 +64,7 @@ cdef class Link:
     cdef int mark_dirty(self) except -1
     cdef int taken(self, size_t n) except -1
     cdef object next_segment(self)
+    cdef int end(self, object why, bint reset) except -1
     cdef int lost(self, object why) except -1
     cdef int arrived_in_tail(self, size_t n) except -1
     cdef int check_input(self) except -1

@@ -205,7 +205,14 @@ cdef class Link:
         self.mark_dirty()
 
     cpdef abort(self, object why=None):
-        """Close at once; queued output is dropped."""
+        """Close at once; queued output is dropped, and what is in flight may be lost."""
+        self.end(why, True)
+
+    cpdef drop(self, object why=None):
+        """Close at once; queued output is dropped, what was sent arrives."""
+        self.end(why, False)
+
+    cdef int end(self, object why, bint reset) except -1:
         if not self.closed:
             if self.feeding:
                 # The driver still stands in our frame: leave the teardown to it.
@@ -214,9 +221,10 @@ cdef class Link:
                 self.out = None
                 self.queued = 0
                 self.mark_dirty()
-                return
-            self.disconnect(True)
+                return 0
+            self.disconnect(reset)
             self.lost(why)
+        return 0
 
     cpdef upgrade(self, Session session):
         """Speak another protocol from the next byte on (STARTTLS, WebSocket).

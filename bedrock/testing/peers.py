@@ -208,7 +208,7 @@ def alertmanager(config: str) -> Peer:
     def prepare(peer: Peer) -> None:
         (peer.directory / "alertmanager.yml").write_text(config)
 
-    return _launch(
+    return launch(
         "alertmanager",
         "http://{host}:{port}",
         lambda peer: [

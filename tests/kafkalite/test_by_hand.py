@@ -1,5 +1,7 @@
 """Requests read and written by hand beside the same ones by table: the bytes must be the same."""
 
+from operator import itemgetter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,9 +37,12 @@ TEXT = st.sampled_from(("", "m", "é", "x" * 5000))
 
 
 def by_topic(**fields):
-    """Topics with partitions that have these fields."""
-    parts = st.lists(st.fixed_dictionaries({"index": INDEX, **fields}), max_size=3)
-    return st.lists(st.fixed_dictionaries({"name": TOPIC, "partitions": parts}), max_size=3)
+    """Topics with partitions that have these fields, each named once, as clients do."""
+    parts = st.lists(
+        st.fixed_dictionaries({"index": INDEX, **fields}), max_size=3, unique_by=itemgetter("index")
+    )
+    topics = st.fixed_dictionaries({"name": TOPIC, "partitions": parts})
+    return st.lists(topics, max_size=3, unique_by=itemgetter("name"))
 
 
 REQUESTS = {

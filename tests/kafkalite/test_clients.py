@@ -67,13 +67,56 @@ def test_kcat_reads_as_a_group_and_goes_on_where_it_was(kcat):
     assert kcat("-G", "kg", "kcat-group", *options).split() == ["c"]
 
 
-def produce(server, topic, count, **options):
+@pytest.mark.peer
+def test_three_kcats_in_a_group_lose_nothing_when_one_is_killed(tmp_path):
+    if shutil.which("kcat") is None:
+        pytest.skip("kcat is not installed")
+    options = {"num_partitions": 6, "group_min_session_timeout_ms": 1000}
+    with bedrock.run("kafkalite", process=True, **options) as server:
+        address = f"{server.host}:{server.port}"
+        sent = set(produce(address, "watched", 300, placed=True))
+        settings = ("session.timeout.ms=1500", "heartbeat.interval.ms=300",
+                    "auto.offset.reset=earliest", "auto.commit.interval.ms=200")
+        command = ["kcat", "-b", address, "-q", "-u", "-f", "%p %o\n", "-G", "three", "watched"]
+        for setting in settings:
+            command[1:1] = ["-X", setting]
+        files = [tmp_path / f"kcat-{i}" for i in range(3)]
+        kcats = []
+        try:
+            for file in files:
+                with file.open("w") as out:
+                    kcats.append(subprocess.Popen(command, stdout=out, stderr=out))
+            # All three read something: the group has settled.
+            deadline = time.monotonic() + 30
+            while any(len(places(file)) == 0 for file in files) and time.monotonic() < deadline:
+                sent |= set(produce(address, "watched", 60, placed=True))
+                time.sleep(0.3)
+            sent |= set(produce(address, "watched", 300, placed=True))
+            kcats[0].kill()
+            sent |= set(produce(address, "watched", 300, placed=True))
+            while set().union(*map(places, files)) < sent and time.monotonic() < deadline:
+                time.sleep(0.1)
+            assert all(places(file) for file in files)
+            assert set().union(*map(places, files)) == sent
+        finally:
+            for each in kcats:
+                each.kill()
+                each.wait()
+
+
+def places(file):
+    """(partition, offset) of every record a kcat has told of."""
+    lines = file.read_text().split("\n")[:-1]  # the last one may be half a line
+    return {tuple(map(int, line.split())) for line in lines if line[:1].isdigit()}
+
+
+def produce(server, topic, count, placed=False, **options):
     producer = confluent().Producer({"bootstrap.servers": server, "linger.ms": 5, **options})
     offsets = []
 
     def delivered(error, message):
         assert error is None
-        offsets.append(message.offset())
+        offsets.append((message.partition(), message.offset()) if placed else message.offset())
 
     for i in range(count):
         producer.produce(topic, b"%d" % i, key=b"%d" % i, on_delivery=delivered)

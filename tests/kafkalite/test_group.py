@@ -17,8 +17,9 @@ REBALANCE_MS = 60_000
 class Member:
     """A client that follows the protocol by hand."""
 
-    def __init__(self, peer, instance=None, protocols=("range",)):
+    def __init__(self, peer, instance=None, protocols=("range",), rebalance_ms=REBALANCE_MS):
         self.wire = peer.connect()
+        self.rebalance_ms = rebalance_ms
         self.id = ""
         self.instance = instance
         self.protocols = [{"name": p, "metadata": b"topics of " + p.encode()} for p in protocols]
@@ -38,7 +39,7 @@ class Member:
     def send_join(self, version=5):
         return self.wire.send(
             "JoinGroup", version, group_id="g", session_timeout_ms=SESSION_MS,
-            rebalance_timeout_ms=REBALANCE_MS, member_id=self.id, group_instance_id=self.instance,
+            rebalance_timeout_ms=self.rebalance_ms, member_id=self.id, group_instance_id=self.instance,
             protocol_type="consumer", protocols=self.protocols,
         )
 

@@ -2,10 +2,12 @@
 
 import pytest
 
+from bedrock.codec.crc32c import crc32c
 from bedrock.sim.disk import Medium
 from bedrock.world import OsDisk, Rand
-from kafkalite.batch import Record, describe, pack
+from kafkalite.batch import CODECS, Record, describe, pack, unpack
 from kafkalite.errors import Code, KafkaError
+from kafkalite.topic_config import LogConfig, log_config
 
 
 def fill(log, count, size=1000, timestamp=None):
@@ -170,6 +172,34 @@ def test_the_logs_own_time_replaces_the_producers(open_log, clock):
     header = describe(log.read_batches(0))
     assert header["max_timestamp"] == clock.wall_ms()
     assert [r.timestamp for r in log.records()] == [clock.wall_ms()]
+
+
+@pytest.mark.parametrize("wanted", ["uncompressed", "gzip", "snappy", "lz4", "zstd", "producer"])
+@pytest.mark.parametrize("sent", ["none", "snappy", "zstd"])
+def test_batches_are_packed_as_the_topic_says(open_log, sent, wanted):
+    log = open_log(codec=log_config(LogConfig(), {"compression.type": wanted}).codec)
+    records = [Record(i, 1000 + i, b"key", b"value" * 100, (("h", b"x"),)) for i in range(5)]
+    batch = pack(records, codec=sent, producer_id=7, producer_epoch=0, base_sequence=0)
+    assert log.append_batch(batch) == 0
+    assert log.append_batch(batch) == 0  # a repetition is known by its sequence
+    log.turn.run()
+    stored = log.read_batches(0)
+    codec = {"uncompressed": "none", "producer": sent}.get(wanted, wanted)
+    assert describe(stored)["attributes"] == CODECS.index(codec)
+    assert unpack(stored) == records
+    broken = pack(records, codec=sent, base_offset=0)
+    broken = with_body(broken, b"what no codec has made") if sent != "none" else broken
+    if sent not in ("none", codec):
+        with pytest.raises(KafkaError) as refused:
+            log.append_batch(broken)
+        assert refused.value.code is Code.CORRUPT_MESSAGE
+
+
+def with_body(batch, body):
+    """A batch with another body, and the length and checksum of that."""
+    head = batch[21:61]
+    crc = crc32c(head + body).to_bytes(4, "big")
+    return batch[:8] + (49 + len(body)).to_bytes(4, "big") + batch[12:17] + crc + head + body
 
 
 @pytest.mark.parametrize("size", [100, 40_000])

@@ -75,23 +75,24 @@ class Subject:
             self.log.close()
         self.log = self.open(self.log.recovery_point, self.log.start_offset)
 
-    def committed(self, start):
-        """What a client makes of a fetch of committed records from `start` on."""
-        found, at = [], start
-        while at < self.log.stable_offset:
-            data, listed = self.log.read_committed(at)
-            aborted = sorted((entry.first_offset, entry.producer_id) for entry in listed)
-            skipping = set()
-            for batch in split(data):
-                header = describe(batch)
-                while aborted and aborted[0][0] <= header["base_offset"]:
-                    skipping.add(aborted.pop(0)[1])
-                if marker_type(batch) >= 0:
-                    skipping.discard(header["producer_id"])
-                elif header["producer_id"] not in skipping:
-                    found += [(r.offset, r.value) for r in unpack(batch) if r.offset >= start]
-                at = header["base_offset"] + header["last_delta"] + 1
-        return found
+
+def committed_records(log, start=0):
+    """(offset, value) of what a client makes of a fetch of committed records from `start` on."""
+    found, at = [], start
+    while at < log.stable_offset:
+        data, listed = log.read_committed(at)
+        aborted = sorted((entry.first_offset, entry.producer_id) for entry in listed)
+        skipping = set()
+        for batch in split(data):
+            header = describe(batch)
+            while aborted and aborted[0][0] <= header["base_offset"]:
+                skipping.add(aborted.pop(0)[1])
+            if marker_type(batch) >= 0:
+                skipping.discard(header["producer_id"])
+            elif header["producer_id"] not in skipping:
+                found += [(r.offset, r.value) for r in unpack(batch) if r.offset >= start]
+            at = header["base_offset"] + header["last_delta"] + 1
+    return found
 
 
 @settings(max_examples=150, deadline=None)
@@ -134,4 +135,4 @@ def test_committed_records_are_those_of_the_model(steps, seed):
     assert (log.end_offset, log.stable_offset) == (len(model.offsets), model.stable())
     assert log.start_offset == model.start
     for start in {model.start, (model.start + log.end_offset) // 2}:
-        assert subject.committed(start) == model.committed(start)
+        assert committed_records(log, start) == model.committed(start)

@@ -40,7 +40,7 @@ def test_every_form_survives_save_and_reload(tmp_path):
         kv.execute("BGREWRITEAOF")
         kv.execute("SET", "after", 1)
         before = contents(kv.execute)
-    assert (tmp_path / "appendonlydir/appendonly.aof.1.base.rdb").read_bytes()[:9] == b"REDIS0010"
+    assert (tmp_path / "appendonlydir/appendonly.aof.2.base.rdb").read_bytes()[:9] == b"REDIS0010"
     with kvstore.connect(str(tmp_path)) as kv:
         assert contents(kv.execute) == before
         assert kv.execute("FCALL", "seven", 0) == 7
@@ -84,7 +84,7 @@ def test_a_damaged_file_is_refused_with_its_offset(tmp_path):
     with kvstore.connect(str(tmp_path)) as kv:
         kv.execute("SET", "a", "value")
         kv.execute("BGREWRITEAOF")
-    path = tmp_path / "appendonlydir/appendonly.aof.1.base.rdb"
+    path = tmp_path / "appendonlydir/appendonly.aof.2.base.rdb"
     data = path.read_bytes()
     path.write_bytes(data.replace(b"value", b"vague"))
     with pytest.raises(Damaged, match="checksum"):
@@ -148,7 +148,7 @@ def test_the_service_goes_on_while_the_log_is_rewritten(tmp_path):
     with kvstore.connect(str(tmp_path)) as kv:
         assert sum(map(int, kv.execute("MGET", *(f"k{i}" for i in range(100_000))))) == total
     names = {path.name for path in (tmp_path / "appendonlydir").iterdir()}
-    assert names == {"appendonly.aof.manifest", "appendonly.aof.1.base.rdb",
+    assert names == {"appendonly.aof.manifest", "appendonly.aof.2.base.rdb",
                      "appendonly.aof.2.incr.aof"}
 
 

@@ -32,6 +32,8 @@ CLIENTS = {
     "that takes, routes and resolves; reloading",
     "test_windows.py": "functions of ranges beside straight-line numpy",
     "test_influxql.py": "InfluxDB 1.6.7 and its shell `influx`",
+    "test_dashboards.py": "the requests of Grafana's data sources beside Prometheus and InfluxDB; "
+    "Telegraf's writes",
     "test_pages.py": "Chromium: completion, chart, table, cardinality",
     "test_line_protocol.py": "the vectors of influxdata/line-protocol: 395 accepted with equal "
     "values, 6,220 refused",
@@ -143,7 +145,7 @@ KNOWN = """\
   whatever concerns users, shards and policies is refused by name.
 - Exemplars are kept in memory, the last 100,000, and go with the server.
 - `/api/v1/status/tsdb` counts no chunks; service discovery does not exist.
-- Grafana and Telegraf were not run: the requests they make are among those tested here.
+- Grafana and Telegraf were not run: the requests they make are replayed (test_dashboards.py).
 """
 
 if __name__ == "__main__":

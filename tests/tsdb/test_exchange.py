@@ -20,7 +20,8 @@ from tsdb import tools
 from tsdb.columns import Columns
 from tsdb.labels import labels_of
 from tsdb.prometheus_block import export, import_blocks
-from tsdb.promql.answer import over
+from tsdb.promql.answer import as_json
+from tsdb.promql.engine import range_query
 from tsdb.selection import Gathered
 from tsdb.store import Store
 from tsdb.xor_chunk import chunks_of, decode
@@ -106,7 +107,8 @@ def test_a_real_prometheus_opens_exported_blocks_and_answers_alike(tmp_path):
             end, step = start + 900_000, 15_000 * rng.randrange(1, 8)
             asked = {"start": str(start / 1000), "end": str(end / 1000), "step": str(step / 1000)}
             theirs = ask(prometheus.url, "query_range", query=query, **asked)["data"]["result"]
-            ours = json.loads(over(store.finder, query, start, end, step, 300_000))["result"]
+            found = range_query(store.finder, query, start, end, step, 300_000)
+            ours = json.loads(as_json(found))["result"]
             assert plain(ours) == plain(theirs), query
 
 

@@ -1,10 +1,12 @@
 """PromQL means what it means in Prometheus 2.42."""
 
 import math
+import struct
+from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tsdb.labels import labels_of
@@ -74,7 +76,7 @@ def test_a_range_query_is_its_instant_queries(store):
         ("abs(a, b)", "expected 1 argument(s) in call to \"abs\", got 2"),
         ("a{b=~'('}", "error parsing regexp"),
         ("\n\n  1 +", "3:6: parse error: unexpected end of input"),
-        ("a" + "[1m:]" * 300, "subquery is only allowed on instant vector, got range vector"),
+        ("a" + "[1m:]" * 300, "subquery is only allowed on instant vector, got matrix"),
         ("(" * 5000, "nested too deeply"),
         ("-" * 5000 + "1", "nested too deeply"),
         ('"a', "unterminated quoted string"),
@@ -133,3 +135,19 @@ def test_times_are_written_in_seconds(ms, text):
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_written_values_read_back(value):
     assert float(json_out.value_text(value)) == value
+
+
+@settings(max_examples=3000)
+@given(st.floats(allow_nan=False, allow_infinity=False))
+@example(5e-324)
+@example(2.2250738585072014e-308)
+@example(1.7976931348623157e308)
+@example(9007199254740993.0)
+@example(2.0**-1)
+@example(1e23)
+def test_a_value_is_written_as_the_shortest_decimal_that_reads_back(value):
+    text = json_out.value_text(value)
+    assert struct.pack("<d", float(text)) == struct.pack("<d", value)
+    digits = Decimal(repr(value)).normalize().as_tuple().digits
+    assert Decimal(text).normalize().as_tuple().digits == digits
+    assert ("e" in text) == (value != 0 and not 1e-6 <= abs(value) < 1e21)

@@ -1,6 +1,9 @@
 """Queries, pages and templates of any text are answered or refused, never a fault of the server."""
 
+import gzip
+import json
 import random
+from http.client import HTTPConnection
 from urllib.parse import urlencode
 
 import pytest
@@ -126,3 +129,62 @@ def test_what_is_parsed_is_written_and_parsed_again(text):
         return
     assert text_of(parse(text_of(expr))) == text_of(expr)
     assert text_of(parse(pretty(expr))) == text_of(expr)
+
+
+PARAMETERS = (
+    *("query", "time", "start", "end", "step", "match[]", "limit", "timeout", "lookback_delta"),
+    *("metric", "match_target", "state", "type", "skip_head", "q", "db", "epoch", "chunked"),
+    *("chunk_size", "precision", "bucket", "org", "u", "p", "extra_label"),
+)
+VALUES = (
+    *("", "-1", "0", "1e400", "NaN", "-Inf", "9" * 30, "\udcff\udcfe", "\0", "x" * 5000, "0x10"),
+    *("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "{", "{}", "up", "up[5m]", "1y", "-5m"),
+    *("SELECT mean(/./) FROM /./ GROUP BY *", "SHOW SERIES", "true", "__name__", "2147483648"),
+    *('{__name__=~".+"}', "a=b", "-9223372036854775809", "1_000"),
+)
+KINDS = (
+    "application/x-www-form-urlencoded", "application/json", "application/x-protobuf",
+    "application/x-protobuf;proto=io.prometheus.write.v2.Request", "text/plain",
+    "application/openmetrics-text; version=1.0.0", "multipart/form-data; boundary=x", "",
+)  # fmt: skip
+
+
+def garbage(rand, route):
+    """(target, body, headers) of a request to a route that makes no sense."""
+    path = route.pattern.replace("{name}", rand.choice(["a", "__name__", "%00", "..", "x" * 300]))
+    pairs = [(rand.choice(PARAMETERS), rand.choice(VALUES)) for _ in range(rand.randrange(5))]
+    query = urlencode(pairs, errors="surrogateescape")
+    headers = {"Content-Type": rand.choice(KINDS), "Content-Encoding": rand.choice(
+        ["", "identity", "gzip", "snappy", "zstd", "br"])}  # fmt: skip
+    body = rand.choice([
+        b"", rand.randbytes(800), gzip.compress(rand.randbytes(300)), query.encode(),
+        compress("snappy", rand.randbytes(300)), b'{"a":[' * rand.randrange(5000),
+    ])  # fmt: skip
+    return f"{path}?{query}", body, {name: value for name, value in headers.items() if value}
+
+
+def test_garbage_at_every_route_is_answered_or_refused():
+    rand = random.Random(7)
+    with bedrock.run("tsdb", query_timeout_s=5.0) as server:
+        http(f"{server.url}/api/v1/write", remote_write_body(sample_data(0)))
+        routes = server.server.routes
+        for number in range(5 * len(routes)):
+            route = routes[number % len(routes)]
+            target, body, headers = garbage(rand, route)
+            connection = HTTPConnection(server.host, server.port, timeout=20)
+            connection.request(route.method, target, body, headers)
+            status = connection.getresponse().status
+            assert status < 500 or status == 501, (route, target, headers, body)
+            connection.close()
+
+
+def test_a_large_answer_is_written_while_others_are_answered():
+    with bedrock.run("tsdb") as server:
+        lines = "\n".join(f"m,i={i} f={i * j / 3} {j * 10}" for i in range(100) for j in range(500))
+        assert http(f"{server.url}/write?precision=s", lines.encode())[0] == 204
+        path = "/api/v1/query_range?query=m_f*1.01&start=0&end=4990&step="
+        small, large = ((http(server.url + path + step)) for step in ("10", "1"))
+        assert small[0] == large[0] == 200
+        rows = {str(r["metric"]): dict(r["values"]) for r in json.loads(large[1])["data"]["result"]}
+        for row in json.loads(small[1])["data"]["result"]:
+            assert dict(row["values"]).items() <= rows[str(row["metric"])].items()

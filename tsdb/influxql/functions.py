@@ -6,7 +6,8 @@
     TRANSFORMS   times and values of a column -> times and values, point after point
     MATH         numbers -> a number, value by value
 
-Times are ms, in order; values are floats without NaN; no window is empty.
+Times are ms, in order (TRANSFORMS may get them backwards); values are floats without NaN; no
+window is empty.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ Column = tuple[Times, Values]
 
 
 def _derivative(t: Times, v: Values, unit_ms: float = 1000.0) -> Column:
-    return t[1:], np.diff(v) / (np.diff(t) / unit_ms)
+    return t[1:], np.diff(v) / (np.abs(np.diff(t)) / unit_ms)
 
 
 def _not_negative(change: Callable[..., Column]) -> Callable[..., Column]:

@@ -7,7 +7,8 @@ What its columns are decides how:
     reduced        mean(field), derivative(mean(field)), ...  a row for each window
     picked         max(field), host; top(field, 3)            the points that a selector picks
 
-Column arrays have a value for each window or point, NaN where there is none.
+Column arrays have a value for each window or point, NaN where there is none.  They are in the order
+of the answer: with ORDER BY time DESC "previous" is what is later, and a derivative looks ahead.
 """
 
 from __future__ import annotations
@@ -54,11 +55,12 @@ class Group:
     def __init__(self, select: Select, points: list[Points], spans: list[Span]):
         self.select = select
         self.points = points
-        self.spans = spans
-        self.starts = np.array([start for start, _, _ in spans], np.int64)
+        self.order = slice(None, None, -1 if select.descending else 1)
+        self.spans = spans[self.order]
+        self.starts = np.array([start for start, _, _ in self.spans], np.int64)
 
     def rows(self, columns: Columns, fields: set[str]) -> list[Row]:
-        """The rows, by time."""
+        """The rows, in the order of the answer."""
         found = [call for expr, _ in columns for call in calls(expr)]
         picking = [call for call in found if call.name in SEVERAL or call.name in SELECTORS]
         if len(picking) == len(found) == 1 and _stands_alone(picking[0], columns):
@@ -81,7 +83,7 @@ class Group:
             for i in np.flatnonzero(some).tolist():
                 rows.append([int(points.times[i]), *(_cell(value, i) for value in values)])
         rows.sort(key=lambda row: row[0])
-        return rows
+        return rows[self.order]
 
     def _transformed(self, columns: Columns) -> list[Row]:
         made = [self._over_points(expr) for expr, _ in columns]
@@ -90,13 +92,13 @@ class Group:
         for number, (at, values) in enumerate(made):
             for i, value in zip(np.searchsorted(times, at), values, strict=True):
                 rows[i][number + 1] = _number(value)
-        return rows
+        return rows[self.order]
 
     def _over_points(self, expr: Expr) -> Column:
         match expr:
             case Name(name):
                 found = Merged(self.points, name)
-                return found.times, found.values
+                return found.times[self.order], found.values[self.order]
             case Call(name, (inner, *params)) if name in TRANSFORMS:
                 times, values = self._over_points(inner)
                 return TRANSFORMS[name](times, values, *map(_param, params))
@@ -201,8 +203,9 @@ class Group:
                 if name in PER_UNIT and name != "elapsed" and not params:
                     params = [Duration(self.select.interval or 1000 * MS)]
                 at, changed = TRANSFORMS[name](times[there], values[there], *map(_param, params))
+                place = {time: i for i, time in enumerate(times.tolist())}
                 result = np.full(len(times), np.nan)
-                result[np.searchsorted(times, at)] = changed
+                result[[place[time] for time in at.tolist()]] = changed
                 return times, result
             case Call("count", (Call("distinct", (Name(name),)),)):
                 return self._windowed(name, lambda v, t: float(len(np.unique(v))))

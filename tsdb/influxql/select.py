@@ -52,6 +52,8 @@ def run(select: Select, scope: Scope) -> list[Series]:
     for expr, _ in select.columns:
         _check(expr)
     parts = list(_parts(select, scope))
+    if select.descending:
+        parts.reverse()
     every = sorted({field for part in parts if part.series for field in part.fields})
     tags = sorted({tag for part in parts for points in part.series for tag in points.tags})
     answer = [series for part in parts for series in part.answer(every, tags)]
@@ -159,7 +161,7 @@ class Measurement:
             key = tuple(points.tags.get(label_of(tag), "") for tag in by)
             groups.setdefault(key, []).append(points)
         answer = []
-        for key in sorted(groups):
+        for key in sorted(groups, reverse=self.select.descending):
             found = groups[key]
             group = Group(self.select, found, list(self._spans(found)))
             rows = self._limited(group.rows(columns, self.fields))
@@ -225,8 +227,6 @@ class Measurement:
 
     def _limited(self, rows: list[Row]) -> list[Row]:
         select = self.select
-        if select.descending:
-            rows = rows[::-1]
         end = select.offset + select.limit if select.limit else None
         return rows[select.offset : end]
 

@@ -6,36 +6,19 @@ import json
 
 import numpy as np
 
-from tsdb.budget import Budget
-from tsdb.promql.engine import Result, instant_query, range_query
-from tsdb.promql.evaluate import Source
+from tsdb.promql.engine import Result
 from tsdb.promql.json_out import rows_json, sample_json, windows_json
 from tsdb.promql.vector import Vector, Windows
 
-
-def instant(
-    source: Source, query: str, time_ms: int, lookback_ms: int, budget: Budget | None = None
-) -> bytes:
-    """The answer to an instant query; BadQuery, QueryError."""
-    return _result_json(instant_query(source, query, time_ms, lookback_ms, budget))
+BESIDE_VALUES = 100_000  # of a vector: some milliseconds of writing
 
 
-def over(
-    source: Source,
-    query: str,
-    start_ms: int,
-    end_ms: int,
-    step_ms: int,
-    lookback_ms: int,
-    budget: Budget | None = None,
-) -> bytes:
-    """The answer to a range query; BadQuery, QueryError."""
-    return _result_json(
-        range_query(source, query, start_ms, end_ms, step_ms, lookback_ms, budget)
-    )
+def is_large(result: Result) -> bool:
+    """Whether writing it takes long enough to be done on a thread: it needs no GIL and no store."""
+    return isinstance(result.value, Vector) and result.value.values.size > BESIDE_VALUES
 
 
-def _result_json(result: Result) -> bytes:
+def as_json(result: Result) -> bytes:
     """`{"resultType": ..., "result": ...}`"""
     value = result.value
     if isinstance(value, Vector):

@@ -33,7 +33,8 @@ def _round(values: np.ndarray, to_nearest: np.ndarray | float = 1.0) -> np.ndarr
 def _max(values: np.ndarray, least: Any) -> np.ndarray:
     """As Go has it: an infinity wins over NaN, and 0 over -0."""
     result = np.maximum(least, values)
-    result = np.where((values == 0) & (least == 0), values + least, result)
+    with np.errstate(invalid="ignore"):
+        result = np.where((values == 0) & (least == 0), values + least, result)
     return np.where((values == np.inf) | (least == np.inf), np.inf, result)
 
 

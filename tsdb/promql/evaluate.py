@@ -7,6 +7,7 @@ per step; the loops are in `kernels`.  Semantics are those of Prometheus 2.42: a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -22,11 +23,14 @@ from tsdb.promql import ast, kernels
 from tsdb.promql.aggregations import aggregate
 from tsdb.promql.binary import binary
 from tsdb.promql.calls import CALLS, RANGE_CALLS
+from tsdb.promql.pieces import SUMMARIES
 from tsdb.promql.vector import Vector, Windows
 from tsdb.promql.windows import over_range
 from tsdb.selection import Gathered, Selection
 
 TIME_MAX = 2**62  # ms
+# Functions of ranges that a tier's buckets answer exactly.
+TIERED = {*SUMMARIES, "absent_over_time"}
 
 Value = Vector | Windows | np.ndarray | str
 
@@ -45,8 +49,8 @@ class Source(Protocol):
     ) -> Selection:
         """The series that meet the matchers, with their samples in [low, high] (ms)."""
 
-    def resolution(self, step_ms: int) -> int:
-        """The tier of downsampled data that a query of this step may read; 0 for samples."""
+    def resolution(self, beat_ms: int) -> int:
+        """The tier that answers as samples would at multiples of this; 0 for samples."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +83,10 @@ class Context:
             times = np.full(self.steps, at, np.int64)
         return times - expr.offset_ms if expr.offset_ms else times
 
-    def resolution(self, range_ms: int = TIME_MAX) -> int:
-        """The tier that a selector may read: no coarser than the steps, nor than its range."""
-        step = int(self.times[1] - self.times[0]) if self.steps > 1 else 0
-        return self.source.resolution(min(step, range_ms)) if step else 0
+    def resolution(self, times: np.ndarray, range_ms: int = 0) -> int:
+        """The tier that a selector may read: its buckets end where steps and ranges do."""
+        step = int(times[1] - times[0]) if len(times) > 1 else 0
+        return self.source.resolution(math.gcd(int(times[0]), step, range_ms))
 
     def select(
         self, expr: ast.Selector, low_ms: int, high_ms: int, stale: bool = True,
@@ -131,19 +135,21 @@ def _instant(
     low, high = int(times.min()), int(times.max())
     if at is not None:
         times = at
-    resolution = context.resolution()
-    lookback_ms = max(context.lookback_ms, resolution)  # a bucket has but one time
-    selection = context.select(expr, low - lookback_ms, high, resolution=resolution)
+    resolution = context.resolution(times)
+    selection = context.select(expr, low - context.lookback_ms, high, resolution=resolution)
+    if selection.gap > context.lookback_ms:
+        selection = context.select(expr, low - selection.gap, high, resolution=resolution)
     values, present, stamps = kernels.instant(
-        selection, times, lookback_ms, context.budget, stamped
+        selection, times, context.lookback_ms, context.budget, stamped
     )
     return Vector(selection.labels, values, present), stamps
 
 
-def _range(expr: ast.Range, context: Context) -> Windows:
+def _range(expr: ast.Range, context: Context, tiers: bool = False) -> Windows:
+    """Windows of samples, or of a tier's buckets where those have what a function wants."""
     ends = context.eval_times(expr)
     low, high = int(ends.min()) - expr.range_ms, int(ends.max())
-    resolution = context.resolution(expr.range_ms)
+    resolution = context.resolution(ends, expr.range_ms) if tiers else 0
     selection = context.select(expr.selector, low, high, stale=False, resolution=resolution)
     return Windows(selection, ends, expr.range_ms, context.budget)
 
@@ -194,7 +200,12 @@ def _call(expr: ast.Call, context: Context) -> Value:
         at = context.eval_times(inner if inner.at is None else replace(inner, offset_ms=0))
         vector, stamps = _instant(inner, context, at, stamped=True)
         return vector.with_values(stamps / 1000).unique()
-    args = [evaluate(arg, context) for arg in expr.args]
+    args = [
+        _range(inner, context, name in TIERED)
+        if isinstance(inner := _unwrapped(arg), ast.Range)
+        else evaluate(arg, context)
+        for arg in expr.args
+    ]
     if name == "predict_linear":
         args[0] = _moving(args[0], expr.args[0], context)
     if name.startswith("absent"):

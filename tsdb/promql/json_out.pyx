@@ -9,25 +9,21 @@ as the double, with an exponent only below 1e-6 and from 1e21 on (as Go's encode
 import json
 
 from libc.math cimport fabs, isinf, isnan
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, strlen
+from libc.string cimport memcpy, memset
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.mem cimport PyMem_Free
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from tsdb.labels cimport Labels
+from tsdb.promql.shortest cimport shortest
 from tsdb.selection cimport Rows
 
-from tsdb.promql.numbers import format_plain
-
 cdef extern from "Python.h":
-    char* PyOS_double_to_string(double val, char format_code, int precision, int flags,
-                                int* type) except NULL
     const char* PyUnicode_AsUTF8AndSize(str text, Py_ssize_t* size) except NULL
 
 cdef enum:
-    SAMPLE_MAX = 400               # bytes of one sample: a double is at most 21 digits here
+    SAMPLE_MAX = 80                # bytes of one sample: its value takes 25, its time 24
 
 
 cdef class Writer:
@@ -39,7 +35,7 @@ cdef class Writer:
     def __dealloc__(self):
         free(self.p)
 
-    cdef int reserve(self, Py_ssize_t more) except -1:
+    cdef int reserve(self, Py_ssize_t more) except -1 nogil:
         cdef Py_ssize_t cap = max(self.n + more, self.cap * 2, 4096)
         cdef char* grown
         if self.n + more > self.cap:
@@ -50,11 +46,14 @@ cdef class Writer:
             self.cap = cap
         return 0
 
-    cdef int text(self, bytes data) except -1:
-        self.reserve(len(data))
-        memcpy(self.p + self.n, <const char*>data, len(data))
-        self.n += len(data)
+    cdef int put(self, const char* p, Py_ssize_t size) except -1 nogil:
+        self.reserve(size)
+        memcpy(self.p + self.n, p, size)
+        self.n += size
         return 0
+
+    cdef int text(self, bytes data) except -1:
+        return self.put(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
     cdef int quoted(self, str text) except -1:
         """A JSON string."""
@@ -70,12 +69,12 @@ cdef class Writer:
         self.char(c'"')
         return 0
 
-    cdef int char(self, char c) noexcept:
+    cdef int char(self, char c) noexcept nogil:
         self.p[self.n] = c
         self.n += 1
         return 0
 
-    cdef int whole(self, int64_t x) noexcept:
+    cdef int whole(self, int64_t x) noexcept nogil:
         """An integer; room was reserved."""
         cdef char[24] digits
         cdef int at = 24
@@ -93,7 +92,7 @@ cdef class Writer:
         self.n += 24 - at
         return 0
 
-    cdef int milliseconds(self, int64_t t) noexcept:
+    cdef int milliseconds(self, int64_t t) noexcept nogil:
         """t ms as seconds; room was reserved."""
         cdef int64_t seconds = t // 1000
         cdef int part = t % 1000
@@ -109,25 +108,57 @@ cdef class Writer:
             self.char(<char>(c"0" + part % 10))
         return 0
 
-    cdef int value(self, double v) except -1:
+    cdef int value(self, double v) except -1 nogil:
         """A value without its quotes; room was reserved."""
-        cdef char* shortest
         cdef double size = fabs(v)
-        if isnan(v) or isinf(v):
-            return self.text(b"NaN" if isnan(v) else b"+Inf" if v > 0 else b"-Inf")
+        cdef uint64_t digits
+        cdef char[24] text
+        cdef int power, first, count
+        if isnan(v):
+            return self.put(b"NaN", 3)
+        if isinf(v):
+            return self.put(b"+Inf" if v > 0 else b"-Inf", 4)
         if size < 9007199254740992.0 and v == <double><int64_t>v and (v != 0 or 1 / v > 0):
             return self.whole(<int64_t>v)
-        if v != 0 and (size < 1e-6 or size >= 1e21):
-            return self.text(exponent(v))
-        if size < 1e-4 or size >= 1e16:
-            return self.text(format_plain(v).encode())
-        shortest = PyOS_double_to_string(v, c"r", 0, 0, NULL)
-        memcpy(self.p + self.n, shortest, strlen(shortest))
-        self.n += strlen(shortest)
-        PyMem_Free(shortest)
+        if v < 0 or v == 0:
+            self.char(c"-")
+        if v == 0:
+            return self.char(c"0")
+        power = shortest(size, &digits)
+        first = 24
+        while digits:
+            first -= 1
+            text[first] = <char>(c"0" + digits % 10)
+            digits //= 10
+        count = 24 - first
+        if size < 1e-6 or size >= 1e21:
+            self.char(text[first])
+            if count > 1:
+                self.char(c".")
+                self.put(text + first + 1, count - 1)
+            self.char(c"e")
+            power += count - 1
+            if power > 0:
+                self.char(c"+")
+            return self.whole(power)
+        if power >= 0:
+            self.put(text + first, count)
+            return self.zeros(power)
+        if count + power > 0:
+            self.put(text + first, count + power)
+            self.char(c".")
+            return self.put(text + 24 + power, -power)
+        self.put(b"0.", 2)
+        self.zeros(-power - count)
+        return self.put(text + first, count)
+
+    cdef int zeros(self, int count) noexcept nogil:
+        """Room was reserved."""
+        memset(self.p + self.n, c"0", count)
+        self.n += count
         return 0
 
-    cdef int sample(self, int64_t t, double v) except -1:
+    cdef int sample(self, int64_t t, double v) except -1 nogil:
         """[time,"value"]"""
         self.reserve(SAMPLE_MAX)
         self.char(c"[")
@@ -141,12 +172,6 @@ cdef class Writer:
 
     cdef bytes done(self):
         return PyBytes_FromStringAndSize(self.p, self.n)
-
-
-cdef bytes exponent(double v):
-    """The shortest form with an exponent, at least one digit of it (1e+21, 1e-7)."""
-    mantissa, _, power = repr(float(v)).partition("e")
-    return f"{mantissa}e{power[0]}{power[1:].lstrip('0')}".encode()
 
 
 def json_labels(Labels labels) -> bytes:
@@ -198,13 +223,14 @@ def rows_json(list metrics, const int64_t[::1] times, const double[:, ::1] value
             out.text(b"}")
             continue
         out.text(b',"values":[')
-        first = True
-        for step in range(times.shape[0]):
-            if present[row, step]:
-                if not first:
-                    out.text(b",")
-                first = False
-                out.sample(times[step], values[row, step])
+        with nogil:
+            first = True
+            for step in range(times.shape[0]):
+                if present[row, step]:
+                    if not first:
+                        out.put(b",", 1)
+                    first = False
+                    out.sample(times[step], values[row, step])
         out.text(b"]}")
     out.text(b"]")
     return out.done()

@@ -35,9 +35,11 @@ def instant(Rows rows, const int64_t[::1] times, int64_t lookback_ms,
             Budget budget=None, bint stamped=False) -> tuple:
     """(values, present, stamps): the newest sample within the lookback at each time.
 
-    stamps are those samples' own times, if they are wanted.
+    stamps are those samples' own times, if they are wanted.  Where samples were downsampled and are
+    gone the lookback is as long as a bucket.
     """
     cdef Py_ssize_t count = len(rows.labels), steps = times.shape[0], row, step, i
+    cdef int64_t back
     if budget is not None:
         budget.hold(count * steps * (17 if stamped else 9))
     values = np.zeros((count, steps))
@@ -56,7 +58,8 @@ def instant(Rows rows, const int64_t[::1] times, int64_t lookback_ms,
                 i += 1
             if i == 0:
                 continue
-            if rows.t[i - 1] >= times[step] - lookback_ms and not is_stale(rows.v[i - 1]):
+            back = lookback_ms if times[step] > rows.gap_until else max(lookback_ms, rows.gap)
+            if rows.t[i - 1] >= times[step] - back and not is_stale(rows.v[i - 1]):
                 out[row, step] = rows.v[i - 1]
                 there[row, step] = 1
                 if stamped:

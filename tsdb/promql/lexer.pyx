@@ -8,6 +8,8 @@ Where the text makes no token, the last one is of kind ERROR, with the reason as
 wrong before it is to be reported first.
 """
 
+import json
+
 cdef frozenset AGGREGATORS = frozenset((
     "avg", "bottomk", "count", "count_values", "group", "max", "min", "quantile", "stddev",
     "stdvar", "sum", "topk"))
@@ -15,7 +17,7 @@ cdef frozenset KEYWORDS = AGGREGATORS | frozenset((
     "and", "or", "unless", "atan2", "offset", "by", "without", "on", "ignoring", "group_left",
     "group_right", "bool"))
 cdef frozenset SIGNS = frozenset((
-    "+", "-", "*", "/", "%", "^", "==", "!=", "<=", ">=", "<", ">", "=", "=~", "!~",
+    "+", "-", "*", "/", "%", "^", "==", "!=", "<=", ">=", "<", ">", "=",
     "(", ")", "{", "}", "[", "]", ",", ":", "@"))
 cdef dict UNIT_MS = {
     "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000,
@@ -51,20 +53,23 @@ cdef class Token:
         self.start = start
         self.end = end
 
-    def describe(self) -> str:
-        """As an error message names it."""
+    def describe(self, str query) -> str:
+        """As an error message names it; query is the text that it is of."""
         if self.kind == "END":
             return "end of input"
+        if self.kind == "NAME" and self.text.lower() in ("start", "end"):
+            return f'"{self.text}"'
         if self.kind in ("NAME", "METRIC"):
             what = "identifier" if self.kind == "NAME" else "metric identifier"
             return f'{what} "{self.text}"'
         if self.kind in ("NUMBER", "STRING", "DURATION"):
-            shown = self.text if len(self.text) <= 10 else self.text[:10]
-            return f'{self.kind.lower()} "{shown}"' + ("..." if len(self.text) > 10 else "")
+            written = query[self.start:self.end]
+            dots = "..." if len(written) > 10 else ""
+            return f"{self.kind.lower()} {json.dumps(written[:10], ensure_ascii=False)}{dots}"
         if self.kind in AGGREGATORS:
             return f"<aggr:{self.text}>"
         if self.kind in ("and", "or", "unless", "atan2") or self.kind in (
-                "+", "-", "*", "/", "%", "^", "==", "!=", "<=", ">=", "<", ">", "=~", "!~"):
+                "+", "-", "*", "/", "%", "^", "==", "!=", "<=", ">=", "<", ">", "=~", "!~", "@"):
             return f"<op:{self.text}>"
         if self.kind in KEYWORDS:
             return f"<{self.text}>"
@@ -136,7 +141,9 @@ cdef class Lexer:
         if start >= self.n:
             return False
         c = self.text[start]
-        if is_letter(c) or (c == c":" and not self.brackets and not self.braces):
+        if self.brackets and (is_letter(c) or c == c":"):
+            self.colon(start, c)
+        elif is_letter(c) or (c == c":" and not self.braces):
             self.word(start)
         elif not self.braces and (is_digit(c) or (
                 c == c"." and start + 1 < self.n and is_digit(self.text[start + 1]))):
@@ -145,20 +152,24 @@ cdef class Lexer:
             self.string(start, c)
         elif self.braces:
             self.sign_in_braces(start, c)
+        elif self.text[start:start + 2] == "=~":
+            self.fail("unexpected character after '=': '~'", start)
         elif start + 1 < self.n and self.text[start:start + 2] in SIGNS:
             self.at += 2
             self.add(self.text[start:self.at], self.text[start:self.at], start)
         elif self.text[start:start + 1] in SIGNS:
             self.at += 1
-            self.count(c)
+            self.count(c, start)
             self.add(self.text[start], self.text[start], start)
+            if c == c"[":
+                self.range()
         elif c == c"!":
             self.fail("unexpected character after '!': " + self.quoted(start + 1), start)
         else:
             self.fail(f"unexpected character: {self.quoted(start)}", start)
         return True
 
-    cdef count(self, Py_UCS4 c):
+    cdef count(self, Py_UCS4 c, Py_ssize_t start):
         """Keep account of what is open."""
         if c == c"(":
             self.parens += 1
@@ -168,16 +179,47 @@ cdef class Lexer:
                 self.fail("unexpected right parenthesis ')'", self.at)
         elif c == c"[":
             if self.brackets:
-                self.fail("unexpected left bracket '['", self.at)
-            self.brackets += 1
+                self.fail("unexpected left bracket '['", start)
+            self.brackets, self.colons = 1, 0
         elif c == c"]":
             if not self.brackets:
-                self.fail("unexpected right bracket ']'", self.at)
-            self.brackets -= 1
+                self.fail("unexpected right bracket ']'", start)
+            self.brackets = 0
         elif c == c"{":
             self.braces += 1
         elif c == c"}":
-            self.fail("unexpected right brace '}'", self.at)
+            self.fail("unexpected character: '}'", start)
+
+    cdef range(self):
+        """The duration that must stand behind `[`."""
+        while self.at < self.n and self.text[self.at] in " \t\r\n":
+            self.at += 1
+        cdef Py_ssize_t start = self.at
+        if self.duration(start):
+            self.add("DURATION", self.text[start:self.at], start)
+            return
+        self.at = start
+        self.digits(start)
+        if not self.more_letters():
+            self.fail("missing unit character in duration", start)
+        self.no_duration("bad duration syntax", start)
+
+    cdef no_duration(self, str why, Py_ssize_t start):
+        """Fail with what was looked at: what may be a unit, and the letter behind it."""
+        if self.text[self.at] in "smhdwy":
+            self.at += 1
+            if self.text[self.at:self.at + 1] == "s":
+                self.at += 1
+            self.at = min(self.at + 1, self.n)
+        self.fail(f'{why}: "{self.text[start:self.at]}"', start)
+
+    cdef colon(self, Py_ssize_t start, Py_UCS4 c):
+        """Between brackets a letter is taken for the colon, and there is but one."""
+        if self.colons:
+            self.fail(f"unexpected colon '{c}'", start)
+        self.colons = 1
+        self.at += 1
+        self.add(":", str(c), start)
 
     cdef sign_in_braces(self, Py_ssize_t start, Py_UCS4 c):
         """One of `, } = != =~ !~`."""
@@ -186,6 +228,8 @@ cdef class Lexer:
         if c == c"!" and self.at == start + 1:
             self.fail("unexpected character after '!' inside braces: " + self.quoted(start + 1),
                       start)
+        if c == c"{":
+            self.fail("unexpected left brace '{'", start)
         if c not in ",}=!":
             self.fail(f"unexpected character inside braces: {self.quoted(start)}", start)
         if c == c"}":
@@ -193,7 +237,11 @@ cdef class Lexer:
         self.add(self.text[start:self.at], self.text[start:self.at], start)
 
     cdef str quoted(self, Py_ssize_t at):
-        return f"'{self.text[at]}'" if at < self.n else "end of input"
+        """A character as an error message has it."""
+        if at >= self.n:
+            return "end of input"
+        slash = "\\" if self.text[at] in "'\\" else ""
+        return f"'{slash}{self.text[at]}'"
 
     cdef Token add(self, str kind, str text, Py_ssize_t start):
         cdef Token token = Token(kind, text, start, self.at)
@@ -219,7 +267,7 @@ cdef class Lexer:
         cdef Py_UCS4 c
         while self.at < self.n:
             c = self.text[self.at]
-            if c == c":":
+            if c == c":" and not self.braces:
                 colon = True
             elif not is_letter(c) and not is_digit(c):
                 break
@@ -228,6 +276,8 @@ cdef class Lexer:
         cdef str lower = text.lower()
         if colon:
             self.add("METRIC", text, start)
+        elif self.braces:
+            self.add("NAME", text, start)
         elif lower in KEYWORDS:
             self.add(lower, text, start)
         elif lower in ("inf", "nan"):
@@ -237,11 +287,18 @@ cdef class Lexer:
 
     cdef number(self, Py_ssize_t start):
         """A number or, where a unit follows the digits, a duration."""
-        cdef str low = self.text[start:start + 2].lower()
         if self.duration(start):
             self.add("DURATION", self.text[start:self.at], start)
             return
         self.at = start
+        self.digits(start)
+        if self.more_letters():
+            self.no_duration("bad number or duration syntax", start)
+        self.add("NUMBER", self.text[start:self.at], start)
+
+    cdef digits(self, Py_ssize_t start):
+        """Pass over what may be a number."""
+        cdef str low = self.text[start:start + 2].lower()
         if low == "0x":
             self.at += 2
             while self.at < self.n and self.text[self.at] in "0123456789abcdefABCDEF":
@@ -259,10 +316,11 @@ cdef class Lexer:
                     self.at += 1
                 while self.at < self.n and is_digit(self.text[self.at]):
                     self.at += 1
-        if self.at < self.n and (is_letter(self.text[self.at]) or is_digit(self.text[self.at])):
-            self.at += 1
-            self.fail(f'bad number or duration syntax: "{self.text[start:self.at]}"', start)
-        self.add("NUMBER", self.text[start:self.at], start)
+
+    cdef bint more_letters(self):
+        """Whether a letter or digit follows."""
+        return self.at < self.n and (
+            is_letter(self.text[self.at]) or is_digit(self.text[self.at]))
 
     cdef bint duration(self, Py_ssize_t start) except -1:
         """Whether digits and units stand here, in any order; `at` is after them."""
@@ -277,8 +335,7 @@ cdef class Lexer:
             if unit not in UNIT_MS:
                 return False
             self.at += len(unit)
-        return self.at > start and not (
-            self.at < self.n and (is_letter(self.text[self.at]) or is_digit(self.text[self.at])))
+        return self.at > start and not self.more_letters()
 
     cdef string(self, Py_ssize_t start, Py_UCS4 quote):
         cdef list parts = []

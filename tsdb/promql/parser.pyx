@@ -5,6 +5,10 @@ Binding, loosest first (`^` binds to the right, a sign in front binds like `*`):
     or  <  and unless  <  == != <= < >= >  <  + -  <  * / % atan2  <  ^  <  [range] offset @
 
 Nesting is bounded, so that no query can exhaust the stack.
+
+Of several mistakes Prometheus tells the one its grammar meets first.  So a token in the wrong place
+ends the parsing (`fail`), what else is wrong is noted and told at the end: first `mistakes`, which
+its grammar finds, then `mistyped`, which are found when the tree is whole.
 """
 
 import math
@@ -13,9 +17,9 @@ from tsdb.promql.lexer cimport Token
 
 from tsdb.matchers import Matcher
 from tsdb.promql import ast
-from tsdb.promql.ast import SCALAR, VECTOR
+from tsdb.promql.ast import MATRIX, SCALAR, VECTOR
 from tsdb.promql.errors import ParseError
-from tsdb.promql.functions import AGGREGATIONS, FUNCTIONS
+from tsdb.promql.functions import AGGREGATIONS, FUNCTIONS, Function
 from tsdb.promql.lexer import duration_ms, tokenize
 
 cdef dict BINDING = {
@@ -34,12 +38,12 @@ cdef enum:
 
 def parse(str query):
     """The syntax tree of a query; ParseError if it has none."""
-    return Parser(query).whole()
+    return Parser(query).run()
 
 
 def parse_selector(str text) -> list:
     """The matchers of a bare selector, as `match[]` gives it."""
-    expr = Parser(text).whole()
+    expr = Parser(text).run()
     if not isinstance(expr, ast.Selector):
         raise ParseError("expected an instant vector selector", text, 0)
     return expr.matchers
@@ -50,10 +54,27 @@ cdef class Parser:
     cdef list tokens
     cdef Py_ssize_t at
     cdef int depth
+    cdef int aggregations          # we are in the brackets of
+    cdef list mistakes, mistyped
 
     def __init__(self, str query):
         self.query = query
         self.tokens = tokenize(query)
+        self.mistakes = []
+        self.mistyped = []
+
+    def run(self):
+        """The tree; ParseError."""
+        try:
+            expr = self.whole()
+        except ParseError:
+            if self.mistakes:
+                raise self.mistakes[0] from None
+            raise
+        for found in (self.mistakes, self.mistyped):
+            if found:
+                raise found[0]
+        return expr
 
     # ---- tokens ------------------------------------------------------------------------
 
@@ -74,10 +95,17 @@ cdef class Parser:
     cdef fail(self, str why, Py_ssize_t pos):
         raise ParseError(why, self.query, pos)
 
+    cdef mistake(self, str why, Py_ssize_t pos):
+        self.mistakes.append(ParseError(why, self.query, pos))
+
+    cdef mistype(self, str why, Py_ssize_t pos):
+        self.mistyped.append(ParseError(why, self.query, pos))
+
     cdef unexpected(self, Token token, str context, str expected):
         if token.kind == "ERROR":
             self.fail(token.text, token.start)
-        why = f"unexpected {token.describe()}"
+        why = f"unexpected {token.describe(self.query)}"
+        context = context or ("aggregation" if self.aggregations else "")
         if context:
             why += f" in {context}"
         if expected:
@@ -121,8 +149,8 @@ cdef class Parser:
             self.at += 1
             expr = self.expression(UNARY_BINDING)
             if expr.type not in (SCALAR, VECTOR):
-                self.fail("unary expression only allowed on expressions of type scalar or "
-                          f'instant vector, got "{expr.type}"', token.start)
+                self.mistype("unary expression only allowed on expressions of type scalar or "
+                             f'instant vector, got "{expr.type}"', token.start)
             if isinstance(expr, ast.Number):
                 return ast.Number(-expr.value if token.kind == "-" else expr.value,
                                   pos=token.start)
@@ -138,11 +166,11 @@ cdef class Parser:
             return ast.String(token.text, pos=token.start)
         if kind == "(":
             expr = self.expression(0)
-            self.expect(")", "paren expression" if self.peek().kind == "END" else "")
+            self.expect(")", "")
             return ast.Paren(expr, pos=token.start)
         if kind in AGGREGATIONS and self.peek().kind in ("(", "by", "without"):
             return self.aggregate(token)
-        if kind == "NAME" and self.peek().kind == "(":
+        if kind == "NAME" and self.peek().kind == "(" and not is_moment(token):
             return self.call(token)
         if kind == "{":
             return self.selector("", token)
@@ -154,8 +182,9 @@ cdef class Parser:
         try:
             return number_of(token.text)
         except ValueError:
-            self.fail("error parsing number: strconv.ParseFloat: "
-                      f'parsing "{token.text}": invalid syntax', token.start)
+            self.mistake("error parsing number: strconv.ParseFloat: "
+                         f'parsing "{token.text}": invalid syntax', token.start)
+            return 0
 
     cdef postfix(self, expr):
         """Range, subquery, offset and @ behind an operand."""
@@ -175,62 +204,71 @@ cdef class Parser:
 
     cdef bracket(self, expr, Token token):
         self.at += 1
-        range_ms = self.duration("range selector")
+        range_ms = self.duration("subquery selector", "duration")
         if self.peek().kind == ":":
             self.at += 1
-            step_ms = self.duration("subquery selector") if self.peek().kind != "]" else 0
-            self.expect("]", "subquery selector")
+            step_ms = 0
+            if self.peek().kind != "]":
+                step_ms = self.duration("subquery selector", 'duration or "]"')
+            if self.peek().kind != "]":
+                self.unexpected(self.peek(), "subquery selector", '"]"')
+            self.at += 1
             if expr.type != VECTOR:
-                self.fail(f"subquery is only allowed on instant vector, got {expr.type} instead",
-                          expr.pos)
+                kind = "matrix" if expr.type == MATRIX else expr.type
+                self.mistype(f"subquery is only allowed on instant vector, got {kind} instead",
+                             expr.pos)
             return ast.Subquery(expr, range_ms, step_ms, pos=expr.pos)
-        self.expect("]", "range selector")
+        if self.peek().kind != "]":
+            self.unexpected(self.peek(), "subquery or range", '":" or "]"')
+        self.at += 1
         if not isinstance(expr, ast.Selector):
-            self.fail("ranges only allowed for vector selectors", token.start)
-        if expr.has_offset:
-            self.fail("no offset modifiers allowed before range", token.start)
-        if expr.at is not None:
-            self.fail("no @ modifiers allowed before range", token.start)
-        return ast.Range(expr, range_ms, pos=expr.pos)
+            self.mistake("ranges only allowed for vector selectors", token.start)
+        elif expr.has_offset:
+            self.mistake("no offset modifiers allowed before range", token.start)
+        elif expr.at is not None and not isinstance(expr.at, str):
+            self.mistake("no @ modifiers allowed before range", token.start)
+        # Of `x @ end()[5m]` Prometheus takes the moment for that of the range.
+        return ast.Range(expr, range_ms, at=getattr(expr, "at", None), pos=expr.pos)
 
-    cdef duration(self, str context):
+    cdef duration(self, str context, str expected):
         cdef Token token = self.take()
         if token.kind != "DURATION":
-            self.unexpected(token, context, "duration")
+            self.unexpected(token, context, expected)
         return self.positive_ms(token)
 
     cdef positive_ms(self, Token token):
         try:
-            ms = duration_ms(token.text)
+            if ms := duration_ms(token.text):
+                return ms
+            why = "duration must be greater than 0"
         except ValueError as exc:
-            self.fail(str(exc), token.start)
-        if ms == 0:
-            self.fail("duration must be greater than 0", token.start)
-        return ms
+            why = str(exc)
+        self.mistake(why, token.start)
+        return 1
 
     cdef offset(self, expr, Token token):
         cdef int sign = 1
-        if self.peek().kind in ("-", "+"):
-            sign = -1 if self.take().kind == "-" else 1
-        cdef Token length = self.take()
-        if length.kind != "DURATION":
-            self.unexpected(length, "offset", "duration")
+        if self.peek().kind == "-":
+            self.at += 1
+            sign = -1
+        offset_ms = sign * self.duration("offset", "duration")
         if not isinstance(expr, ast.Timed):
-            self.fail("offset modifier must be preceded by an instant vector selector or range "
-                      "vector selector or a subquery", expr.pos)
-        if expr.has_offset:
-            self.fail("offset may not be set multiple times", expr.pos)
-        expr.offset_ms = sign * self.positive_ms(length)
-        expr.has_offset = True
+            self.mistake("offset modifier must be preceded by an instant vector selector or range "
+                         "vector selector or a subquery", expr.pos)
+        elif expr.has_offset:
+            self.mistake("offset may not be set multiple times", expr.pos)
+        else:
+            expr.offset_ms, expr.has_offset = offset_ms, True
         return expr
 
     cdef at_modifier(self, expr, Token token):
         cdef int sign = 1
         cdef Token what = self.take()
-        if what.kind == "NAME" and what.text in ("start", "end"):
-            self.expect("(", "@")
-            self.expect(")", "@")
-            moment = what.text
+        if is_moment(what):
+            for bracket in "()":
+                if self.take().kind != bracket:
+                    self.unexpected(self.peek(-1), "@", "timestamp")
+            moment = what.text.lower()
         else:
             if what.kind in ("-", "+"):
                 sign = -1 if what.kind == "-" else 1
@@ -239,14 +277,18 @@ cdef class Parser:
                 self.unexpected(what, "@", "timestamp")
             seconds = sign * self.number(what)
             if not -(2.0 ** 63) < seconds * 1000 < 2.0 ** 63:
-                self.fail(f"timestamp out of bounds for @ modifier: {seconds:f}", what.start)
+                shown = f"{seconds:+f}".replace("inf", "Inf").replace("+nan", "NaN")
+                self.mistake("timestamp out of bounds for @ modifier: "
+                             + (shown if math.isinf(seconds) else shown.lstrip("+")), expr.pos)
+                seconds = 0
             moment = int(math.floor(seconds * 1000 + 0.5))
         if not isinstance(expr, ast.Timed):
-            self.fail("@ modifier must be preceded by an instant vector selector or range vector "
-                      "selector or a subquery", expr.pos)
-        if expr.at is not None:
-            self.fail("@ <timestamp> may not be set multiple times", expr.pos)
-        expr.at = moment
+            self.mistake("@ modifier must be preceded by an instant vector selector or range "
+                         "vector selector or a subquery", expr.pos)
+        elif expr.at is not None:
+            self.mistake("@ <timestamp> may not be set multiple times", expr.pos)
+        else:
+            expr.at = moment
         return expr
 
     # ---- selectors ---------------------------------------------------------------------
@@ -260,11 +302,11 @@ cdef class Parser:
         if name:
             for matcher in matchers:
                 if matcher.name == "__name__":
-                    self.fail(f'metric name must not be set twice: "{name}" or '
-                              f'"{matcher.value}"', first.start)
+                    self.mistype(f'metric name must not be set twice: "{name}" or '
+                                 f'"{matcher.value}"', first.start)
             matchers.append(Matcher("__name__", "=", name))
         if all([m.matches_empty for m in matchers]):
-            self.fail("vector selector must contain at least one non-empty matcher", first.start)
+            self.mistype("vector selector must contain at least one non-empty matcher", first.start)
         return ast.Selector(matchers, pos=first.start)
 
     cdef list matchers(self):
@@ -285,7 +327,7 @@ cdef class Parser:
             try:
                 found.append(Matcher(label.text, op.kind, value.text))
             except ValueError as exc:
-                self.fail(str(exc), label.start)
+                self.mistake(str(exc), label.start)
             if self.peek().kind == ",":
                 self.at += 1
             elif self.peek().kind != "}":
@@ -322,31 +364,40 @@ cdef class Parser:
             return args
         while True:
             args.append(self.expression(0))
-            if self.peek().kind == ",":
-                self.at += 1
-                if self.peek().kind == ")":
-                    self.fail("trailing commas not allowed in function call args",
-                              self.peek(-1).start)
-                continue
-            self.expect(")", context)
-            return args
+            if self.peek().kind != ",":
+                self.expect(")", "")
+                return args
+            self.at += 1
+            if not self.begins_operand(self.peek()):
+                self.fail("trailing commas not allowed in function call args",
+                          self.peek(-1).start)
+
+    cdef bint begins_operand(self, Token token):
+        """Whether an expression may begin so; a token that is none is told of when it is taken."""
+        return (token.kind in ("NUMBER", "STRING", "NAME", "METRIC", "(", "{", "+", "-", "ERROR")
+                or is_word(token.kind) and token.kind not in NO_METRICS)
 
     cdef call(self, Token name):
+        cdef Py_ssize_t before = len(self.mistyped)
         function = FUNCTIONS.get(name.text)
+        args = self.arguments("")
         if function is None:
-            self.fail(f'unknown function with name "{name.text}"', name.start)
-        args = self.arguments("function call")
+            self.mistake(f'unknown function with name "{name.text}"', name.start)
+            return ast.Call(Function(name.text, ()), args, pos=name.start)
         wanted = len(function.args)
-        if function.optional == 0 and len(args) != wanted:
-            self.fail(f'expected {wanted} argument(s) in call to "{name.text}", '
-                      f"got {len(args)}", name.start)
         least = wanted - max(function.optional, -function.optional)
-        if len(args) < least:
-            self.fail(f'expected at least {least} argument(s) in call to "{name.text}", '
-                      f"got {len(args)}", name.start)
-        if function.optional > 0 and len(args) > wanted:
-            self.fail(f'expected at most {wanted} argument(s) in call to "{name.text}", '
-                      f"got {len(args)}", name.start)
+        how = ""
+        if function.optional == 0 and len(args) != wanted:
+            how = f"{wanted}"
+        elif len(args) < least:
+            how = f"at least {least}"
+        elif function.optional > 0 and len(args) > wanted:
+            how = f"at most {wanted}"
+        if how:  # told before what is wrong with the arguments themselves
+            self.mistyped.insert(before, ParseError(
+                f'expected {how} argument(s) in call to "{name.text}", got {len(args)}',
+                self.query, name.start))
+            return ast.Call(function, args, pos=name.start)
         for i, arg in enumerate(args):
             self.expect_type(arg, function.args[min(i, wanted - 1)],
                              f'call to function "{name.text}"')
@@ -356,20 +407,25 @@ cdef class Parser:
         grouping = ()
         without = False
         given = False
+        self.aggregations += 1
         if self.peek().kind in ("by", "without"):
             without = self.take().kind == "without"
             grouping = self.label_list()
             given = True
-        args = self.arguments("aggregation")
+        args = self.arguments("")
+        self.aggregations -= 1
+        if not given and self.peek().kind == "ERROR":
+            self.unexpected(self.peek(), "", "")
         if not given and self.peek().kind in ("by", "without"):
             without = self.take().kind == "without"
             grouping = self.label_list()
         wanted = 2 if AGGREGATIONS[op.kind] else 1
         if not args:
-            self.fail("no arguments for aggregate expression provided", op.start)
+            self.mistake("no arguments for aggregate expression provided", op.start)
+            return ast.Number(0, pos=op.start)
         if len(args) != wanted:
-            self.fail("wrong number of arguments for aggregate expression provided, "
-                      f"expected {wanted}, got {len(args)}", op.start)
+            self.mistake("wrong number of arguments for aggregate expression provided, "
+                         f"expected {wanted}, got {len(args)}", op.start)
         expr = args.pop()
         self.expect_type(expr, VECTOR, "aggregation expression")
         param = args.pop() if args else None
@@ -379,7 +435,7 @@ cdef class Parser:
 
     cdef expect_type(self, expr, str wanted, str context):
         if expr.type != wanted:
-            self.fail(f"expected type {wanted} in {context}, got {expr.type}", expr.pos)
+            self.mistype(f"expected type {wanted} in {context}, got {expr.type}", expr.pos)
 
     # ---- binary operators --------------------------------------------------------------
 
@@ -392,8 +448,8 @@ cdef class Parser:
         if token.kind == "bool":
             self.at += 1
             if op not in COMPARISONS:
-                self.fail("bool modifier can only be used on comparison operators",
-                          operator.start)
+                self.mistype("bool modifier can only be used on comparison operators",
+                             operator.start)
             as_bool = True
             token = self.peek()
         if token.kind in ("on", "ignoring"):
@@ -404,32 +460,37 @@ cdef class Parser:
             if token.kind in ("group_left", "group_right"):
                 self.at += 1
                 matching.many = "left" if token.kind == "group_left" else "right"
-                if op in SETS:
-                    self.fail(f'no grouping allowed for "{op}" operation', token.start)
-                if self.peek().kind == "(":
+                if self.peek().kind == "(" or not self.begins_operand(self.peek()):
                     matching.extra = self.label_list()
                 for name in matching.extra:
                     if matching.on and name in matching.labels:
-                        self.fail(f'label "{name}" must not occur in ON and GROUP clause at once',
-                                  operator.start)
+                        self.mistype(f'label "{name}" must not occur in ON and GROUP clause at '
+                                     "once", operator.start)
+                if op in SETS:
+                    self.mistype(f'no grouping allowed for "{op}" operation', token.start)
         return as_bool, matching
 
     cdef check_binary(self, expr, Token op):
         left, right = expr.left.type, expr.right.type
         for side in (expr.left, expr.right):
             if side.type not in (SCALAR, VECTOR):
-                self.fail("binary expression must contain only scalar and instant vector types",
-                          side.pos)
+                self.mistype("binary expression must contain only scalar and instant vector "
+                             "types", side.pos)
         if left == SCALAR and right == SCALAR and op.kind in COMPARISONS and not expr.as_bool:
-            self.fail("comparisons between scalars must use BOOL modifier", op.start)
+            self.mistype("comparisons between scalars must use BOOL modifier", op.start)
         if SCALAR in (left, right):
             if op.kind in SETS:
-                self.fail(f'set operator "{op.text}" not allowed in binary scalar expression',
-                          expr.pos)
+                self.mistype(f'set operator "{op.text}" not allowed in binary scalar expression',
+                             expr.pos)
             if expr.matching.labels:
-                self.fail("vector matching only allowed between instant vectors", expr.pos)
+                self.mistype("vector matching only allowed between instant vectors", expr.pos)
             expr.matching = ast.Matching()
         return expr
+
+
+cdef bint is_moment(Token token):
+    """Whether it is what may stand behind @ and is no function."""
+    return token.kind == "NAME" and token.text.lower() in ("start", "end")
 
 
 cdef bint is_word(str kind):

@@ -1,0 +1,3 @@
+from kvstore.lua.api cimport lua_State
+
+cdef void open_bit(lua_State* L) noexcept nogil
