@@ -14,6 +14,7 @@ Invariants:
 2. The spans of a lane sum up to the number of elements behind its start.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdlib cimport free, malloc
@@ -66,6 +67,7 @@ cdef inline int order_of(const Node* node, double score, const char* p, Py_ssize
                    PyBytes_GET_SIZE(<object>node.member), p, n)
 
 
+@cython.no_gc                      # a member is bytes
 cdef class SkipList:
     def __cinit__(self, Rand rand not None):
         self.rand = rand

@@ -1,6 +1,7 @@
 """A sorted set: members with scores, in the order of score and then of bytes.
 
-    small     | 3 ada | 8 7.0 | 5 linus | 8 9.5 |      one run of memory (packed), in order
+    small     | 3 ada | 2 7 | 5 linus | 8 9.5 |        one run of memory (packed), in order; scores
+                                                       are numbers of 2 or 4 bytes or doubles
     table     member -> score                          ZSCORE, and whether a member is new
     order     skip list of both                        ranks and ranges
 
@@ -13,9 +14,10 @@ The commands are in `zset_commands`, those for ranges in `zset_ranges`, those th
 `zset_algebra`.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport INT64_MAX, uint64_t
-from libc.string cimport memcpy
+from libc.stdint cimport INT64_MAX, int16_t, int32_t, uint64_t
+from libc.string cimport memcmp, memcpy
 
 from kvstore.hashtable cimport Slot, hash_of
 from kvstore.keyspace cimport ZSET, as_arg
@@ -23,6 +25,7 @@ from kvstore.memory cimport weight
 from kvstore.skiplist cimport Lane, compare
 
 
+@cython.no_gc                      # no value leads to itself
 cdef class ZSet(Value):
     """Invariants:
 
@@ -68,7 +71,7 @@ cdef class ZSet(Value):
     def memory(self) -> int:
         """Bytes it takes, with a mean of 1 1/3 lanes a node."""
         if self.small is not None:
-            return self.small.cap
+            return self.small.memory
         return self.table.memory + self.order.n * (sizeof(Node) + sizeof(Lane) // 3) \
             + sum([weight(member) for member in self.elements()])
 
@@ -99,7 +102,7 @@ cdef class ZSet(Value):
         if mark.at >= self.small.n:
             return False
         mark.at = self.small.read(self.small.read(mark.at, member), &word)
-        memcpy(score, word.p, sizeof(double))
+        score[0] = score_from(&word)
         return True
 
     cdef bint score_of(self, const Arg* member, double* score) noexcept:
@@ -111,7 +114,7 @@ cdef class ZSet(Value):
             if at < 0:
                 return False
             self.small.read(self.small.read(at, &word), &word)
-            memcpy(score, word.p, sizeof(double))
+            score[0] = score_from(&word)
             return True
         slot = self.table.find(member.p, member.n)
         if slot is NULL:
@@ -184,9 +187,9 @@ cdef class ZSet(Value):
     cdef int insert_small(self, const Arg* member, double score) except -1:
         cdef Py_ssize_t rank
         cdef Py_ssize_t at = self.offset_below(score, member, False, &rank)
+        cdef char[8] room
         cdef Arg word
-        word.p = <const char*>&score
-        word.n = sizeof(double)
+        put_score(&word, room, score)
         self.small.insert(at, &word)
         return self.small.insert(at, member)
 
@@ -199,15 +202,13 @@ cdef class ZSet(Value):
         """From packed to table and skip list; there is no way back."""
         cdef Packed small = self.small
         cdef Arg member, word
-        cdef double score
         cdef Py_ssize_t at = 0
         self.small = None
         self.table = HashTable(raw=True)
         self.order = SkipList(self.rand)
         while at < small.n:
             at = small.read(small.read(at, &member), &word)
-            memcpy(&score, word.p, sizeof(double))
-            self.put(&member, score, 0, 0)
+            self.put(&member, score_from(&word), 0, 0)
         return 0
 
     cdef bint remove(self, const Arg* member) except -1:
@@ -224,6 +225,38 @@ cdef class ZSet(Value):
         self.order.remove((<double*>&slot.value)[0], member)
         self.table.remove(slot)
         return True
+
+
+cdef int put_score(Arg* word, char* room, double score) noexcept:
+    """A score in as few of eight bytes as it needs."""
+    cdef int32_t number = <int32_t>score if -0x80000000 < score < 0x7FFFFFFF else 0
+    cdef int16_t short_number = <int16_t>number
+    cdef double again = number
+    word.p = room
+    if memcmp(&again, &score, sizeof(double)) != 0:    # also -0.0
+        memcpy(room, &score, sizeof(double))
+        word.n = sizeof(double)
+    elif short_number == number:
+        memcpy(room, &short_number, sizeof(int16_t))
+        word.n = sizeof(int16_t)
+    else:
+        memcpy(room, &number, sizeof(int32_t))
+        word.n = sizeof(int32_t)
+    return 0
+
+
+cdef double score_from(const Arg* word) noexcept:
+    cdef int16_t short_number
+    cdef int32_t number
+    cdef double score
+    if word.n == sizeof(int16_t):
+        memcpy(&short_number, word.p, sizeof(int16_t))
+        return short_number
+    if word.n == sizeof(int32_t):
+        memcpy(&number, word.p, sizeof(int32_t))
+        return number
+    memcpy(&score, word.p, sizeof(double))
+    return score
 
 
 cdef ZSet new_zset(Rand rand):
