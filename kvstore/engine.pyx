@@ -588,7 +588,7 @@ cdef class Store:
                 and command.flags & WRITE and not c.replaying:
             record = self.journal.begin(c.db.index)
             put_request(record, a)
-        if keyspace.ready and not c.executing:
+        if keyspace.ready and not c.executing and self.busy is None:
             self.serve_blocked()
         now_ns = self.clock.now_ns()
         if c.waiter is not None:           # counted when it is answered
