@@ -137,7 +137,7 @@ def test_a_drag_looks_closer_and_a_double_click_steps_back(server, browser):
     wait_for(lambda: int(browser.run(shown)[:-1]) == 2 * range_s)
     click = "document.querySelectorAll('.legend li')[2].dispatchEvent(new MouseEvent('click', {})"
     browser.run(click.replace("{}", "{shiftKey: true}") + ")")
-    assert browser.run("document.querySelectorAll('.legend li.off').length") == 8
+    wait_for(lambda: browser.run("document.querySelectorAll('.legend li.off').length") == 8)
 
 
 @pytest.mark.peer
