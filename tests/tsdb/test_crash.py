@@ -5,10 +5,11 @@ import threading
 import time
 from http.client import HTTPConnection, HTTPException
 
+import pytest
+
 import bedrock
 from tests.tsdb.wire import ask, http, wait_for
 
-KILLS = 4
 SERIES = 50
 
 
@@ -61,7 +62,8 @@ def check(server, writer):
     assert len({tuple(t for t, _ in series["values"]) for series in result}) == 1
 
 
-def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path):
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
+def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path, kills):
     rng = random.Random(1)
     options = {"block_range": "10s", "maintenance_s": 0.05, "log_level": "error"}
     with bedrock.run("tsdb", process=True, data_dir=str(tmp_path), **options) as server:
@@ -69,7 +71,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path):
         for writer in writers:
             writer.start()
         try:
-            for _ in range(KILLS):
+            for _ in range(kills):
                 time.sleep(rng.uniform(0.1, 0.6))
                 server.restart()
         finally:
@@ -77,7 +79,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path):
                 writer.stopped.set()
                 writer.join()
         for writer in writers:
-            assert len(writer.sure) > 10 * KILLS
+            assert len(writer.sure) > 10 * kills
             check(server, writer)
 
 
