@@ -1,0 +1,24 @@
+from bedrock.net.buf cimport Buf
+from kafkalite.codec cimport Output, Reply
+from kafkalite.cursor cimport Reader
+
+
+cdef class ByPartition(Reply):
+    cdef bint by_id                # topics have ids instead of names
+    cdef list topics               # (name or id, number of partitions)
+    cdef Buf entries               # a struct of the subclass's own for each partition
+    cdef Py_ssize_t n              # of entries
+
+    cdef char* next_entry(self, size_t size) except NULL
+    cdef int read_topics(self, Reader* r, int version) except -1
+    cdef object read_key(self, Reader* r)
+    cdef int write_topics(self, Output output, int version, bint flexible) except -1
+
+    # What a subclass has: one partition of the request, and of the response.
+    cdef int read_entry(self, Reader* r, int version) except -1
+    cdef int write_entry(self, Output output, Py_ssize_t i, int version,
+                         bint flexible) except -1
+
+
+# A string of the response, None for null.
+cdef int put_str(Buf out, bint flexible, str text) except -1
