@@ -241,3 +241,10 @@ def run(bench: Bench) -> None:
     for part, titles in parts.items():
         if bench.only in titles:
             part(bench)
+
+
+def main(argv: list[str]) -> int:
+    """`python -m kvstore bench`"""
+    from benchmarks.__main__ import main as run_named
+
+    return run_named(["kvstore", *argv])

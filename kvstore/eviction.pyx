@@ -37,7 +37,7 @@ ORDERS = {
 cdef enum:
     CHECK_EVERY = 16               # evictions between two looks at the clock
     STEP_NS = 50_000               # of tenacity, below 10
-    FOREVER_NS = 1 << 60
+    FOREVER_NS = 0x1000000000000000
 
 
 cdef class Evictor:
@@ -71,7 +71,7 @@ cdef class Evictor:
 
     def not_counted(self) -> int:
         """Bytes of it that are no reason to evict: they grow with every eviction."""
-        n = sum([replica.client.link.queued for replica in self.store.primary.replicas.values()])
+        n = sum([replica.client.link.buffered for replica in self.store.primary.replicas.values()])
         return n + (0 if self.store.journal is None else self.store.journal.buffer.cap)
 
     cdef int64_t used(self) except -1:
