@@ -1,8 +1,9 @@
 """Requests about partitions, topic by topic, and their responses, by hand.
 
 Produce, Fetch and OffsetCommit have one form: topics, each with partitions, each with some fields;
-and the response says something of every partition in the same order.  Here are the two loops; what
-a partition is, is the subclass's.
+and the response says something of every partition in the same order.  Here are the loops; what a
+partition is, is the subclass's.  Those that something else has to look at come and go as the dicts
+of the table (`adopt_topics`, `described_topics`).
 """
 
 from kafkalite.codec cimport text_of
@@ -47,6 +48,15 @@ cdef class ByPartition(Reply):
             skip_tags(r)
         return 0
 
+    cdef int adopt_topics(self, list topics) except -1:
+        cdef dict topic, part
+        cdef str key = "topic_id" if self.by_id else "name"
+        for topic in topics:
+            self.topics.append((topic[key], len(topic["partitions"])))
+            for part in topic["partitions"]:
+                self.adopt_entry(part)
+        return 0
+
     cdef object read_key(self, Reader* r):
         cdef const char* p
         if not self.by_id:
@@ -72,9 +82,25 @@ cdef class ByPartition(Reply):
             put_tags(out, flexible)
         return 0
 
+    cdef list described_topics(self):
+        cdef Py_ssize_t i = 0, parts
+        cdef str name = "topic_id" if self.by_id else "name"
+        cdef list topics = [], described
+        for key, parts in self.topics:
+            described = [self.described_entry(j) for j in range(i, i + parts)]
+            topics.append({name: key, "partitions": described})
+            i += parts
+        return topics
+
     cdef int read_entry(self, Reader* r, int version) except -1:
         raise NotImplementedError
 
     cdef int write_entry(self, Output output, Py_ssize_t i, int version,
                          bint flexible) except -1:
+        raise NotImplementedError
+
+    cdef int adopt_entry(self, dict part) except -1:
+        raise NotImplementedError
+
+    cdef dict described_entry(self, Py_ssize_t i):
         raise NotImplementedError

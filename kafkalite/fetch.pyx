@@ -77,20 +77,17 @@ cdef class Fetched(ByPartition):
 
     cdef int adopt(self, dict request) except -1:
         """A request that the table decoded."""
-        cdef dict topic, wanted
-        cdef Part* part
-        cdef str key = "topic_id" if self.by_id else "name"
         self.as_dict = True
         self.max_wait_ms, self.min_bytes = request["max_wait_ms"], request["min_bytes"]
         self.max_bytes = request["max_bytes"]
         self.committed = request["isolation_level"] == READ_COMMITTED
         self.check_session(request["session_id"], request["session_epoch"])
-        self.topics = [(topic[key], len(topic["partitions"])) for topic in request["topics"]]
-        for topic in request["topics"]:
-            for wanted in topic["partitions"]:
-                part = <Part*>self.next_entry(sizeof(Part))
-                part.index, part.offset = wanted["index"], wanted["fetch_offset"]
-                part.epoch, part.max_bytes = wanted["current_leader_epoch"], wanted["max_bytes"]
+        return self.adopt_topics(request["topics"])
+
+    cdef int adopt_entry(self, dict wanted) except -1:
+        cdef Part* part = <Part*>self.next_entry(sizeof(Part))
+        part.index, part.offset = wanted["index"], wanted["fetch_offset"]
+        part.epoch, part.max_bytes = wanted["current_leader_epoch"], wanted["max_bytes"]
         return 0
 
     cdef int read(self, Reader* r, int version) except -1:
@@ -253,19 +250,11 @@ cdef class Fetched(ByPartition):
 
     cdef object response(self):
         """What answers the request, in the form it came in."""
-        cdef Py_ssize_t i = 0
-        cdef list topics = [], parts
         if not self.as_dict:
             return self
-        for key, count in self.topics:
-            parts = []
-            for _ in range(count):
-                parts.append(self.described(i))
-                i += 1
-            topics.append({"topic_id" if self.by_id else "name": key, "partitions": parts})
-        return {"error_code": self.code, "topics": topics}
+        return {"error_code": self.code, "topics": self.described_topics()}
 
-    cdef dict described(self, Py_ssize_t i):
+    cdef dict described_entry(self, Py_ssize_t i):
         """The response for one partition."""
         cdef Part* part = self.part(i)
         aborted = self.aborted[i]

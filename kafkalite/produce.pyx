@@ -140,19 +140,13 @@ cdef class Produced(ByPartition):
     cdef Batch* batch(self, Py_ssize_t i) noexcept:
         return <Batch*>self.entries.p + i
 
-    cdef int adopt(self, list topics) except -1:
-        """The topics of a request that the table decoded."""
-        cdef dict topic, part
-        cdef Batch* batch
-        self.topics = [(topic["name"], len(topic["partitions"])) for topic in topics]
-        for topic in topics:
-            for part in topic["partitions"]:
-                batch = <Batch*>self.next_entry(sizeof(Batch))
-                batch.index = part["index"]
-                batch.records.n = -1
-                if isinstance(part["records"], Span):
-                    batch.records.p = (<Span>part["records"]).p
-                    batch.records.n = (<Span>part["records"]).n
+    cdef int adopt_entry(self, dict part) except -1:
+        cdef Batch* batch = <Batch*>self.next_entry(sizeof(Batch))
+        records = part["records"]
+        batch.index = part["index"]
+        batch.records.n = -1
+        if isinstance(records, Span):
+            batch.records.p, batch.records.n = (<Span>records).p, (<Span>records).n
         return 0
 
     cdef int read_entry(self, Reader* r, int version) except -1:
@@ -181,19 +175,7 @@ cdef class Produced(ByPartition):
                 i += 1
         return 0
 
-    cdef list described(self):
-        """The topics of the response, for the table to encode."""
-        cdef Py_ssize_t i = 0
-        cdef list topics = [], parts
-        for name, count in self.topics:
-            parts = []
-            for _ in range(count):
-                parts.append(self.described_batch(i))
-                i += 1
-            topics.append({"name": name, "partitions": parts})
-        return topics
-
-    cdef dict described_batch(self, Py_ssize_t i):
+    cdef dict described_entry(self, Py_ssize_t i):
         cdef Batch* batch = self.batch(i)
         cdef list wrong = None if self.wrong is None else self.wrong.get(i)
         return {
@@ -238,9 +220,9 @@ def produce(broker, dict request, call) -> dict | None:
     """Append batches, one for each partition; no answer for acks=0."""
     cdef Produced produced = Produced()
     acks = request["acks"]
-    produced.adopt(request["topics"])
+    produced.adopt_topics(request["topics"])
     produced.append_all(broker, request["transactional_id"], acks, call.version)
-    return None if acks == 0 else {"topics": produced.described()}
+    return None if acks == 0 else {"topics": produced.described_topics()}
 
 
 cdef object produce_by_hand(broker, call, Reader* r):
