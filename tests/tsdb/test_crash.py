@@ -112,7 +112,7 @@ def test_kill_9_while_rules_are_evaluated_leaves_whole_evaluations(tmp_path):
         assert http(f"{server.url}/write", lines.encode())[0] == 204
         wait_for(lambda: ask(server.url, "query", query="total")["data"]["result"])
         since = ask(server.url, "query", query="ALERTS_FOR_STATE")["data"]["result"]
-        for _ in range(KILLS):
+        for _ in range(4):
             time.sleep(rng.uniform(0.2, 0.5))
             server.restart()
             assert http(f"{server.url}/write", lines.encode())[0] == 204
@@ -125,7 +125,7 @@ def test_kill_9_while_rules_are_evaluated_leaves_whole_evaluations(tmp_path):
             assert {v for _, v in series["values"]} == {str(2 * int(series["metric"]["s"]))}
             evaluations.add(tuple(times))
         assert len(evaluations) == 1, "an evaluation was stored in part"
-        assert len(evaluations.pop()) > 2 * KILLS
+        assert len(evaluations.pop()) > 8
         (sums,) = ask(server.url, "query", query="total[1h]")["data"]["result"]
         assert {v for _, v in sums["values"]} == {str(SERIES * (SERIES - 1))}
         wait_for(lambda: ask(server.url, "query", query="ALERTS_FOR_STATE")["data"]["result"])
