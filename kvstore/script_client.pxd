@@ -16,6 +16,8 @@ cdef class ScriptClient(Client):
     cdef int sides                     # of `Sides`: who hears of changes
     cdef bint unrecorded               # its caller is the log itself
     cdef bint read_only                # the script may not change anything
+    cdef bint one_slot                 # all keys it uses must be in one slot
+    cdef int slot                      # that one, -1 = not known yet
     cdef public bint may_all           # call what is not for scripts
     cdef public bint may_take          # it may go over `maxmemory`
     cdef uint64_t begun_dirty          # changes there were when the script began

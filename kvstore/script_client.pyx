@@ -23,6 +23,9 @@ from kvstore.slots cimport Router
 
 from kvstore.refusals import LOADING, OUT_OF_MEMORY
 from kvstore.resp import ReplyError
+from kvstore.slots import slot_of_request
+
+OTHER_SLOT = "ERR Script attempted to access keys that do not hash to the same slot"
 
 
 cdef class ScriptClient(Client):
@@ -146,13 +149,19 @@ cdef class ScriptClient(Client):
         return 0
 
     cdef int check_slot(self, Command command, Args a) except -1:
-        """A script may only use keys that are here."""
+        """A script may only use keys that are here, and of one slot unless it says otherwise."""
+        cdef Router router = self.store.router
+        cdef int slot
         try:
-            (<Router>self.store.router).check(self, command, a)
+            router.check(self, command, a)
         except ReplyError as error:
             if str(error).startswith("CROSSSLOT"):
-                raise ReplyError("ERR Script attempted to access keys that do not hash to the "
-                                 "same slot") from None
+                raise ReplyError(OTHER_SLOT) from None
             raise ReplyError("ERR Script attempted to access a non local key in a cluster "
                              "node") from None
+        if self.one_slot:
+            slot = slot_of_request(command.row.name, a.list())
+            if self.slot >= 0 and slot >= 0 and slot != self.slot:
+                raise ReplyError(OTHER_SLOT)
+            self.slot = slot if slot >= 0 else self.slot
         return 0
