@@ -78,6 +78,7 @@ def test_values_cross_the_border(kv, code, reply):
         ("return cjson.decode(string.rep('[', 2000))", "too many nested data structures .1001."),
         ("return cmsgpack.unpack(string.rep('\\145', 100000))", "in function mp_decode_to_lua_"),
         ("error({})", "unknown error"),
+        ("error(math)", "unknown error"),
         ("local function f() return f() + 1 end f()", "stack overflow"),
         ("\n\nreturn redis.call('incr')", "on @user_script:3"),
     ],
@@ -86,6 +87,14 @@ def test_what_a_script_may_not_do_is_an_error(kv, code, why):
     with pytest.raises(kvstore.ReplyError, match=why):
         kv.execute("EVAL", code, 0)
     assert kv.execute("EVAL", "return 1", 0) == 1
+
+
+def test_a_frozen_table_can_be_looked_at(kv):
+    code = """
+        local seen = {next(redis) ~= nil, rawget(_G, 'redis') == redis, math.line == nil}
+        for name in pairs(cjson) do seen[name] = true end
+        return {seen[1], seen[2], seen[3], seen.decode, pcall(table.insert, redis, 1)}"""
+    assert kv.execute("EVAL", code, 0)[:4] == [1, 1, 1, 1]
 
 
 def test_a_script_that_only_reads_may_not_write(kv):
