@@ -26,7 +26,7 @@ from kvstore.resp cimport is_word, put_error, put_object, put_request
 
 from kvstore.commands import ROWS
 from kvstore.keyspecs import key_places, keys_of
-from kvstore.resp import ReplyError, decode
+from kvstore.resp import ReplyError, decode, encode
 
 cdef class Bound:
     cdef Handler run
@@ -665,6 +665,11 @@ cdef class Store:
         cdef Buf buf = self.instead(c)
         if buf is not None:
             put_request(buf, Args.of(*words))
+
+    def tell_replicas(self, Client c not None, *words) -> None:
+        """Let replicas run a request that changes no data, and that the log need not know."""
+        if self.journal is not None and not c.replaying:
+            self.journal.tell_follower(c.db.index, encode(list(words)))
 
     def record_vanished(self, Database db, bytes key) -> None:
         """A key expired or was evicted: the log needs no clock and no limit to know."""

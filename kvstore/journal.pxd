@@ -8,12 +8,15 @@ cdef class Journal:
     cdef size_t opened_at              # where its MULTI stands in the buffer
     cdef Py_ssize_t records            # since then
     cdef bint opened               # MULTI was written
+    cdef list asides               # (offset in the buffer, bytes) for the follower alone
     cdef object follower           # gets the records as bytes once they are kept, or None
 
     # The buffer, ready for a record about a database.
     cdef Buf begin(self, int db)
     # A request of n bytes is about to change the state: raise if its record would find no room.
     cdef int reserve(self, size_t n) except -1
+    # A request for the follower alone, in its place between the records.
+    cdef int tell_follower(self, int db, bytes request) except -1
     cdef int start_transaction(self) except -1
     cdef int end_transaction(self) except -1
     # Tell the follower of the buffer's bytes from an offset on.
