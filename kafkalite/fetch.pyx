@@ -358,7 +358,7 @@ cdef class Fetched(Reply):
 
 
 def fetch(broker, dict request, call) -> dict | Later:
-    """The response to a Fetch request, or a Later for it."""
+    """Read batches; answered when there are enough, or time is up."""
     cdef Fetched fetched = Fetched()
     fetched.broker = broker
     fetched.by_id = call.version >= FIRST_WITH_IDS

@@ -41,6 +41,7 @@ UNPACKABLE = "The batch cannot be unpacked"
 
 cdef dict MESSAGES = {
     Code.INVALID_RECORD: "The batch is not one a producer may send",
+    Code.INVALID_TIMESTAMP: "The timestamp of the message is out of acceptable range.",
     Code.KAFKA_STORAGE_ERROR: "The disk is full",
 }
 
@@ -274,7 +275,7 @@ cdef int put_message(Buf out, bint flexible, str message) except -1:
 
 
 def produce(broker, dict request, call) -> dict | None:
-    """The response to a Produce request, None for acks=0."""
+    """Append batches, one for each partition; no answer for acks=0."""
     cdef Produced produced = Produced()
     acks = request["acks"]
     produced.adopt(request["topics"])

@@ -148,6 +148,17 @@ cdef int hear_replica(Store s, Client c, Command command, Args a, Buf out) excep
     return 0
 
 
+cdef int cut_off_browser(Store s, Client c, Buf out) except -1:
+    """A web page made a browser send a request here: it gets no answer, to anything."""
+    log.warning("Possible SECURITY ATTACK detected. It looks like somebody is sending POST or "
+                "Host: commands to Redis. This is likely due to an attacker attempting to use "
+                "Cross Protocol Scripting to compromise your Redis instance. Connection from "
+                f"{c.link.peer} aborted.")
+    out.clear()
+    c.link.abort("POST or Host: command")
+    return 0
+
+
 cdef int run_tracked(Store s, Client c, Command command, Args a, Buf out) except -1:
     """Run a request while clients track keys: what changes may be due to this one."""
     s.tracking.limit()

@@ -11,7 +11,6 @@ OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'."
 LOADING = "LOADING Redis is loading the dataset in memory"
 MASTER_DOWN = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
 TOO_FEW_REPLICAS = "NOREPLICAS Not enough good replicas to write."
-READ_ONLY_SCRIPT = "READONLY You can not run script with write flag on readonly replica."
 SAVING_FAILS = (
     "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
     "disk. Commands that may modify the data set are disabled, because this instance is configured "

@@ -14,7 +14,8 @@ from libc.stdint cimport int64_t
 from bedrock.net.buf cimport Buf
 from kvstore.admission cimport check_access
 from kvstore.engine cimport (
-    DENY_OOM, MAY_REPLICATE, NO_SCRIPT, RESTRICTED, TRACKED, WRITE, Client, Command, Store,
+    DENY_OOM, MAY_REPLICATE, NO_SCRIPT, RESTRICTED, STALE, TRACKED, WHEN_STALE, WRITE, Client, Command,
+    Store,
 )
 from kvstore.resp cimport Args
 from kvstore.slots cimport Router
@@ -41,7 +42,7 @@ cdef class ScriptClient(Client):
         self.has_read = False
         self.begun_dirty = self.store.keyspace.dirty
         self.store.time_stands = True
-        self.gate = self.gate & ~TRACKED | caller.gate & TRACKED
+        self.gate = self.gate & ~(TRACKED | STALE) | caller.gate & (TRACKED | STALE)
         if self.store.journal is not None and not caller.executing:
             self.store.journal.start_transaction()
         return 0
@@ -115,6 +116,8 @@ cdef class ScriptClient(Client):
         cdef int flags = command.flags | (part.flags if part is not None else 0)
         if flags & NO_SCRIPT and not self.may_all:
             raise ReplyError("ERR This Redis command is not allowed from script")
+        if self.gate & STALE and not flags & WHEN_STALE:
+            raise ReplyError("ERR Can not execute the command on a stale replica")
         if self.read_only and flags & (WRITE | MAY_REPLICATE):
             raise ReplyError("ERR Write commands are not allowed from read-only scripts.")
         if store.out_of_memory and command.flags & DENY_OOM and not self.may_take \

@@ -19,17 +19,20 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport TRACKED, Client, Store, define
+from kvstore.engine cimport STALE, TRACKED, Client, Store, define
 from kvstore.lua.machine cimport Machine
 from kvstore.resp cimport Args, parse_int, put_error
 from kvstore.script_client cimport ScriptClient
 
 import hashlib
 
-from kvstore.refusals import READ_ONLY_REPLICA, READ_ONLY_SCRIPT
+from bedrock.app.logs import logger
+from kvstore.refusals import MASTER_DOWN
 from kvstore.resp import ReplyError
 from kvstore.shebang import FLAGS, library_name, script_flags
 from kvstore.version import REDIS_VERSION
+
+log = logger("kvstore")
 
 NOT_FOUND = "NOSCRIPT No matching script. Please use EVAL."
 NOTHING_RUNS = "NOTBUSY No scripts in execution right now."
@@ -125,6 +128,11 @@ cdef class Scripts:
             return b"ERR FUNCTION LOAD timeout" if late else None
         limit_ms = self.store.parameters["busy-reply-threshold"]
         if limit_ms and running.age_ms(self.store) >= limit_ms:
+            if not running.slow:
+                running.slow = True
+                log.warning(
+                    f"Slow script detected: still in execution after "
+                    f"{running.age_ms(self.store)} milliseconds", script=running.name.decode())
             self.client.breathe(running.busy)
         return running.killed
 
@@ -237,6 +245,8 @@ cdef class Scripts:
     cdef int admit(self, Client caller, Script script, bint* read_only) except -1:
         """Refuse what the flags of a script do not let run now; whether it may only read."""
         self.client.may_take = False
+        if caller.gate & STALE and (script.flags is None or "allow-stale" not in script.flags):
+            raise ReplyError(MASTER_DOWN)
         if script.flags is None:
             return 0
         self.client.may_take = "allow-oom" in script.flags
@@ -245,9 +255,8 @@ cdef class Scripts:
             return 0
         if read_only[0]:
             raise ReplyError("ERR Can not execute a script with write flag using *_ro command.")
-        refusal = self.store.refusal
-        if refusal is not None and not caller.replaying:
-            raise ReplyError(READ_ONLY_SCRIPT if refusal == READ_ONLY_REPLICA else refusal)
+        if self.store.refusal is not None and not caller.replaying:
+            raise ReplyError(self.store.refusal)
         if self.store.out_of_memory and not self.client.may_take:
             raise ReplyError(NO_MEMORY)
         return 0
@@ -264,6 +273,7 @@ cdef class Scripts:
         running.dirty = self.store.keyspace.dirty
         running.words, running.caller = a, caller
         running.is_function, running.name, running.killed = is_function, script.name, None
+        running.slow = False
         client.begin(caller, read_only)
         self.running = running
         try:
@@ -279,9 +289,9 @@ cdef class Scripts:
 
     cdef int fail(self, Client caller, Machine machine, Script script, Buf out) except -1:
         """Answer with the error a script ended with."""
-        text = machine.error
+        text = machine.error.rstrip(b"\r\n")
         if machine.place:
-            text += b" script: " + script.name + b"," + machine.place
+            text = machine.error + b" script: " + script.name + b"," + machine.place
         if not machine.counted:
             raise ReplyError(text.decode("latin-1"))
         caller.command.failed += 1         # the engine has counted the rest

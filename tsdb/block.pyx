@@ -9,7 +9,7 @@
             s x r     u32 chunks of a row
             s         u32 key length;  the keys
     ..  postings, zstd'd msgpack: {label name: {value: roaring bitmap of series numbers}}
-    ..  meta, msgpack: first, last, samples, series; rows, resolution, low, replaces
+    ..  meta, msgpack: first, last, samples, series; rows, resolution, low, replaces, ...
     52  u64 offset and u32 size and u32 CRC-32C of table, postings and meta (3 x 16 bytes),
         u32 CRC-32C of those 48 bytes
 
@@ -128,6 +128,11 @@ cdef class Block:
     def low(self) -> int:
         """The lowest rank whose samples it holds."""
         return self.meta["low"]
+
+    @property
+    def cold(self) -> bool:
+        """Whether zstd was tried on its chunks."""
+        return self.meta.get("cold", False)
 
     def within(self, Block other) -> bool:
         """Whether it is another block, or has been made of it or a part."""

@@ -243,6 +243,7 @@ class Blocks:
     def described(
         self, rank: int, generation: int, low: int, resolution_ms: int = 0,
         replaces: Iterable[Block] = (), flushed: Iterable[tuple[int, int]] = (),
+        cold: bool = False,
     ) -> tuple[str, dict[str, Any]]:
         """Name and meta of a block to be written."""
         tier = f"-{resolution_ms}" if resolution_ms else ""
@@ -250,6 +251,7 @@ class Blocks:
             "rows": len(ROWS) if resolution_ms else 1,
             "resolution": resolution_ms,
             "low": low,
+            "cold": cold,
             "replaces": [block.name for block in replaces],
             "deleted": self.deletions[-1].number if self.deletions else 0,
             "flushed": [[self.log_number, *entry] for entry in self.flushed(*flushed)],

@@ -26,13 +26,15 @@ cdef class Series:
     cdef double* late_v
     cdef uint32_t late_n, late_cap
     cdef uint32_t late_mark        # of them, those that the block being written has
-
+    cdef bint held                 # a block is being written of it: what is late stays so
+    cdef bint unruly               # something came late once: the tail is kept twice as long
 
     cdef int append(self, int64_t t, double v) except -1
     cdef int append_late(self, int64_t t, double v) except -1
     cdef int put_late(self, int64_t t, double v) except -1
     cdef int grow(self) except -1
     cdef int seal(self) except -1
+    cdef int absorb(self) except -1
     cdef int read(self, Columns into, int64_t low, int64_t high, uint32_t late_max=*) except -1
     cdef int drop_before(self, int64_t cut) except -1
     cdef int settle(self) except -1

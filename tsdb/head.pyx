@@ -7,7 +7,10 @@ beside them, what came late:
 
 A sample newer than the tail's end is appended; one that falls inside the tail is inserted;
 one older than the last sealed chunk goes to `late`, to be merged when read and when flushed.
-So out-of-order data is always taken, and costs only who sends it.
+So out-of-order data is always taken, and costs only who sends it.  A series of which a sample came
+late keeps a tail twice as long from then on, and seals its older half: several connections that
+write at once get ahead of each other by a few samples, which then find their place in the tail.  What
+was late by not more than a few chunks is put in order when the next one is sealed.
 
 Invariants:
 1. All timestamps of chunk i are before those of chunk i + 1, and those before the tail's.
@@ -36,6 +39,7 @@ from tsdb.postings import Postings
 cdef enum:
     TAIL_MIN = 4
     TAIL = 64                      # a tail of this many samples becomes a chunk
+    ABSORBED = 4                   # chunks that are made anew, at most, for what came late
 
 KEY_MAX = 32 << 10                 # bytes of all labels of a series
 cdef int64_t TIME_MIN = -0x7fffffffffffffff - 1
@@ -116,6 +120,7 @@ cdef class Series:
     cdef int put_late(self, int64_t t, double v) except -1:
         """A sample beside all others."""
         cdef void* grown
+        self.unruly = True
         if self.late_n == self.late_cap:
             self.late_cap = max(16, self.late_cap * 2)
             grown = realloc(self.late_t, self.late_cap * sizeof(int64_t))
@@ -132,11 +137,13 @@ cdef class Series:
         return 0
 
     cdef int grow(self) except -1:
-        """Make room for one more sample in the tail: a larger tail, or an empty one."""
+        """Make room for one more sample in the tail: a larger tail, or one that begins later."""
         cdef uint32_t cap
         cdef void* grown
-        if self.cap >= TAIL:
-            return self.seal()
+        if self.cap >= (2 * TAIL if self.unruly else TAIL):
+            if 0 < self.late_n <= ABSORBED * TAIL and not self.held:
+                self.absorb()
+            return self.seal() if self.n == self.cap else 0
         cap = max(TAIL_MIN, self.cap * 2)
         grown = realloc(self.t, cap * sizeof(int64_t))
         if grown == NULL:
@@ -149,19 +156,44 @@ cdef class Series:
         self.cap = cap
         return 0
 
+    cdef int absorb(self) except -1:
+        """Put what is late in order, if that takes but a few chunks."""
+        cdef Columns samples
+        cdef int64_t oldest = self.late_t[0]
+        cdef uint32_t i, first
+        cdef Py_ssize_t k
+        for i in range(1, self.late_n):
+            oldest = min(oldest, self.late_t[i])
+        first = self.chunk_n
+        while first and self.chunks[first - 1].last >= oldest:
+            first -= 1
+        if self.chunk_n - first > ABSORBED:
+            return 0
+        samples = Columns()
+        self.read(samples, self.chunks[first].first if first < self.chunk_n else oldest, TIME_MAX)
+        samples.end_series(None, True)
+        for i in range(first, self.chunk_n):
+            free(self.chunks[i].data)
+        self.chunk_n = first
+        self.sealed_last = self.chunks[first - 1].last if first else TIME_MIN
+        self.n = self.late_n = 0
+        for k in range(samples.n):
+            self.append(samples.t[k], samples.v[k])
+        return 0
+
     cdef int seal(self) except -1:
-        """Compress the tail into a chunk."""
+        """Compress the first samples of the tail into a chunk."""
         cdef uint8_t[4096] scratch
         cdef void* grown
         cdef Chunk chunk
-        cdef uint32_t i
-        assert chunk_bound(self.n) <= 4096
-        chunk.size = <uint32_t>chunk_encode(self.t, self.v, self.n, scratch, FAST)
-        chunk.count = self.n
+        cdef uint32_t i, n = min(self.n, TAIL)
+        assert chunk_bound(n) <= 4096
+        chunk.size = <uint32_t>chunk_encode(self.t, self.v, n, scratch, FAST)
+        chunk.count = n
         chunk.first = self.t[0]
-        chunk.last = self.t[self.n - 1]
+        chunk.last = self.t[n - 1]
         chunk.least = chunk.most = chunk.total = self.v[0]
-        for i in range(1, self.n):
+        for i in range(1, n):
             chunk.total += self.v[i]
             chunk.least = min(chunk.least, self.v[i])
             chunk.most = max(chunk.most, self.v[i])
@@ -178,7 +210,9 @@ cdef class Series:
         self.chunks[self.chunk_n] = chunk
         self.chunk_n += 1
         self.sealed_last = chunk.last
-        self.n = 0
+        self.n -= n
+        memmove(self.t, self.t + n, self.n * sizeof(int64_t))
+        memmove(self.v, self.v + n, self.n * sizeof(double))
         return 0
 
     cdef int read(self, Columns into, int64_t low, int64_t high,
@@ -354,6 +388,7 @@ cdef class Head:
         if self.live >= self.series_max:
             raise TooManySeries(f"the limit of {self.series_max} series in the head is reached")
         cdef Series series = Series(len(self.series), key)
+        series.held = self.held != TIME_MIN
         self.postings.add(series.ref, key)
         self.series.append(series)
         self.by_key[key] = series
@@ -416,6 +451,7 @@ cdef class Head:
         for found in self.by_key.values():
             series = found
             series.late_mark = series.late_n
+            series.held = True
 
     def gather(self, list keys) -> Columns:
         """All samples of these series, in this order, that are held."""
@@ -430,14 +466,17 @@ cdef class Head:
     def release(self, bint gathered=True) -> None:
         """What was gathered is in a block: forget it (or is not, and all stays)."""
         cdef int64_t cut = self.held
+        cdef Series series
         self.held = TIME_MIN
-        if not gathered:
-            for found in self.by_key.values():
-                (<Series>found).settle()
-            return
         for found in self.by_key.values():
-            (<Series>found).drop_before(cut)
-        self.recount()
+            series = found
+            series.held = False
+            if gathered:
+                series.drop_before(cut)
+            else:
+                series.settle()
+        if gathered:
+            self.recount()
 
     def delete(self, refs, int64_t low, int64_t high) -> None:
         """Forget the samples in [low, high] of these series."""

@@ -1,6 +1,7 @@
 """The life of samples after the head: flushed, merged, downsampled, deleted.
 
     head ──flush──► block ──merge──► larger blocks ──downsample──► 5 m ──downsample──► 1 h
+                      │                └── recompress: once they are old
                       └── expire: whole blocks past their retention, or series of them
 
 Nothing expires before the tier above it has it, with all that came late for its time.
@@ -71,6 +72,7 @@ class Policy:
     block_ms:    span of a block as it is flushed
     samples_max: samples in the head at which it is flushed whole
     tiers:       from fine to coarse, each made from the one before
+    cold_ms:     age at which blocks are written anew with zstd tried as well; 0: never
     """
 
     block_ms: int = 2 * HOUR_MS
@@ -78,6 +80,7 @@ class Policy:
     retention_ms: int = 0
     rules: tuple[Rule, ...] = ()
     tiers: tuple[Tier, ...] = ()
+    cold_ms: int = 0
 
 
 def run(job: Job[T]) -> T:
@@ -134,6 +137,7 @@ class Lifecycle:
             or self._expire()
             or self._downsample_due()
             or self._merge_due()
+            or self._cold_due()
         )
 
     def _flush_due(self) -> Job[Any] | None:
@@ -187,6 +191,13 @@ class Lifecycle:
             run = self._run_to_merge(self.store.block_set.of(resolution))
             if run:
                 return self.merge(run)
+        return None
+
+    def _cold_due(self) -> Job[Any] | None:
+        """Write a block anew that has become old, with zstd tried as well."""
+        for block in self.store.block_set.all if self.policy.cold_ms else ():
+            if not block.cold and self._now() - block.last > self.policy.cold_ms:
+                return self.merge([block], cold=True)
         return None
 
     def _now(self) -> int:
@@ -256,7 +267,9 @@ class Lifecycle:
         ages = [self.retention(block), *(rule.age_ms for rule in self.policy.rules)]
         return min(MERGED_SPAN_MAX_MS, min(ages) // 8)
 
-    def merge(self, run: Sequence[Block], expired: BitMap | None = None) -> Job[Block | None]:
+    def merge(
+        self, run: Sequence[Block], expired: BitMap | None = None, cold: bool = False
+    ) -> Job[Block | None]:
         """Make neighbouring blocks (or one) a new one, without what was deleted.
 
         Reading gives the same before and after, but for the series (of one block) that expired.
@@ -265,7 +278,7 @@ class Lifecycle:
         run = list(run)
         name, meta = blocks.described(
             run[-1].rank, max(block.generation for block in run) + 1, run[0].low,
-            run[0].resolution, run,
+            run[0].resolution, run, cold=cold or all(block.cold for block in run),
         )  # fmt: skip
         writer = BlockWriter(blocks.disk, name, meta)
         try:

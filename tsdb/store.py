@@ -3,7 +3,7 @@
     write ──► parse ──► log (durable at the end of the turn) ──► head ──► blocks, every few hours
     select ◄── blocks, oldest first, then the head
 
-On disk:  wal/  the record log       blocks/  see `blocks`       meta  where wal begins, and its number
+On disk:  wal/  the record log     blocks/  see `blocks`     meta  where wal begins, its number
 
 What becomes of samples after the head is told in `lifecycle`.
 

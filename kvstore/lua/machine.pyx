@@ -22,7 +22,8 @@ from libc.string cimport strcmp, strlen
 
 from kvstore.lua.api cimport (
     BOOLEAN, GC_COLLECT, GC_COUNT, GC_SETPAUSE, GLOBALS, MASKCOUNT, MASKLINE, MULTRET, NIL, NUMBER,
-    REGISTRY, STRING, TABLE, UPVALUE, Bare, lua, lua_CFunction, lua_Debug, lua_State, put_function,
+    REGISTRY, STRING, TABLE, UPVALUE, Bare, find, lua, lua_CFunction, lua_Debug, lua_State,
+    put_function,
 )
 from kvstore.lua.bits cimport open_bit
 from kvstore.lua.json cimport open_json
@@ -383,6 +384,7 @@ cdef class Machine:
     def __init__(self, ScriptClient client not None, tick, dict facts not None):
         self.client = client
         self.tick = tick
+        find()
         self.L = lua.newstate()
         if self.L is NULL:
             raise MemoryError("no Lua state")
@@ -562,16 +564,13 @@ cdef class Machine:
     cdef int take_error(self) except -1:
         """The error on top, and the place it came from; the stack is as between two runs."""
         cdef lua_State* L = self.L
-        cdef size_t n
-        cdef const char* s
         self.place, self.counted = b"", False
         self.error = b"ERR execution failure"
         if lua.type(L, -1) == TABLE:
             lua.pushstring(L, b"err")
             lua.rawget(L, -2)
             if lua.type(L, -1) == STRING:
-                s = lua.tolstring(L, -1, &n)
-                self.error = s[:n]
+                self.error = lua.tolstring(L, -1, NULL)     # up to a zero byte, as there
             else:
                 self.error = b"ERR unknown error"
             lua.settop(L, -2)
@@ -587,8 +586,7 @@ cdef class Machine:
                 self.place = b" on %s:%d." % (
                     <bytes>lua.tolstring(L, -2, NULL), <int>lua.tonumber(L, -1))
         elif lua.type(L, -1) == STRING:
-            s = lua.tolstring(L, -1, &n)
-            self.error = b"ERR " + s[:n]
+            self.error = b"ERR " + <bytes>lua.tolstring(L, -1, NULL)
         lua.settop(L, HANDLER)
         return 0
 

@@ -21,6 +21,7 @@ from tsdb.store import Store
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 START = 1_700_006_400_000  # a whole day
+SCHEDULE = np.random.default_rng(1).normal(size=60)  # an hour of something
 A = Matcher("__name__", "=", "a")
 
 
@@ -225,6 +226,29 @@ def test_a_block_of_nothing_but_staleness_markers_is_downsampled_once():
     store.log.flush()
     assert len(Store(store.world).blocks) == 2
     assert ask(store, "count_over_time(a[30m])", START) == {}
+
+
+def test_old_blocks_are_written_anew_with_zstd_where_that_is_less():
+    store, clock = aging_store(zstd_after="3d")
+    for day in range(12):
+        times = START + day * DAY + np.arange(0, DAY, MINUTE)
+        store.add(labels_of({"__name__": "a"}), times, SCHEDULE[np.arange(1440) % 60])
+        store.add(labels_of({"__name__": "walk"}), times, np.arange(1440.0) % 7)
+        clock.ms += DAY
+        store.maintain()
+    before = contents(store)
+    assert {block.cold for block in store.blocks} == {True, False}
+    assert all(block.cold == (clock.ms - block.last > 3 * DAY) for block in store.blocks)
+    codings = {
+        (block.cold, chunk["values"].partition(",")[0].partition(" ")[0])
+        for block in store.blocks
+        for chunk in block.chunks(0)
+    }
+    assert (True, "zstd") in codings
+    assert (False, "zstd") not in codings
+    store.maintain()
+    store.log.flush()
+    assert contents(Store(store.world)) == before
 
 
 def test_retention_for_matchers_frees_those_series_alone():

@@ -115,7 +115,7 @@ def _nested(outer: Select, inner: Select, scope: Scope) -> Iterator[Measurement]
 def named(wanted: str | Pattern, name: str) -> bool:
     """Whether a name is the one, or one of those, wanted."""
     if isinstance(wanted, Pattern):
-        return wanted.regex.search(name) is not None
+        return wanted.matches(name)
     return wanted == name
 
 
@@ -183,12 +183,12 @@ class Measurement:
                 found += [
                     (Name(name), name)
                     for name in sorted(every)
-                    if isinstance(expr, Star) or expr.regex.search(name)
+                    if isinstance(expr, Star) or expr.matches(name)
                 ]
             elif isinstance(expr, Call) and expr.args and isinstance(expr.args[0], Star | Pattern):
                 pattern = expr.args[0]
                 for field in fields:
-                    if isinstance(pattern, Star) or pattern.regex.search(field):
+                    if isinstance(pattern, Star) or pattern.matches(field):
                         call = Call(expr.name, (Name(field), *expr.args[1:]))
                         found.append((call, f"{alias or expr.name}_{field}"))
             elif isinstance(expr, Call) and expr.name in ("top", "bottom"):
@@ -205,7 +205,7 @@ class Measurement:
             if isinstance(tag, Name):
                 by.add(tag.name)
             else:
-                by |= {t for t in tag_names if isinstance(tag, Star) or tag.regex.search(t)}
+                by |= {t for t in tag_names if isinstance(tag, Star) or tag.matches(t)}
         return sorted(by)
 
     def _spans(self, group: list[Points]) -> Iterator[Span]:
