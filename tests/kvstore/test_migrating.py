@@ -45,7 +45,7 @@ def test_a_key_that_is_there_already_stays_here_unless_it_may_be_replaced(here, 
     with redis.Redis(port=there) as other:
         other.set("k", "theirs")
         here.mset({"k": "ours", "free": 1})
-        with pytest.raises(redis.ResponseError, match="Target instance replied .*BUSYKEY"):
+        with pytest.raises(redis.ResponseError, match=r"Target instance replied .*BUSYKEY"):
             here.migrate("127.0.0.1", there, ["k", "free"], 0, 5000)
         assert here.keys() == [b"k"] and other.get("free") == b"1"  # what arrived has moved
         here.migrate("127.0.0.1", there, "k", 0, 5000, copy=True, replace=True)
