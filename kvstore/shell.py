@@ -159,5 +159,6 @@ class KvstoreGrammar(Grammar):
         encoding = (await self.ask("OBJECT", "ENCODING", key) or b"").decode()
         memory = await self.ask("MEMORY", "USAGE", key)
         lives = f", {ttl} s to live" if ttl >= 0 else ""
-        size = f"{length} {'bytes' if kind == 'string' else 'elements'}, {memory} bytes in memory"
+        what = ("byte" if kind == "string" else "element") + "s" * (length != 1)
+        size = f"{length} {what}, {memory} bytes in memory"
         return f"{kind} ({encoding}, {size}){lives}\n{show(kind, value)}"

@@ -64,8 +64,8 @@ def test_nothing_moves_to_where_nobody_listens(here):
 @pytest.mark.peer
 def test_who_listens_at_a_replica_hears_what_is_published_at_the_primary(here, tmp_path):
     here.set("before", 1)
-    with real(tmp_path, "--replicaof", f"127.0.0.1 {here.connection_pool.connection_kwargs['port']}") \
-            as run:  # fmt: skip
+    port = here.connection_pool.connection_kwargs["port"]
+    with real(tmp_path, "--replicaof", f"127.0.0.1 {port}") as run:
         wait_until(lambda: b"master_link_status:up" in run("INFO", "replication"))
         port = int(run("CONFIG", "GET", "port")[1])
         with redis.Redis(port=port) as replica, replica.pubsub() as listener:
