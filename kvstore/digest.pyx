@@ -15,9 +15,8 @@ from kvstore.hashtable cimport Slot
 from kvstore.keyspace cimport HASH, LIST, SET, STREAM, STRING, ZSET, Database, as_arg, kind_of
 from kvstore.resp cimport Arg
 from kvstore.resp import decode
-from kvstore.skiplist cimport Node
 from kvstore.stream cimport Chunk, Stream
-from kvstore.zsets cimport ZSet
+from kvstore.zsets cimport Mark, ZSet
 
 # The numbers redis-server has for its types.
 TYPE_NUMBERS = {STRING: 0, LIST: 1, SET: 2, ZSET: 3, HASH: 4, STREAM: 6}
@@ -40,7 +39,8 @@ def pair(one: bytes, other: bytes) -> int:
 
 def elements_of(value):
     """Texts that matter in their order, or (True, digests) of those that do not."""
-    cdef Node* node
+    cdef Mark mark
+    cdef double score
     cdef Arg field, text
     cdef Py_ssize_t at = 0
     cdef Chunk chunk
@@ -59,10 +59,9 @@ def elements_of(value):
                 PyBytes_FromStringAndSize(text.p, text.n)))
         return True, found
     if kind == ZSET:
-        node = (<ZSet>value).order.head.lanes[0].next
-        while node is not NULL:
-            found.append(pair(<bytes>node.member, b"%.17g" % node.score))
-            node = node.lanes[0].next
+        mark = (<ZSet>value).at(0)
+        while (<ZSet>value).next(&mark, &field, &score):
+            found.append(pair(PyBytes_FromStringAndSize(field.p, field.n), b"%.17g" % score))
         return True, found
     for chunk in (<Stream>value).chunks:
         for i in range(chunk.n):

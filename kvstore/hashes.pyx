@@ -7,6 +7,7 @@ table and stays one ("hashtable").
 
 from sys import getsizeof
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t
@@ -23,6 +24,7 @@ from kvstore.scan cimport ScanOptions, put_scan, scan_cursor, scan_options, want
 from kvstore.strings cimport draws_of, int_of
 
 
+@cython.no_gc                      # no value leads to itself
 cdef class Hash(Value):
     """Invariant 1: exactly one of `small` and `big` is not None."""
 
@@ -57,7 +59,7 @@ cdef class Hash(Value):
     def memory(self) -> int:
         """Bytes it takes."""
         if self.small is not None:
-            return self.small.cap
+            return self.small.memory
         return self.big.memory + sum([getsizeof(f) + getsizeof(v) for f, v in all_pairs(self)])
 
     cdef bint get(self, const Arg* field, Arg* value) noexcept:

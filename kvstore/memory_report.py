@@ -29,7 +29,7 @@ def memory_usage(client, words):
     value = client.db.get(words[2])
     if value is None:
         return None
-    size = value.memory if hasattr(value, "memory") else block_of(value)
+    size = sys.getsizeof(value) + value.memory if hasattr(value, "memory") else block_of(value)
     return size + block_of(words[2]) + SLOT_BYTES
 
 

@@ -10,12 +10,14 @@ from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndS
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, \
     PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF, Py_REFCNT
+from cpython.ref cimport Py_INCREF
+from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, INT64_MIN
 from libc.string cimport memcpy, memset
 
 from bedrock.net.buf cimport Buf
 from kvstore.engine cimport Client, define
+from kvstore.hashtable cimport Slot
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_STRING
 from kvstore.keyspace import WrongType
 from kvstore.memory cimport gave, took, weight
@@ -162,15 +164,24 @@ cdef int parse_options(Client c, Args a, Py_ssize_t i, str name, Options* option
     return 0
 
 
-cdef bytes text_from(const char* p, Py_ssize_t n):
-    """A string value; the decimals of small numbers are shared by all keys that have them."""
-    cdef Py_ssize_t i, number = 0
+cdef int shared_number(const char* p, Py_ssize_t n) noexcept:
+    """The small number that is written there, -1 for anything else."""
+    cdef Py_ssize_t i
+    cdef int number = 0
     if n > SMALL_DIGITS or n == 0 or (n > 1 and p[0] == c'0'):
-        return PyBytes_FromStringAndSize(p, n)
+        return -1
     for i in range(n):
         if not c'0' <= p[i] <= c'9':
-            return PyBytes_FromStringAndSize(p, n)
+            return -1
         number = number * 10 + p[i] - c'0'
+    return number
+
+
+cdef bytes text_from(const char* p, Py_ssize_t n):
+    """A string value; the decimals of small numbers are shared by all keys that have them."""
+    cdef int number = shared_number(p, n)
+    if number < 0:
+        return PyBytes_FromStringAndSize(p, n)
     if SMALL[number] is NULL:
         value = PyBytes_FromStringAndSize(p, n)
         Py_INCREF(value)
@@ -427,20 +438,21 @@ cdef int add(Client c, const Arg* key, int64_t amount, Buf out) except -1:
     cdef char[24] digits
     cdef Arg text
     cdef int64_t number = 0
-    cdef int n
-    cdef object value = c.db.find(key)
-    if text_of(value, &text) and not parse_int(text.p, text.n, &number):
+    cdef Slot* slot = c.db.slot_of(key)
+    # The value is not held: one that has no other owner is written where it is.
+    if slot is not NULL and text_of(<object><PyObject*>slot.value, &text) \
+            and not parse_int(text.p, text.n, &number):
         raise ReplyError(NOT_INT)
     if number > INT64_MAX - amount if amount > 0 else number < INT64_MIN - amount:
         raise ReplyError("ERR increment or decrement would overflow")
     number += amount
-    n = format_int(digits, number)
-    # An object that only the table and `value` have: as many digits go into it.
-    if n > SMALL_DIGITS and PyBytes_CheckExact(value) and PyBytes_GET_SIZE(value) == n \
-            and Py_REFCNT(value) == 2:
-        memcpy(PyBytes_AS_STRING(value), digits, n)
+    text.p = digits
+    text.n = format_int(digits, number)
+    if slot is NULL or shared_number(text.p, text.n) >= 0:
+        c.db.set(key, text_from(text.p, text.n), True)
     else:
-        c.db.replace(key, text_from(digits, n))
+        c.db.keyspace.use(slot)
+        c.db.write_at(slot, &text)
     c.db.changed(key, EVENT_STRING, "incrby")
     return put_int(out, number)
 

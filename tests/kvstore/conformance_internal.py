@@ -126,7 +126,8 @@ def run_file(copy: Path, name: str, seconds: int) -> Outcome:
             said, trouble = process.communicate()[0], [f"not finished after {seconds} s"]
     passed, others = outcomes(said)
     failed = list(dict.fromkeys(
-        line.rpartition(" in tests/")[0] for line in others if " in tests/" in line))
+        line.rpartition(" in tests/")[0] or line
+        for line in others if " in tests/" in line or line.endswith("(hangs)")))
     trouble += [line for line in others if line.startswith("Executing test client")]
     return Outcome(len(passed), [*failed, *endless], trouble)
 
