@@ -51,6 +51,7 @@ from kvstore.rewrite import Requests
 from kvstore.rdb_read import Reader
 from kvstore.saving import run, write_pieces
 from kvstore.snapshot import Snapshot
+from kvstore.timing import stall
 
 log = logger("kvstore")
 
@@ -130,7 +131,7 @@ cdef class Aof(Journal):
         if buf.n <= HEADER:
             return
         if self.flush_sleep_us:
-            self.store.stall(self.flush_sleep_us / 1e6)
+            stall(self.store, self.flush_sleep_us / 1e6)
         if self.timestamps:
             self.stamp()
         if self.checksums:

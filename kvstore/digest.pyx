@@ -1,7 +1,7 @@
 """DEBUG DIGEST: forty hex digits that are equal for equal data, whatever its order and encoding.
 
     mix(digest, x)   digest = SHA1(digest ^ SHA1(x))         order matters: a list, a field's value
-    merge(digest, x) digest ^= SHA1(x) or ^= x               it does not: members, fields, keys
+    merge(digest, x) digest ^= SHA1(x)                       it does not: members, fields, keys
 
 The digits are those of redis-server for the same data, so the two can be compared over a wire.
 """
@@ -32,6 +32,11 @@ def mix(digest: int, text: bytes) -> int:
     return number((digest ^ number(text)).to_bytes(20, "big"))
 
 
+def pair(one: bytes, other: bytes) -> int:
+    """The digest of two texts that belong together."""
+    return number(mix(mix(0, one), other).to_bytes(20, "big"))
+
+
 def elements_of(value):
     """Texts that matter in their order, or (True, digests) of those that do not."""
     cdef Mark mark
@@ -49,15 +54,14 @@ def elements_of(value):
         return True, [number(member) for member in value.elements()]
     if kind == HASH:
         while (<Hash>value).next(&at, &field, &text):
-            found.append(mix(
-                mix(0, PyBytes_FromStringAndSize(field.p, field.n)),
+            found.append(pair(
+                PyBytes_FromStringAndSize(field.p, field.n),
                 PyBytes_FromStringAndSize(text.p, text.n)))
         return True, found
     if kind == ZSET:
         mark = (<ZSet>value).at(0)
         while (<ZSet>value).next(&mark, &field, &score):
-            found.append(mix(mix(0, PyBytes_FromStringAndSize(field.p, field.n)),
-                             b"%.17g" % score))
+            found.append(pair(PyBytes_FromStringAndSize(field.p, field.n), b"%.17g" % score))
         return True, found
     for chunk in (<Stream>value).chunks:
         for i in range(chunk.n):
@@ -98,5 +102,6 @@ def data_digest(databases: list) -> str:
             slot = &db.keys.slots[i]
             if slot.key is not NULL and not (db.expires.used and db.is_dead(slot)):
                 key = <bytes>slot.key
-                total ^= mix_value(mix(0, key), db, key, db.get(key))
+                digest = mix_value(mix(0, key), db, key, db.get(key))
+                total ^= number(digest.to_bytes(20, "big"))
     return f"{total:040x}"

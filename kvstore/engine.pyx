@@ -515,9 +515,10 @@ cdef class Store:
         self.rejected_calls += 1
         if command is not None:
             command.rejected += 1
-            if command.row.name == "exec" and c.gate & IN_MULTI:
+            if command.row.name == "exec":
                 c.leave_multi()
-                error = ReplyError(f"EXECABORT Transaction discarded because of: {error}")
+                why = str(error).removeprefix("ERR ")
+                error = ReplyError(f"EXECABORT Transaction discarded because of: {why}")
         if c.gate & IN_MULTI:
             c.spoiled = True
         return self.put_failure(out, error)

@@ -71,7 +71,7 @@ cdef class Evictor:
 
     def not_counted(self) -> int:
         """Bytes of it that are no reason to evict: they grow with every eviction."""
-        n = sum([replica.client.link.queued for replica in self.store.primary.replicas.values()])
+        n = sum([replica.client.link.buffered for replica in self.store.primary.replicas.values()])
         return n + (0 if self.store.journal is None else self.store.journal.buffer.cap)
 
     cdef int64_t used(self) except -1:

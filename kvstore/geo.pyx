@@ -296,7 +296,8 @@ cdef int radius_search(Client c, Args a, Buf out, bint by_member, bint may_store
         centre_on(s, value, &a.v[2])
     else:
         s.shape.centre = point_of(&a.v[2], &a.v[3])
-    circle(s, &a.v[i - 2], &a.v[i - 1])
+    if value is not None or not by_member:
+        circle(s, &a.v[i - 2], &a.v[i - 1])
     while i < a.n:
         taken = option(s, a, i)
         if taken:

@@ -20,8 +20,8 @@ from kvstore.keyspace cimport EVENT_HASH, HASH, as_arg
 from kvstore.resp cimport Args, format_int, format_long_double, is_word, parse_int, \
     parse_long_double, put_array, put_bulk, put_bytes, put_int, put_map, put_nil, put_ok
 from kvstore.resp import ReplyError
-from kvstore.scan cimport ScanOptions, put_scan, scan_options, wanted
-from kvstore.strings cimport int_of
+from kvstore.scan cimport ScanOptions, put_scan, scan_cursor, scan_options, wanted
+from kvstore.strings cimport draws_of, int_of
 
 
 @cython.no_gc                      # no value leads to itself
@@ -346,14 +346,14 @@ cdef int hrandfield(Client c, Args a, Buf out) except -1:
     cdef int64_t count
     cdef bint with_values = a.n == 4 and is_word(&a.v[3], "withvalues")
     cdef list chosen
-    if a.n > 4 or (a.n == 4 and not with_values):
-        raise ReplyError("ERR syntax error")
     if a.n == 2:
         value = <Hash>c.db.read_kind(&a.v[1], HASH)
         if value is None:
             return put_nil(out, c.resp)
         return put_bytes(out, random_pair(value, rand)[0])
-    count = int_of(&a.v[2])
+    count = draws_of(&a.v[2])
+    if a.n > 4 or (a.n == 4 and not with_values):
+        raise ReplyError("ERR syntax error")
     if not -(INT64_MAX // 2) <= count <= INT64_MAX // 2:
         raise ReplyError("ERR value is out of range")
     value = <Hash>c.db.read_kind(&a.v[1], HASH)
@@ -396,8 +396,11 @@ cdef int hscan(Client c, Args a, Buf out) except -1:
     cdef uint64_t cursor = 0
     cdef Slot* slot
     cdef bytes field
-    scan_options(a, 2, &options, False)
+    scan_cursor(a, 2, &options)
     value = <Hash>c.db.read_kind(&a.v[1], HASH)
+    if value is None:
+        return put_scan(out, 0, [])
+    scan_options(a, 3, &options, False)
     if value is not None and value.big is None:
         for field, text in all_pairs(value):
             if wanted(&options, field, len(field)):

@@ -17,6 +17,7 @@ from typing import Any
 
 from kvstore.engine import command
 from kvstore.glob import matches
+from kvstore.refusals import wrong_number
 from kvstore.resp import Push, ReplyError, encode
 
 KEYSPACE_BIT, KEYEVENT_BIT = 1, 2
@@ -156,6 +157,8 @@ def spublish(client, words):
 
 def matching(names, words: list[bytes]) -> list[bytes]:
     """Names that match the optional pattern words[2]."""
+    if len(words) > 3:
+        raise wrong_number(words)
     return [name for name in names if len(words) < 3 or matches(words[2], name)]
 
 

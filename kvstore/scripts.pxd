@@ -27,6 +27,7 @@ cdef class Running:
     cdef readonly bint is_function
     cdef readonly bytes name
     cdef public bytes killed
+    cdef bint slow                     # it was logged that it takes long
 
 
 cdef class Scripts:

@@ -26,10 +26,13 @@ from kvstore.script_client cimport ScriptClient
 
 import hashlib
 
+from bedrock.app.logs import logger
 from kvstore.refusals import MASTER_DOWN
 from kvstore.resp import ReplyError
 from kvstore.shebang import FLAGS, library_name, script_flags
 from kvstore.version import REDIS_VERSION
+
+log = logger("kvstore")
 
 NOT_FOUND = "NOSCRIPT No matching script. Please use EVAL."
 NOTHING_RUNS = "NOTBUSY No scripts in execution right now."
@@ -125,6 +128,11 @@ cdef class Scripts:
             return b"ERR FUNCTION LOAD timeout" if late else None
         limit_ms = self.store.parameters["busy-reply-threshold"]
         if limit_ms and running.age_ms(self.store) >= limit_ms:
+            if not running.slow:
+                running.slow = True
+                log.warning(
+                    f"Slow script detected: still in execution after "
+                    f"{running.age_ms(self.store)} milliseconds", script=running.name.decode())
             self.client.breathe(running.busy)
         return running.killed
 
@@ -265,6 +273,7 @@ cdef class Scripts:
         running.dirty = self.store.keyspace.dirty
         running.words, running.caller = a, caller
         running.is_function, running.name, running.killed = is_function, script.name, None
+        running.slow = False
         client.begin(caller, read_only)
         self.running = running
         try:

@@ -71,7 +71,9 @@ class Server:
         self._admit(store)
         self.store = store
         # How many there may be is the session's to say: it can be changed, and has words for it.
-        limits = Limits(max_clients=0, first_message_s=0, frame_s=0)
+        # Nor is who takes no output cut off by time: `client-output-buffer-limit` and
+        # `repl-timeout` say when.
+        limits = Limits(max_clients=0, first_message_s=0, frame_s=0, stall_s=0)
         self._net = NetServer(
             self.world,
             lambda: RespSession(store),

@@ -24,8 +24,8 @@ from kvstore.memory cimport gave, malloc_size, took, weight
 from kvstore.resp cimport Args, format_int, is_word, parse_int, put_array, put_bytes, put_int, \
     put_nil, put_set
 from kvstore.resp import ReplyError
-from kvstore.scan cimport ScanOptions, put_scan, scan_options, wanted
-from kvstore.strings cimport int_of
+from kvstore.scan cimport ScanOptions, put_scan, scan_cursor, scan_options, wanted
+from kvstore.strings cimport draws_of
 
 cdef enum:
     SMALL_ENTRIES = 64
@@ -359,8 +359,11 @@ cdef int sscan(Client c, Args a, Buf out) except -1:
     cdef Set value
     cdef list found = []
     cdef uint64_t cursor = 0
-    scan_options(a, 2, &options, False)
+    scan_cursor(a, 2, &options)
     value = <Set>c.db.read_kind(&a.v[1], SET)
+    if value is None:
+        return put_scan(out, 0, [])
+    scan_options(a, 3, &options, False)
     if value is not None:
         if value.table is None:
             found = value.members()
@@ -425,7 +428,7 @@ cdef int srandmember(Client c, Args a, Buf out) except -1:
         if value is None:
             return put_nil(out, c.resp)
         return put_bytes(out, value.any(rand))
-    count = int_of(&a.v[2])
+    count = draws_of(&a.v[2])
     if not -(INT64_MAX // 2) <= count <= INT64_MAX // 2:
         raise ReplyError("ERR value is out of range")
     value = <Set>c.db.read_kind(&a.v[1], SET)
@@ -443,7 +446,11 @@ cdef int srandmember(Client c, Args a, Buf out) except -1:
     if count < len(chosen):
         rand.shuffle(chosen)
         del chosen[count:]
-    return put_members(c, chosen, out)
+    # An array in RESP3 too, as it is with repetitions.
+    put_array(out, len(chosen))
+    for member in chosen:
+        put_bytes(out, member)
+    return 0
 
 
 # ---------------------------------------------------------------------- algebra

@@ -181,7 +181,8 @@ cdef class Snapshot:
                 self.take(walk)
                 if self.out.n:
                     break
-        if not self.walks and not self.ended:
+        # While it is slowed down it can be given up to the end.
+        if not self.walks and not self.ended and not (self.pause_s and self.out.n):
             self.finish()
         piece = PyBytes_FromStringAndSize(self.out.p, self.out.n) if self.out.n else b""
         self.crc = crc64_of(piece, len(piece), self.crc)

@@ -62,6 +62,14 @@ cdef int64_t int_of(const Arg* arg) except? -1:
     return value
 
 
+cdef int64_t draws_of(const Arg* arg) except? -1:
+    cdef int64_t count = int_of(arg)
+    if count == INT64_MIN:
+        raise ReplyError("ERR value is out of range, value must between "
+                         f"{-INT64_MAX} and {INT64_MAX}")
+    return count
+
+
 cdef double double_of(const Arg* arg) except? -1:
     cdef double value
     if not parse_double(arg.p, arg.n, &value):
@@ -120,15 +128,15 @@ cdef enum SetOption:
 
 cdef struct Options:
     int flags
-    int64_t at_ms
+    const Arg* amount              # of time, what it is counted in, and from when
+    int64_t unit_ms, base_ms
 
 
 cdef int parse_options(Client c, Args a, Py_ssize_t i, str name, Options* options) except -1:
     """What may follow `SET key value` and `GETEX key`."""
-    cdef int64_t now = c.store.keyspace.now_ms
     cdef Arg* word
     options.flags = 0
-    options.at_ms = 0
+    options.base_ms = 0
     while i < a.n:
         word = &a.v[i]
         if name == "set" and is_word(word, "nx") and not options.flags & XX:
@@ -143,16 +151,12 @@ cdef int parse_options(Client c, Args a, Py_ssize_t i, str name, Options* option
             options.flags |= PERSIST
         elif i + 1 < a.n and not options.flags & (TIMED | KEEPTTL | PERSIST):
             i += 1
-            if is_word(word, "ex"):
-                options.at_ms = deadline_of(&a.v[i], 1000, now, name)
-            elif is_word(word, "px"):
-                options.at_ms = deadline_of(&a.v[i], 1, now, name)
-            elif is_word(word, "exat"):
-                options.at_ms = deadline_of(&a.v[i], 1000, 0, name)
-            elif is_word(word, "pxat"):
-                options.at_ms = deadline_of(&a.v[i], 1, 0, name)
-            else:
+            if is_word(word, "ex") or is_word(word, "px"):
+                options.base_ms = c.store.keyspace.now_ms
+            elif not is_word(word, "exat") and not is_word(word, "pxat"):
                 raise ReplyError(SYNTAX)
+            options.unit_ms = 1000 if word.p[0] | 0x20 == c'e' else 1
+            options.amount = &a.v[i]
             options.flags |= TIMED
         else:
             raise ReplyError(SYNTAX)
@@ -193,6 +197,11 @@ def references(value) -> int:
     return 1
 
 
+cdef int64_t at_ms_of(const Options* options, str name) except -1:
+    """When the key is to die."""
+    return deadline_of(options.amount, options.unit_ms, options.base_ms, name)
+
+
 cdef int store_text(Client c, const Arg* key, const Arg* text, bint keep_ttl) except -1:
     c.db.set(key, text_from(text.p, text.n), keep_ttl)
     return c.db.changed(key, EVENT_STRING, "set")
@@ -217,11 +226,14 @@ cdef int store_timed(Client c, const Arg* key, const Arg* text, int64_t at_ms) e
 
 cdef int set_(Client c, Args a, Buf out) except -1:
     cdef Options options
+    cdef int64_t at_ms = 0
     cdef object old = None
     if a.n == 3:
         store_text(c, &a.v[1], &a.v[2], False)
         return put_ok(out)
     parse_options(c, a, 3, "set", &options)
+    if options.flags & TIMED:
+        at_ms = at_ms_of(&options, "set")
     if options.flags & (NX | XX | GET):
         old = c.db.find(&a.v[1])
         if options.flags & GET:
@@ -229,7 +241,7 @@ cdef int set_(Client c, Args a, Buf out) except -1:
         if (old is None) if options.flags & XX else (options.flags & NX and old is not None):
             return 0 if options.flags & GET else put_nil(out, c.resp)
     if options.flags & TIMED:
-        store_timed(c, &a.v[1], &a.v[2], options.at_ms)
+        store_timed(c, &a.v[1], &a.v[2], at_ms)
     else:
         store_text(c, &a.v[1], &a.v[2], options.flags & KEEPTTL)
     return 0 if options.flags & GET else put_ok(out)
@@ -273,6 +285,7 @@ cdef int getdel(Client c, Args a, Buf out) except -1:
 
 cdef int getex(Client c, Args a, Buf out) except -1:
     cdef Options options
+    cdef int64_t at_ms
     cdef object value
     parse_options(c, a, 2, "getex", &options)
     value = c.db.read(&a.v[1])
@@ -280,14 +293,15 @@ cdef int getex(Client c, Args a, Buf out) except -1:
     if value is None:
         return 0
     if options.flags & TIMED:
-        if options.at_ms <= c.store.keyspace.now_ms and not c.store.keyspace.loading:
+        at_ms = at_ms_of(&options, "getex")
+        if at_ms <= c.store.keyspace.now_ms and not c.store.keyspace.loading:
             c.db.delete(&a.v[1])
             c.db.changed(&a.v[1], EVENT_GENERIC, "del")
             c.store.record(c, b"DEL", a.text(1))
         else:
-            c.db.set_expiry(&a.v[1], options.at_ms)
+            c.db.set_expiry(&a.v[1], at_ms)
             c.db.changed(&a.v[1], EVENT_GENERIC, "expire")
-            c.store.record(c, b"PEXPIREAT", a.text(1), options.at_ms)
+            c.store.record(c, b"PEXPIREAT", a.text(1), at_ms)
     elif options.flags & PERSIST and c.db.clear_expiry(&a.v[1]):
         c.db.changed(&a.v[1], EVENT_GENERIC, "persist")
         c.store.record(c, b"PERSIST", a.text(1))

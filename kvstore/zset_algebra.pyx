@@ -178,13 +178,13 @@ cdef int zintercard(Client c, Args a, Buf out) except -1:
         raise ReplyError("ERR at least 1 input key is needed for 'zintercard' command")
     if n > a.n - 2:
         raise ReplyError("ERR syntax error")
+    for i in range(2, n + 2):
+        inputs.append(scores_of(c.db.read(&a.v[i]), 1))
     if n + 2 < a.n:
         if n + 4 != a.n or not is_word(&a.v[n + 2], "limit"):
             raise ReplyError("ERR syntax error")
         if not parse_int(a.v[n + 3].p, a.v[n + 3].n, &limit) or limit < 0:
             raise ReplyError("ERR LIMIT can't be negative")
-    for i in range(2, n + 2):
-        inputs.append(scores_of(c.db.read(&a.v[i]), 1))
     found = len(combine(inputs, INTERSECTION, SUM))
     return put_int(out, min(found, limit) if limit else found)
 

@@ -13,10 +13,11 @@ from kvstore.blocking cimport PopWaiter
 from kvstore.engine cimport define
 from kvstore.hashtable cimport Slot
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_ZSET, ZSET, Value, as_arg
-from kvstore.resp cimport format_double, is_word, put_array, put_bulk, put_double, put_int, put_nil
+from kvstore.resp cimport format_double, is_word, parse_int, put_array, put_bulk, put_double, \
+    put_int, put_nil
 from kvstore.resp import ReplyError
-from kvstore.scan cimport ScanOptions, put_scan, scan_options, wanted
-from kvstore.strings cimport double_of, int_of
+from kvstore.scan cimport ScanOptions, put_scan, scan_cursor, scan_options, wanted
+from kvstore.strings cimport double_of, draws_of
 from kvstore.zsets cimport Mark, new_zset
 
 
@@ -115,12 +116,13 @@ cdef int add_one(Client c, ZSet value, const Arg* member, double* score, int fla
 
 cdef int add_scores(Client c, Args a, Py_ssize_t first, int flags, Buf out) except -1:
     """ZADD and ZINCRBY from their first score on."""
-    cdef ZSet value = <ZSet>c.db.find_kind(&a.v[1], ZSET)
+    cdef ZSet value
     cdef Py_ssize_t i
     cdef double score = 0
     cdef int added = 0, changed = 0, done = 0
     for i in range(first, a.n, 2):
         double_of(&a.v[i])
+    value = <ZSet>c.db.find_kind(&a.v[1], ZSET)
     if value is None:
         if flags & XX:
             return put_nil(out, c.resp) if flags & INCR else put_int(out, 0)
@@ -216,19 +218,21 @@ cdef int zscan(Client c, Args a, Buf out) except -1:
     cdef char[40] text
     cdef double score
     cdef Arg member
-    scan_options(a, 2, &options, False)
+    scan_cursor(a, 2, &options)
     value = <ZSet>c.db.read_kind(&a.v[1], ZSET)
-    if value is not None:
-        if value.small is not None:
-            found = value.elements()
-        else:
-            found = []
-            cursor = value.table.scan(options.cursor, options.count, found)
-        for name in found:
-            if wanted(&options, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name)):
-                member = as_arg(name)
-                value.score_of(&member, &score)
-                items += (name, PyBytes_FromStringAndSize(text, format_double(text, score)))
+    if value is None:
+        return put_scan(out, 0, [])
+    scan_options(a, 3, &options, False)
+    if value.small is not None:
+        found = value.elements()
+    else:
+        found = []
+        cursor = value.table.scan(options.cursor, options.count, found)
+    for name in found:
+        if wanted(&options, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name)):
+            member = as_arg(name)
+            value.score_of(&member, &score)
+            items += (name, PyBytes_FromStringAndSize(text, format_double(text, score)))
     return put_scan(out, cursor, items)
 
 
@@ -257,12 +261,12 @@ cdef int zrandmember(Client c, Args a, Buf out) except -1:
     cdef Mark mark
     cdef Arg member
     cdef double score
-    if a.n > 4 or (a.n == 4 and not with_scores):
-        raise ReplyError("ERR syntax error")
     if a.n == 2:
         value = <ZSet>c.db.read_kind(&a.v[1], ZSET)
         return put_nil(out, c.resp) if value is None else put_random(c, value, False, out)
-    count = int_of(&a.v[2])
+    count = draws_of(&a.v[2])
+    if a.n > 4 or (a.n == 4 and not with_scores):
+        raise ReplyError("ERR syntax error")
     if not -(INT64_MAX // 2) <= count <= INT64_MAX // 2:
         raise ReplyError("ERR value is out of range")
     value = <ZSet>c.db.read_kind(&a.v[1], ZSET)
@@ -320,8 +324,7 @@ cdef int pop_command(Client c, Args a, bint highest, Buf out) except -1:
     if a.n > 3:
         raise ReplyError("ERR syntax error")
     if a.n == 3:
-        count = int_of(&a.v[2])
-        if count < 0:
+        if not parse_int(a.v[2].p, a.v[2].n, &count) or count < 0:
             raise ReplyError("ERR value is out of range, must be positive")
     value = <ZSet>c.db.find_kind(&a.v[1], ZSET)
     if value is None or count == 0:

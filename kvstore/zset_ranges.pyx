@@ -8,13 +8,15 @@ list), so there is one way to read, count, store and remove a range.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.math cimport NAN
+from libc.math cimport NAN, isnan
 from libc.stdint cimport int64_t
+from libc.stdlib cimport strtod
+from libc.string cimport memcpy
 
 from bedrock.net.buf cimport Buf
 from kvstore.engine cimport Client, define
 from kvstore.keyspace cimport EVENT_ZSET, ZSET, as_arg
-from kvstore.resp cimport Arg, Args, is_word, parse_double, put_array, put_int
+from kvstore.resp cimport Arg, Args, is_word, put_array, put_int
 from kvstore.resp import ReplyError
 from kvstore.strings cimport clamp_range, int_of
 from kvstore.zset_commands cimport put_member, put_pair, put_pairs_header, store_zset
@@ -52,10 +54,18 @@ cdef struct Bound:
 
 cdef int score_bound(const Arg* word, Bound* bound) except -1:
     cdef Py_ssize_t skip = 1 if word.n and word.p[0] == c'(' else 0
+    cdef char[64] text
+    cdef char* end
+    cdef Py_ssize_t n = word.n - skip
     bound.exclusive = skip
-    if not parse_double(word.p + skip, word.n - skip, &bound.score):
-        raise ReplyError("ERR min or max is not a float")
-    return 0
+    if n < <Py_ssize_t>sizeof(text):
+        memcpy(text, word.p + skip, n)
+        text[n] = 0
+        # As it is written, so also with blanks before it, or nothing at all.
+        bound.score = strtod(text, &end)
+        if end == text + n and not isnan(bound.score):
+            return 0
+    raise ReplyError("ERR min or max is not a float")
 
 
 cdef int name_bound(const Arg* word, Bound* bound) except -1:
@@ -171,7 +181,7 @@ cdef int parse_options(Args a, Py_ssize_t i, Range* range_, bint any_kind, bint 
         elif i + 2 < a.n and is_word(&a.v[i], "limit"):
             range_.offset = int_of(&a.v[i + 1])
             range_.count = int_of(&a.v[i + 2])
-            limited = True
+            limited = range_.count != -1
             i += 2
         elif any_kind and is_word(&a.v[i], "byscore") and range_.by != NAME:
             range_.by = SCORE
@@ -250,6 +260,7 @@ cdef int zrevrangebylex(Client c, Args a, Buf out) except -1:
 cdef int zrangestore(Client c, Args a, Buf out) except -1:
     cdef Py_ssize_t _i
     cdef Range range_ = plain_range(a, 3, RANK, False)
+    cdef Bound low, high
     cdef ZSet value, kept
     cdef Span span
     cdef Mark mark
@@ -257,6 +268,7 @@ cdef int zrangestore(Client c, Args a, Buf out) except -1:
     cdef double score
     parse_options(a, 5, &range_, True, False)
     swap_bounds(&range_)
+    check_bounds(&range_, &low, &high)
     value = <ZSet>c.db.find_kind(&a.v[2], ZSET)
     span = resolve(value, &range_)
     kept = new_zset(c.store.keyspace.rand)

@@ -80,12 +80,12 @@ cdef class Buf:
             self.head += n
 
     cdef void clear(self) noexcept:
-        """Forget the bytes; memory beyond 1 MiB is given back."""
+        """Forget the bytes; memory beyond 128 KiB is given back."""
         self.n = 0
         if self.p is not NULL:
             self.p -= self.head
             self.head = 0
-            if self.cap > 1 << 20:
+            if self.cap > 128 << 10:
                 self.release()
 
     cdef void release(self) noexcept:

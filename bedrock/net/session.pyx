@@ -107,8 +107,16 @@ cdef class Link:
 
     @property
     def memory(self) -> int:
-        """Bytes its buffers take."""
-        return self.queued + (0 if self.tail is None else self.tail.cap)
+        """Bytes its buffers take, and what else waits to be sent."""
+        return self.buffered + sum([
+            segment.count if isinstance(segment, FileSpan) else len(segment)
+            for segment in self.queue or () if not isinstance(segment, Buf)])
+
+    @property
+    def buffered(self) -> int:
+        """Bytes its own buffers take, filled or not."""
+        own = [self.tail, self.out, *[each for each in self.queue or () if isinstance(each, Buf)]]
+        return sum([(<Buf>buf).cap for buf in own if buf is not None])
 
     @property
     def clock(self):
