@@ -130,6 +130,7 @@ cdef class Aof(Journal):
         cdef size_t first = 0 if self.checksums else HEADER
         if buf.n <= HEADER:
             return
+        self.split(HEADER)
         if self.flush_sleep_us:
             stall(self.store, self.flush_sleep_us / 1e6)
         if self.timestamps:

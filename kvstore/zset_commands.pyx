@@ -22,6 +22,8 @@ from kvstore.zsets cimport Mark, new_zset
 
 
 cdef int put_member(Client c, ZSet value, const Arg* member, double score) except -1:
+    if score == 0 and value.small is not None:
+        score = 0                      # packed, there is no negative zero
     return value.put(member, score, c.store.zset_entries, c.store.zset_value)
 
 
