@@ -1,8 +1,8 @@
 """tsdb as the number of series grows tenfold: memory, new series, samples, queries, flushing.
 
 Each size has a process of its own, so that its memory is its own.  Every series gets its first
-sample as a line and 99 more as arrays, the log on disk.  Times are of the CPU, as the machine may be
-shared.  The curve goes to docs/images, by `python -m benchmarks.timeseries.page`.
+sample as a line and 99 more as arrays, the log on disk.  Times are of the CPU, as the machine may
+be shared.  The curve goes to docs/images, by `python -m benchmarks.timeseries.page`.
 """
 
 from __future__ import annotations
