@@ -11,6 +11,7 @@ import bedrock
 from tests.tsdb.wire import ask, http, wait_for
 
 SERIES = 50
+KILLS = 3  # fifty of them in the slow tests
 
 
 class Writer(threading.Thread):
@@ -62,7 +63,7 @@ def check(server, writer):
     assert len({tuple(t for t, _ in series["values"]) for series in result}) == 1
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(50, marks=pytest.mark.slow)])
 def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path, kills):
     rng = random.Random(1)
     options = {"block_range": "10s", "maintenance_s": 0.05, "log_level": "error"}
