@@ -6,6 +6,7 @@
                 wakes a thread of its own for each, and with a bare socket, which does not
     crowd       50 producers without linger, 100 partitions: many small requests at once
     ready       from exec to the first accepted connection; memory when idle
+    recovery    a partition of 1 GiB after a crash: every batch is checked
 
 An operation is a record.  The client is one Python process and mostly the slower side: the figure
 to watch is the server's CPU for each record.  The mock cluster, in C, keeps the newest 5 MB of a
@@ -20,15 +21,19 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from bedrock.world import OsClock, OsDisk, Turn
 from benchmarks.harness import Bench, Row, Sample, Subject, cpu_ns
 from kafkalite.batch import Record, pack
+from kafkalite.log import Log
 from kafkalite.requests import BY_NAME, encode_request
+from kafkalite.topic_config import LogConfig
 
 BATCHES = {
     "acks": "all",
@@ -59,6 +64,7 @@ TRIPS = 5000
 BARE_TRIPS = 20_000
 # The mock cluster gives a topic four partitions.
 CROWD, CROWD_TOPICS, TOPIC_PARTITIONS, CROWD_RECORDS = 50, 25, 4, 400
+RECOVERY = "recovery of 1 GiB"
 numbers = itertools.count()
 
 
@@ -182,8 +188,30 @@ def ready(bench: Bench) -> None:
     bench.figure("idle memory", rss / 1024, "MB", at_most=60)
 
 
+def recovery(bench: Bench) -> None:
+    def opened(directory: str) -> Log:
+        config = LogConfig(max_message_bytes=2 << 20)
+        return Log(OsDisk(directory), Turn(), OsClock(), config)
+
+    batch = pack([Record(0, 1_700_000_000_000, None, os.urandom(1024)) for _ in range(1000)])
+    times = []
+    for _ in range(bench.rounds):
+        with tempfile.TemporaryDirectory() as directory:
+            log = opened(directory)
+            while log.size_bytes < (1 << 30) - len(batch):
+                log.append_batch(batch)
+                log.turn.run()
+            start = time.perf_counter()
+            again = opened(directory)
+            times.append(time.perf_counter() - start)
+            assert again.end_offset == log.end_offset
+    bench.figure(RECOVERY, statistics.median(times), "s", at_most=2)
+
+
 def run(bench: Bench) -> None:
     ready(bench)
+    if bench.only in RECOVERY:
+        recovery(bench)
     with bench.ours("kafkalite", num_partitions=4) as ours, mock_cluster() as mock:
         row = bench.compare(f"crowd of {CROWD} producers", crowd, ours, mock)
         if row is not None:

@@ -9,9 +9,12 @@ BEDROCK_JUDGES, beside pcodec where it can be imported.
 from __future__ import annotations
 
 import http.client
+import json
+import math
 import os
 import statistics
 import tempfile
+import threading
 import time
 from pathlib import Path
 from urllib.parse import urlencode
@@ -28,12 +31,15 @@ from tsdb import chunk as chunks
 from tsdb.labels import labels_of
 from tsdb.store import Store
 
+REQUESTS = 120  # of 2,000 samples each, a round
+
 
 def run(bench: Bench) -> None:
     """All rows."""
     codec(bench)
     real_series(bench)
     embedded(bench)
+    beside_jobs(bench)
     with (
         bench.ours("tsdb") as ours,
         bench.peer(
@@ -41,7 +47,10 @@ def run(bench: Bench) -> None:
         ) as peer,
     ):
         writes = RemoteWriteLoad()
-        bench.compare("remote-write, samples", writes.load, ours, peer)
+        bench.compare("remote-write, samples", writes.load, ours, peer, cpu=1 / 3)
+        for side in filter(None, (ours, peer)):
+            bench.figure(f"remote-write, read back, all equal, {side.name}",
+                         writes.read_back(side), "values", at_least=writes.written)  # fmt: skip
         for title, query in (
             ("query: one series, 1 h", "cpu_usage_user{host='host_7'}"),
             ("query: sum(rate[5m]), 1 h", "sum(rate(cpu_usage_user[5m]))"),
@@ -127,6 +136,51 @@ def embedded(bench: Bench) -> None:
     bench.figure("numpy ingest", statistics.median(rates), "Mpoint/s", at_least=10.0)
 
 
+def beside_jobs(bench: Bench) -> None:
+    """A small query, asked all the time, while 1.2 M samples are flushed, merged, downsampled."""
+    series, samples = 50_000, 24
+    stopped = threading.Event()
+    taken: list[tuple[float, float]] = []
+    begun_s = int(time.time()) - 40 * 3600
+
+    def ask() -> None:
+        connection = http.client.HTTPConnection(side.host, side.port)
+        path = "/api/v1/query?" + urlencode({"query": 'm_v{i="5"}', "time": begun_s + 600})
+        while not stopped.is_set():
+            before = time.perf_counter()
+            connection.request("GET", path)
+            connection.getresponse().read()
+            taken.append((before, time.perf_counter() - before))
+            time.sleep(0.002)
+
+    with bench.ours("tsdb", maintenance_s=1.0, tiers="5m:1h:0") as side:
+        connection = Connection(side)
+        asking = threading.Thread(target=ask)
+        asking.start()
+        for number in range(samples):
+            for first in range(0, series, 10_000):
+                body = "\n".join(
+                    f"m,i={i} v={i % 100 + number}i {begun_s + number * 600}"
+                    for i in range(first, first + 10_000)
+                )
+                connection.post("/write?precision=s", body.encode(), {})
+        written = changed = time.perf_counter()
+        blocks: list[str] = []
+        while time.perf_counter() - changed < 4:
+            time.sleep(0.1)
+            found = sorted(os.listdir(Path(side.handle.data_dir, "blocks")))
+            if found != blocks:
+                blocks, changed = found, time.perf_counter()
+        stopped.set()
+        asking.join()
+    for what, low, high in (
+        ("jobs run", written, changed), ("no job runs", changed, math.inf)
+    ):  # fmt: skip
+        spent = [ms * 1e3 for at, ms in taken if low <= at < high]
+        if spent:
+            bench.figure(f"a query while {what}, p99", float(np.quantile(spent, 0.99)), "ms")
+
+
 # ---- loads -----------------------------------------------------------------------------------
 
 
@@ -155,8 +209,9 @@ class RemoteWriteLoad:
     }
 
     def __init__(self) -> None:
-        self.begun_ms = int(time.time() * 1000) - 3_600_000
+        self.begun_ms = (int(time.time()) // 15 * 15 - 3 * 3600) * 1000
         self.now_ms: dict[str, int] = {}
+        self.values: dict[str, list[np.ndarray]] = {}
         self.series = [
             (
                 ("__name__", f"cpu_{field}"), ("arch", "x86"), ("datacenter", "eu-west-1c"),
@@ -168,10 +223,12 @@ class RemoteWriteLoad:
         ]  # fmt: skip
 
     def load(self, side: Subject) -> Sample:
-        rng = np.random.default_rng(3)
+        written = self.values.setdefault(side.name, [])
+        rng = np.random.default_rng(len(written))
         now_ms = self.now_ms.get(side.name, self.begun_ms)
         bodies = []
-        for values in walk(rng, 60, len(self.series)):
+        for values in walk(rng, REQUESTS, len(self.series)):
+            written.append(values)
             samples = {s: [(now_ms, v)] for s, v in zip(self.series, values, strict=True)}
             bodies.append(compress("snappy", write_request(samples)))
             now_ms += STEP_MS
@@ -180,7 +237,31 @@ class RemoteWriteLoad:
         begun = time.perf_counter()
         for body in bodies:
             connection.post("/api/v1/write", body, self.HEADERS)
-        return Sample(60 * len(self.series), time.perf_counter() - begun)
+        return Sample(REQUESTS * len(self.series), time.perf_counter() - begun)
+
+
+    @property
+    def written(self) -> int:
+        """Values that a side was given."""
+        return max(len(values) for values in self.values.values()) * len(self.series)
+
+    def read_back(self, side: Subject) -> int:
+        """How many values a server gave back, each with its time, all equal."""
+        written = np.array(self.values[side.name])
+        times = self.begun_ms + np.arange(len(written)) * STEP_MS
+        form = {"query": '{__name__=~"cpu_.+"}[1d]', "time": self.now_ms[side.name] / 1000}
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        body = Connection(side).post("/api/v1/query", urlencode(form).encode(), headers)
+        numbers = {dict(labels)["__name__"] + dict(labels)["host"]: i
+                   for i, labels in enumerate(self.series)}  # fmt: skip
+        found = 0
+        for series in json.loads(body)["data"]["result"]:
+            number = numbers[series["metric"]["__name__"] + series["metric"]["host"]]
+            there = np.array(series["values"], float)
+            assert np.array_equal(np.round(there[:, 0] * 1000), times), (side.name, number)
+            assert np.array_equal(there[:, 1], written[:, number]), (side.name, number)
+            found += len(there)
+        return found
 
 
 class QueryLoad:
@@ -196,7 +277,7 @@ class QueryLoad:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         taken: list[float] = []
         begun = time.perf_counter()
-        while time.perf_counter() - begun < 1:
+        while time.perf_counter() - begun < 0.5:
             before = time.perf_counter()
             connection.post("/api/v1/query_range", self.body, headers)
             taken.append(time.perf_counter() - before)

@@ -16,8 +16,10 @@ A member joins with epoch 0 and leaves with -1; a static one (`group.instance.id
 will be back, and its partitions wait.  One that is silent for the session timeout, or has not given
 up partitions within its rebalance timeout, is fenced.
 
-Left out: moving a live group from one protocol to the other; members do not outlive the broker
-(they are told UNKNOWN_MEMBER_ID, and join again).
+Whatever changes is kept in `__consumer_offsets` (kafkalite.consumer_record) before the answer
+leaves, so that the members go on after a restart of the broker.
+
+Left out: moving a live group from one protocol to the other.
 
 Invariants:
 1. A partition is read by one member at most, from when it is assigned until it is given up.
@@ -30,15 +32,19 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from kafkalite import consumer_record as record
 from kafkalite.assignors import ASSIGNORS, Share
 from kafkalite.errors import Code, KafkaError
 from kafkalite.group import State
 from kafkalite.regex import Regex
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bedrock.world import Clock, Timer
     from kafkalite.topics import Topics
 
+Kept = dict[bytes, bytes | None]
 JOINS, LEAVES, LEAVES_FOR_NOW = 0, -1, -2
 
 
@@ -78,19 +84,28 @@ class ConsumerGroup:
 
     session_ms    silence after which a member is fenced
     interval_ms   time between heartbeats that members are told
+    keep          called with the records that have changed, None for one that is no more; True if
+                  they are kept
     """
 
     type = "consumer"
     protocol_type = "consumer"
 
     def __init__(
-        self, group_id: str, clock: Clock, topics: Topics, session_ms: int, interval_ms: int
+        self,
+        group_id: str,
+        clock: Clock,
+        topics: Topics,
+        session_ms: int,
+        interval_ms: int,
+        keep: Callable[[Kept], bool] = lambda changes: True,
     ):
         self.id = group_id
         self.clock = clock
         self.topics = topics
         self.session_ms = session_ms
         self.interval_ms = interval_ms
+        self.keep = keep
         self.epoch = 0
         self.assignment_epoch = 0
         self.members: dict[str, ConsumerMember] = {}
@@ -98,6 +113,8 @@ class ConsumerGroup:
         self.target: dict[str, Share] = {}
         self.since_ms = clock.wall_ms()
         self._known: dict[str, tuple[bytes, int]] = {}  # topic -> id and partitions, last looked at
+        self._kept: dict[bytes, bytes] = {}
+        self._changed = False  # since `_kept`
 
     @property
     def state(self) -> State:
@@ -117,6 +134,77 @@ class ConsumerGroup:
         """The one most members ask for."""
         votes = [m.assignor for m in self.members.values() if m.assignor]
         return max(votes, key=votes.count) if votes else next(iter(ASSIGNORS))
+
+    # ------------------------------------------------------------------ outliving the broker
+
+    def _records(self) -> dict[bytes, bytes]:
+        """The group as it is to be found by the next broker."""
+        told: list[tuple[int, str, dict[str, Any]]] = [
+            (record.GROUP, "", {"epoch": self.epoch}),
+            (record.ASSIGNMENT, "", {"epoch": self.assignment_epoch}),
+        ]
+        for m in self.members.values():
+            who = {
+                "instance_id": m.instance_id,
+                "rack_id": m.rack_id,
+                "client_id": m.client_id,
+                "client_host": m.client_host,
+                "topics": sorted(m.topics),
+                "regex": m.regex.text if m.regex else None,
+                "rebalance_timeout_ms": m.rebalance_timeout_ms,
+                "assignor": m.assignor,
+            }
+            current = {
+                "epoch": m.epoch,
+                "previous_epoch": m.previous_epoch,
+                "progress": m.progress.value,
+                "assigned": self.by_id(m.assigned),
+                "revoking": self.by_id(m.revoking),
+            }
+            target = {"partitions": self.by_id(self.target.get(m.id, set()))}
+            told += [(record.MEMBER, m.id, who), (record.TARGET, m.id, target),
+                     (record.CURRENT, m.id, current)]  # fmt: skip
+        return dict(record.encode(kind, self.id, member, f) for kind, member, f in told)
+
+    def _keep(self, records: dict[bytes, bytes] | None = None) -> None:
+        """Keep what is not as it was kept last."""
+        now = self._records() if records is None else records
+        changes: Kept = {k: v for k, v in now.items() if self._kept.get(k) != v}
+        changes |= dict.fromkeys(self._kept.keys() - now.keys())
+        self._changed = False
+        if changes and self.keep(changes):
+            self._kept = now
+
+    def forget(self) -> None:
+        """The group is no more."""
+        self.close()
+        self._keep({})
+
+    def restore(self, records: record.ConsumerRecords) -> None:
+        """Be what was kept; `resume` lets sessions begin."""
+        self.epoch = records.epoch(record.GROUP)
+        self.assignment_epoch = records.epoch(record.ASSIGNMENT)
+        for member_id, who, target, current in records.members():
+            self.members[member_id] = ConsumerMember(
+                member_id, who["instance_id"], who["client_id"], who["client_host"],
+                who["rack_id"], current["epoch"], current["previous_epoch"],
+                who["rebalance_timeout_ms"], set(who["topics"]),
+                Regex(who["regex"]) if who["regex"] else None, who["assignor"],
+                Progress(current["progress"]), self._named(current["assigned"]),
+                self._named(current["revoking"]),
+            )  # fmt: skip
+            if who["instance_id"] is not None:
+                self.static[who["instance_id"]] = member_id
+            self.target[member_id] = self._named(target["partitions"])
+        self._topics_changed()
+        self._kept = self._records()
+
+    def resume(self) -> None:
+        """Begin the sessions of restored members."""
+        for member in self.members.values():
+            self._heard(member)
+            if member.progress is Progress.UNREVOKED:
+                self._watch_revocation(member)
 
     # ------------------------------------------------------------------ the heartbeat
 
@@ -140,12 +228,15 @@ class ConsumerGroup:
         changed = self._take_settings(member, request, compiled)
         if self._topics_changed() or changed or new:
             self.epoch += 1
+            self._changed = True
         if self.epoch > self.assignment_epoch:
             self._assign()
         before = set(member.assigned)
         owned = request["topic_partitions"]
         self._reconcile(member, None if owned is None else self._named(owned))
         self._heard(member)
+        if self._changed:
+            self._keep()
         response: dict[str, Any] = {
             "member_id": member.id,
             "member_epoch": member.epoch,
@@ -172,6 +263,7 @@ class ConsumerGroup:
             if old.epoch != LEAVES_FOR_NOW:
                 raise KafkaError(Code.UNRELEASED_INSTANCE_ID)
             self._stop(old)
+            self._changed = True
             del self.members[before]
             self.target[member_id] = self.target.pop(before, set())
             member.topics, member.regex = old.topics, old.regex
@@ -216,8 +308,10 @@ class ConsumerGroup:
         if request["server_assignor"] is not None:
             member.assignor = request["server_assignor"]
         if request["rebalance_timeout_ms"] >= 0:
+            self._changed |= member.rebalance_timeout_ms != request["rebalance_timeout_ms"]
             member.rebalance_timeout_ms = request["rebalance_timeout_ms"]
         if request["rack_id"] is not None:
+            self._changed |= member.rack_id != request["rack_id"]
             member.rack_id = request["rack_id"]
         return before != (member.topics, member.regex, member.assignor)
 
@@ -228,6 +322,7 @@ class ConsumerGroup:
             member.assigned |= member.revoking
             member.revoking = set()
             member.progress = Progress.STABLE
+            self._keep()
         else:
             self.remove(member)
         return {"member_id": member.id, "member_epoch": request["member_epoch"]}
@@ -241,6 +336,7 @@ class ConsumerGroup:
         self.target.pop(member.id, None)
         self.epoch += 1
         self.since_ms = self.clock.wall_ms()
+        self._keep()
 
     # ------------------------------------------------------------------ who reads what
 
@@ -277,6 +373,7 @@ class ConsumerGroup:
             self._cancel_revocation(member)
         elif member.progress is Progress.STABLE and member.epoch == self.assignment_epoch:
             return
+        self._changed = True
         target = self.target.get(member.id, set())
         revoke = member.assigned - target
         read_elsewhere: Share = set()
@@ -367,9 +464,6 @@ class ConsumerGroup:
         if member.timer is not None:
             member.timer.cancel()
             member.timer = None
-
-    def resume(self) -> None:
-        """Nothing outlives the broker."""
 
     def close(self) -> None:
         """Stop all timers."""

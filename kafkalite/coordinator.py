@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from kafkalite.consumer_group import JOINS, ConsumerGroup
+from kafkalite.consumer_group import JOINS, ConsumerGroup, Kept
 from kafkalite.errors import Code, KafkaError
 from kafkalite.group import Group, State
 from kafkalite.later import Later
@@ -56,6 +56,8 @@ class Coordinator:
         self.groups: dict[str, Group | ConsumerGroup] = {}
         for group_id, record in self.offsets.members.items():
             self._make(group_id).restore(record)
+        for group_id, records in self.offsets.consumers.items():
+            self._make_consumers(group_id).restore(records)
 
     def resume(self) -> None:
         """Begin the sessions of members that outlived a restart."""
@@ -66,14 +68,32 @@ class Coordinator:
         """A classic group."""
 
         def keep(record: GroupRecord) -> None:
-            try:
-                self.offsets.keep_group(group_id, record)
-            except KafkaError as exc:
-                logger.error("group %r: a restart will forget its members: %s", group_id, exc)
+            self._try_to_keep(group_id, lambda: self.offsets.keep_group(group_id, record))
 
         group = Group(group_id, self.world.clock, self._new_id, keep, self.delay_ms)
         self.groups[group_id] = group
         return group
+
+    def _make_consumers(self, group_id: str) -> ConsumerGroup:
+        """A group of KIP-848."""
+
+        def keep(changes: Kept) -> bool:
+            return self._try_to_keep(group_id, lambda: self.offsets.keep_consumers(changes))
+
+        group = ConsumerGroup(
+            group_id, self.world.clock, self.topics, *self.timeouts(group_id), keep
+        )
+        self.groups[group_id] = group
+        return group
+
+    def _try_to_keep(self, group_id: str, keep: Callable[[], None]) -> bool:
+        """A full disk stops no group."""
+        try:
+            keep()
+        except KafkaError as exc:
+            logger.error("group %r: a restart will forget its members: %s", group_id, exc)
+            return False
+        return True
 
     def _new_id(self) -> str:
         raw = self.world.rand.bytes(16).hex()
@@ -91,6 +111,7 @@ class Coordinator:
         if isinstance(group, ConsumerGroup):
             if group.members:
                 raise KafkaError(Code.INCONSISTENT_GROUP_PROTOCOL)
+            group.forget()
             group = None
         if group is None:
             if request["member_id"]:
@@ -116,14 +137,12 @@ class Coordinator:
         if isinstance(group, Group):
             if group.members:
                 raise KafkaError(Code.GROUP_ID_NOT_FOUND, "The group speaks the classic protocol.")
-            group.close()
+            self._forget(group_id)
             group = None
         if group is None:
             if request["member_epoch"] != JOINS:
                 raise KafkaError(Code.UNKNOWN_MEMBER_ID)
-            group = self.groups[group_id] = ConsumerGroup(
-                group_id, self.world.clock, self.topics, *self.timeouts(group_id)
-            )
+            group = self._make_consumers(group_id)
         if not request["member_id"]:
             request = request | {"member_id": self._new_id()}
         return group.heartbeat(request, client_id, host)
@@ -260,8 +279,10 @@ class Coordinator:
 
     def _forget(self, group_id: str) -> None:
         group = self.groups.pop(group_id)
-        group.close()
-        if isinstance(group, Group):
+        if isinstance(group, ConsumerGroup):
+            group.forget()
+        else:
+            group.close()
             self.offsets.keep_group(group_id, None)
 
     def close(self) -> None:

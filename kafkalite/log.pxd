@@ -45,12 +45,14 @@ cdef class Log:
     cdef int codec                 # batches are packed with it; -1: they stay as they came
     cdef readonly bint compact         # every record needs a key
     cdef int64_t segment_bytes, segment_ms, max_message_bytes
+    cdef int64_t after_max_ms, before_max_ms   # how far from now a timestamp may be
 
     # Kafka's error code, 0 for success; nothing has changed when it is not 0.
     cdef int add(self, const char* p, size_t n, Appended* result) except -2
     cdef int keep(self, const char* p, size_t n, Header* h, Appended* result) except -2
     cdef int keep_repacked(self, const char* p, size_t n, Header* h,
                            Appended* result) except -2
+    cdef bint is_timely(self, const Header* h) except -1
     cdef int64_t first_unstable(self) except -1
     cdef int store(self, const char* p, size_t n, Header* h, Appended* result) except -1
     cdef int make_room(self, const Header* h) except -1

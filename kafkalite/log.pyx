@@ -60,6 +60,7 @@ cdef enum:
     CORRUPT_MESSAGE = 2
     UNKNOWN_TOPIC_OR_PARTITION = 3
     MESSAGE_TOO_LARGE = 10
+    INVALID_TIMESTAMP = 32
     INVALID_PRODUCER_EPOCH = 47
     TRANSACTION_COORDINATOR_FENCED = 52
     UNSUPPORTED_FOR_MESSAGE_FORMAT = 43
@@ -105,6 +106,8 @@ cdef class Log:
         self.segment_bytes = min(config.segment_bytes, MAX_POSITION)
         self.segment_ms = config.segment_ms
         self.max_message_bytes = config.max_message_bytes
+        self.after_max_ms = config.timestamp_after_max_ms
+        self.before_max_ms = config.timestamp_before_max_ms
         self.append_time = config.append_time
         self.compact = config.compact
         self.codec = CODECS.index(config.codec) if config.codec in CODECS else -1
@@ -185,7 +188,8 @@ cdef class Log:
         """End the log before the first thing that is no batch, or refuse to."""
         if segment.next_offset < recovery_point:
             raise Damaged(segment.file_name, segment.size, why)
-        self.cut = Finding(segment.file_name, segment.size, f"{size - segment.size} bytes cut off: {why}", True)
+        self.cut = Finding(segment.file_name, segment.size,
+                           f"{size - segment.size} bytes cut off: {why}", True)
         logger.warning("%s", self.cut)
         segment.cut_at(segment.size)
         for base in later:
@@ -228,6 +232,8 @@ cdef class Log:
             return INVALID_RECORD
         if h.attributes & CODEC_BITS > 4:
             return UNSUPPORTED_COMPRESSION_TYPE
+        if not self.append_time and not self.is_timely(&h):
+            return INVALID_TIMESTAMP
         if h.producer_id >= 0:
             if h.base_sequence < 0 or h.producer_epoch < 0:
                 return INVALID_RECORD
@@ -239,6 +245,14 @@ cdef class Log:
         if self.codec >= 0 and h.attributes & CODEC_BITS != self.codec:
             return self.keep_repacked(p, n, &h, result)
         return self.keep(p, n, &h, result)
+
+    cdef bint is_timely(self, const Header* h) except -1:
+        """Whether the times of a batch are as near to now as the topic wants them."""
+        cdef int64_t now_ms = self.clock.wall_ms()
+        if h.max_timestamp - now_ms > self.after_max_ms:
+            return False
+        # A batch says when its first record is from, and records follow each other in time.
+        return h.base_timestamp < 0 or now_ms - h.base_timestamp <= self.before_max_ms
 
     cdef int keep_repacked(self, const char* p, size_t n, Header* h, Appended* result) except -2:
         """Store a batch that is in order, packed as the topic wants it (compression.type)."""

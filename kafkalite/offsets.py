@@ -3,7 +3,8 @@
 Kept in memory, and made durable as records in Kafka's own form, so that its tools read them:
 
     kafkalite.offset_record    where a group is in a partition
-    kafkalite.group_record     who is in a group
+    kafkalite.group_record     who is in a group of the classic protocol
+    kafkalite.consumer_record  who is in one of KIP-848
 
 The last record of a key counts, one without a value says that there is nothing: the topic is a
 compacted one.
@@ -18,7 +19,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bedrock.codec.errors import Malformed
+from kafkalite import consumer_record
 from kafkalite.batch import Record, describe, marker_type, unpack
+from kafkalite.consumer_record import ConsumerRecords
 from kafkalite.group_record import GroupRecord
 from kafkalite.offset_record import Committed, decode_key, decode_value, encode_key, encode_value
 from kafkalite.schema import table
@@ -46,7 +49,8 @@ class Offsets:
     """The committed offsets of all groups: group -> (topic, partition) -> Committed.
 
     pending   by producer id, what is committed in its open transaction
-    members   what the log knew of the groups themselves, for the coordinator to begin with
+    members, consumers   what the log knew of the groups themselves, classic ones and those of
+                         KIP-848, for the coordinator to begin with
     """
 
     def __init__(self, topics: Topics):
@@ -54,6 +58,7 @@ class Offsets:
         self.groups: dict[str, dict[Partition, Committed]] = {}
         self.pending: dict[int, Pending] = {}
         self.members: dict[str, GroupRecord] = {}
+        self.consumers: dict[str, ConsumerRecords] = {}
         if OFFSETS_TOPIC in topics.by_name:
             for batch in self._log().batches():
                 self._replay(batch)
@@ -81,6 +86,9 @@ class Offsets:
                 if record.value is not None:
                     self.members[group] = GroupRecord.decode(record.value)
                 return
+            if int.from_bytes(data[:2], "big") in consumer_record.KEYS:
+                self._apply_to_consumers(data, record.value)
+                return
             key = decode_key(data)
             committed = decode_value(record.value) if key and record.value is not None else None
         except Malformed:
@@ -93,6 +101,13 @@ class Offsets:
             return
         target = self.groups if pending is None else pending
         target.setdefault(key["group"], {})[partition] = committed
+
+    def _apply_to_consumers(self, key: bytes, value: bytes | None) -> None:
+        kind, group, member, fields = consumer_record.decode(key, value)
+        kept = self.consumers.setdefault(group, ConsumerRecords())
+        kept.take(kind, member, fields)
+        if not kept.found:
+            del self.consumers[group]
 
     def _drop(self, group: str, partitions: Iterable[Partition]) -> None:
         kept = self.groups.get(group, {})
@@ -165,3 +180,8 @@ class Offsets:
         key = GROUP_KEY.encode({"version": GROUP_KEY_VERSION, "group": group})
         value = None if record is None else record.encode()
         self._log().append([Record(0, self._now_ms(), key, value)])
+
+    def keep_consumers(self, changes: dict[bytes, bytes | None]) -> None:
+        """Keep what has changed of a group of KIP-848."""
+        now_ms = self._now_ms()
+        self._log().append([Record(0, now_ms, key, value) for key, value in changes.items()])

@@ -50,6 +50,8 @@ class LogConfig:
     index_interval_bytes: int = 4096
     append_time: bool = False
     codec: str = "producer"  # or one of kafkalite.batch.CODECS
+    timestamp_after_max_ms: int = 3_600_000
+    timestamp_before_max_ms: int = (1 << 63) - 1
     cleanup: Sequence[str] = ("delete",)
     delete_retention_ms: int = 86_400_000
     min_cleanable_dirty_ratio: float = 0.5
@@ -185,10 +187,10 @@ _OPTIONS = (
            "largest batch that is accepted", "max_message_bytes"),
     Option("message.timestamp.after.max.ms", _LONG, "3600000",
            "log.message.timestamp.after.max.ms", at_least(0),
-           "any timestamp is accepted"),
+           "how far in the future a producer's timestamp may be", "timestamp_after_max_ms"),
     Option("message.timestamp.before.max.ms", _LONG, FOREVER,
            "log.message.timestamp.before.max.ms", at_least(0),
-           "any timestamp is accepted"),
+           "how far in the past a producer's timestamp may be", "timestamp_before_max_ms"),
     Option("message.timestamp.type", _TEXT, "CreateTime", "log.message.timestamp.type",
            _append_time, "whose clock a record's timestamp is from", "append_time"),
     Option("min.cleanable.dirty.ratio", ConfigType.DOUBLE, "0.5",

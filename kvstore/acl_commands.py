@@ -10,7 +10,8 @@ from kvstore.categories import CATEGORIES
 from kvstore.commands import ROWS
 from kvstore.engine import command
 from kvstore.introspection import subcommands
-from kvstore.resp import Members, ReplyError
+from kvstore.refusals import wrong_number
+from kvstore.resp import Members, ReplyError, whole
 from kvstore.users import check_name
 
 NO_FILE = (
@@ -105,11 +106,11 @@ def acl_cat(client, words):
 def acl_genpass(client, words):
     """ACL GENPASS [bits]"""
     bits = 256
+    if len(words) > 3:
+        raise wrong_number(words)
     if len(words) > 2:
-        if not words[2].lstrip(b"-").isdigit():
-            raise ReplyError("ERR value is not an integer or out of range")
-        bits = int(words[2])
-    if len(words) > 3 or not 0 < bits <= PASSWORD_BITS:
+        bits = whole(words[2])
+    if not 0 < bits <= PASSWORD_BITS:
         raise ReplyError(
             "ERR ACL GENPASS argument must be the number of bits for the output password, a "
             f"positive number up to {PASSWORD_BITS}")
@@ -145,13 +146,13 @@ def acl_log(client, words):
     """ACL LOG [count | RESET]"""
     users = client.store.users
     count = 10
+    if len(words) > 3:
+        raise wrong_number(words)
     if len(words) > 2:
         if words[2].lower() == b"reset":
             users.log.clear()
             return "OK"
-        if not words[2].lstrip(b"-").isdigit():
-            raise ReplyError("ERR value is not an integer or out of range")
-        count = max(int(words[2]), 0)
+        count = max(whole(words[2]), 0)
     now = client.store.now()
     return [
         {

@@ -8,7 +8,7 @@ from kvstore.connection import address_text
 from kvstore.engine import command
 from kvstore.redis_conf import in_quotes
 from kvstore.refusals import LOADING
-from kvstore.resp import ReplyError, Verbatim
+from kvstore.resp import ReplyError, Verbatim, whole
 from kvstore.slowlog import discreet
 from kvstore.timing import reset_counters
 from kvstore.version import REDIS_VERSION
@@ -78,7 +78,9 @@ def time(client, words):
 
 @command("lolwut")
 def lolwut(client, words):
-    """LOLWUT: layers of rock, and the version"""
+    """LOLWUT [VERSION version]: layers of rock, and the version"""
+    if len(words) > 2 and words[1].lower() == b"version":
+        whole(words[2])
     rand = client.store.world.rand
     rows = ["".join("▁▂▃▄▅▆▇█"[rand.below(8 - i)] for _ in range(40)) for i in range(4, -1, -1)]
     return Verbatim("\n".join(rows) + f"\nRedis ver. {REDIS_VERSION}\n")

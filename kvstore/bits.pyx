@@ -1,7 +1,6 @@
 """Strings as bit arrays: SETBIT, GETBIT, BITCOUNT, BITPOS, BITOP.  Bit 0 is the highest of byte 0."""
 
-from cpython.bytearray cimport PyByteArray_AS_STRING
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
@@ -95,14 +94,14 @@ cdef int bitcount(Client c, Args a, Buf out) except -1:
     cdef int64_t start = 0, stop = -1
     cdef bint bits = False
     cdef Arg text
+    value = c.db.read(&a.v[1])
+    if not text_of(value, &text):
+        return put_int(out, 0)
     if a.n == 3 or a.n > 5:
         raise ReplyError("ERR syntax error")
     if a.n > 3:
         start, stop = int_of(&a.v[2]), int_of(&a.v[3])
         bits = unit_is_bit(a, 4)
-    value = c.db.read(&a.v[1])
-    if not text_of(value, &text):
-        return put_int(out, 0)
     if start < 0 and stop < 0 and start > stop:
         return put_int(out, 0)
     if not clamp_range(&start, &stop, text.n * 8 if bits else text.n):
@@ -129,18 +128,19 @@ cdef int bitpos(Client c, Args a, Buf out) except -1:
     cdef int64_t bit, start = 0, stop = -1, found
     cdef bint bits = False
     cdef Arg text
-    if not parse_int(a.v[2].p, a.v[2].n, &bit) or bit not in (0, 1):
+    bit = int_of(&a.v[2])
+    if bit not in (0, 1):
         raise ReplyError(BAD_BIT)
+    value = c.db.read(&a.v[1])
+    if not text_of(value, &text):
+        return put_int(out, -1 if bit else 0)
     if a.n > 6:
         raise ReplyError("ERR syntax error")
     if a.n > 3:
         start = int_of(&a.v[3])
+        bits = unit_is_bit(a, 5)
     if a.n > 4:
         stop = int_of(&a.v[4])
-        bits = unit_is_bit(a, 5)
-    value = c.db.read(&a.v[1])
-    if not text_of(value, &text):
-        return put_int(out, -1 if bit else 0)
     if not clamp_range(&start, &stop, text.n * 8 if bits else text.n):
         return put_int(out, -1)
     if not bits:
@@ -175,7 +175,7 @@ cdef int bitop(Client c, Args a, Buf out) except -1:
     cdef list sources = []
     cdef Py_ssize_t i, k, n = 0
     cdef Arg text
-    cdef bytes result
+    cdef bytearray result
     cdef unsigned char* into
     cdef unsigned char byte
     for i in range(3, a.n):
@@ -188,8 +188,8 @@ cdef int bitop(Client c, Args a, Buf out) except -1:
             c.db.delete(&a.v[2])
             c.db.changed(&a.v[2], EVENT_GENERIC, "del")
         return put_int(out, 0)
-    result = PyBytes_FromStringAndSize(NULL, n)
-    into = <unsigned char*>PyBytes_AS_STRING(result)
+    result = PyByteArray_FromStringAndSize(NULL, n)
+    into = <unsigned char*>PyByteArray_AS_STRING(result)
     for i in range(len(sources)):
         text_of(sources[i], &text)
         for k in range(n):

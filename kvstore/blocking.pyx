@@ -158,9 +158,8 @@ cdef class PopWaiter(Waiter):
         return self.run(a, 1, a.n - 2, timeout_ms, out)
 
     cdef int wait_for_any(self, Client c, Args a, Buf out) except -1:
-        cdef int64_t timeout_ms = timeout_of(c, &a.v[1])
         cdef Py_ssize_t last = self.read_keys(c, a, 2)
-        return self.run(a, 3, last, timeout_ms, out)
+        return self.run(a, 3, last, timeout_of(c, &a.v[1]), out)
 
     cdef int pop_from_any(self, Client c, Args a, Buf out) except -1:
         cdef Py_ssize_t i, last = self.read_keys(c, a, 1)
@@ -182,10 +181,12 @@ cdef class PopWaiter(Waiter):
         self.client, self.nil_array, self.count = c, True, 1
         self.read_end(&a.v[end])
         if end + 1 < a.n:
-            if end + 3 != a.n or not is_word(&a.v[end + 1], "count"):
+            if end + 2 >= a.n or not is_word(&a.v[end + 1], "count"):
                 raise ReplyError("ERR syntax error")
             if not parse_int(a.v[end + 2].p, a.v[end + 2].n, &self.count) or self.count <= 0:
                 raise ReplyError("ERR count should be greater than 0")
+            if end + 3 != a.n:
+                raise ReplyError("ERR syntax error")
         return end - 1
 
 

@@ -6,7 +6,8 @@ from bedrock.net.buf cimport Buf
 from kvstore.engine cimport IN_MULTI, REPLY_OFF, REPLY_SKIP, SUBSCRIBED, Client, define
 from kvstore.engine import command
 from kvstore.resp cimport Args, put_array, put_bulk, put_ok
-from kvstore.resp import ReplyError, Simple, Verbatim
+from kvstore.refusals import wrong_number
+from kvstore.resp import ReplyError, Simple, Verbatim, whole
 from kvstore.strings cimport int_of
 from kvstore.version import REDIS_VERSION
 
@@ -303,11 +304,11 @@ def client_kill(Client c, words):
 
 @command("client|unblock")
 def client_unblock(Client c, words):
-    if len(words) > 4 or (len(words) == 4 and words[3].upper() not in (b"TIMEOUT", b"ERROR")):
+    if len(words) > 4:
+        raise wrong_number(words)
+    if (len(words) == 4 and words[3].upper() not in (b"TIMEOUT", b"ERROR")):
         raise ReplyError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
-    if not words[2].isdigit():
-        raise ReplyError("ERR value is not an integer or out of range")
-    other = c.store.clients.get(int(words[2]))
+    other = c.store.clients.get(whole(words[2]))
     if other is None or other.waiter is None:
         return 0
     if len(words) == 4 and words[3].upper() == b"ERROR":

@@ -97,12 +97,12 @@ cdef int restore(Client c, Args a, Buf out) except -1:
             replace = True
         elif is_word(&a.v[i], "absttl"):
             absolute = True
-        elif is_word(&a.v[i], "idletime") and i + 1 < a.n:
+        elif is_word(&a.v[i], "idletime") and i + 1 < a.n and frequency < 0:
             i += 1
             idle_s = int_of(&a.v[i])
             if idle_s < 0:
                 raise ReplyError("ERR Invalid IDLETIME value, must be >= 0")
-        elif is_word(&a.v[i], "freq") and i + 1 < a.n:
+        elif is_word(&a.v[i], "freq") and i + 1 < a.n and idle_s < 0:
             i += 1
             frequency = int_of(&a.v[i])
             if not 0 <= frequency <= 255:

@@ -37,7 +37,7 @@ ORDERS = {
 cdef enum:
     CHECK_EVERY = 16               # evictions between two looks at the clock
     STEP_NS = 50_000               # of tenacity, below 10
-    FOREVER_NS = 1 << 60
+    FOREVER_NS = 0x1000000000000000
 
 
 cdef class Evictor:

@@ -4,6 +4,7 @@ A set of places is a sorted set whose scores are geohashes (geohash.pyx).  A sea
 around its centre, reads their ranges of scores and measures every member of them.
 """
 
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint64_t
 
 from bedrock.net.buf cimport Buf
@@ -17,8 +18,8 @@ from kvstore.resp cimport (
     put_nil, put_nil_array,
 )
 from kvstore.resp import ReplyError
-from kvstore.skiplist cimport Node
-from kvstore.zsets cimport ZSet, new_zset, put_member, store_zset, zadd
+from kvstore.zset_commands cimport put_member, store_zset, zadd
+from kvstore.zsets cimport Mark, ZSet, new_zset
 
 BAD_UNIT = "ERR unsupported unit provided. please use M, KM, FT, MI"
 LETTERS = b"0123456789bcdefghjkmnpqrstuvwxyz"
@@ -170,18 +171,19 @@ cdef class Search:
         """Find the members within the shape."""
         cdef ScoreRange[9] ranges
         cdef int i, n = cells_of(&self.shape, ranges)
-        cdef Node* node
-        cdef double metres
+        cdef Mark mark
+        cdef Arg member
+        cdef double metres, score
         cdef Place place
         for i in range(n):
-            node = value.order.at(value.order.count_below(ranges[i].low, NULL, False))
-            while node is not NULL and node.score < ranges[i].high:
-                place = place_of(node.score)
+            mark = value.at(value.count_below(ranges[i].low, NULL, False))
+            while value.next(&mark, &member, &score) and score < ranges[i].high:
+                place = place_of(score)
                 if within(&self.shape, place, &metres):
-                    self.found.append((metres / self.unit, node.score, <bytes>node.member))
+                    self.found.append((metres / self.unit, score,
+                                       PyBytes_FromStringAndSize(member.p, member.n)))
                     if self.any and <int64_t>len(self.found) >= self.count:
                         break
-                node = node.lanes[0].next
             if self.any and <int64_t>len(self.found) >= self.count:
                 break
         if self.order:
@@ -294,7 +296,8 @@ cdef int radius_search(Client c, Args a, Buf out, bint by_member, bint may_store
         centre_on(s, value, &a.v[2])
     else:
         s.shape.centre = point_of(&a.v[2], &a.v[3])
-    circle(s, &a.v[i - 2], &a.v[i - 1])
+    if value is not None or not by_member:
+        circle(s, &a.v[i - 2], &a.v[i - 1])
     while i < a.n:
         taken = option(s, a, i)
         if taken:

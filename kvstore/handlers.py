@@ -7,13 +7,12 @@ from importlib import import_module
 
 MODULES = (
     "strings", "bits", "bitfield", "hyperloglog", "lcs", "list_commands", "hashes", "sets",
-    "zsets", "zset_ranges", "zset_algebra", "geo", "stream_commands", "stream_groups",
+    "zset_commands", "zset_ranges", "zset_algebra", "geo", "stream_commands", "stream_groups",
     "keys", "sorting", "multi", "pubsub", "dump", "scripts", "scripting",
     "connection", "tracking", "pausing", "acl_commands", "cluster_commands", "latency",
     "debugging", "memory_report",
     "info", "introspection", "admin", "saving", "stopping", "replica_commands", "following",
-    "failover",
-    "rehearsal", "slowlog", "migrating",
+    "failover", "rehearsal", "slowlog", "migrating", "modules",
 )
 
 

@@ -7,6 +7,7 @@ table and stays one ("hashtable").
 
 from sys import getsizeof
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t
@@ -19,10 +20,11 @@ from kvstore.keyspace cimport EVENT_HASH, HASH, as_arg
 from kvstore.resp cimport Args, format_int, format_long_double, is_word, parse_int, \
     parse_long_double, put_array, put_bulk, put_bytes, put_int, put_map, put_nil, put_ok
 from kvstore.resp import ReplyError
-from kvstore.scan cimport ScanOptions, put_scan, scan_options, wanted
-from kvstore.strings cimport int_of
+from kvstore.scan cimport ScanOptions, put_scan, scan_cursor, scan_options, wanted
+from kvstore.strings cimport draws_of, int_of
 
 
+@cython.no_gc                      # no value leads to itself
 cdef class Hash(Value):
     """Invariant 1: exactly one of `small` and `big` is not None."""
 
@@ -57,7 +59,7 @@ cdef class Hash(Value):
     def memory(self) -> int:
         """Bytes it takes."""
         if self.small is not None:
-            return self.small.cap
+            return self.small.memory
         return self.big.memory + sum([getsizeof(f) + getsizeof(v) for f, v in all_pairs(self)])
 
     cdef bint get(self, const Arg* field, Arg* value) noexcept:
@@ -344,14 +346,14 @@ cdef int hrandfield(Client c, Args a, Buf out) except -1:
     cdef int64_t count
     cdef bint with_values = a.n == 4 and is_word(&a.v[3], "withvalues")
     cdef list chosen
-    if a.n > 4 or (a.n == 4 and not with_values):
-        raise ReplyError("ERR syntax error")
     if a.n == 2:
         value = <Hash>c.db.read_kind(&a.v[1], HASH)
         if value is None:
             return put_nil(out, c.resp)
         return put_bytes(out, random_pair(value, rand)[0])
-    count = int_of(&a.v[2])
+    count = draws_of(&a.v[2])
+    if a.n > 4 or (a.n == 4 and not with_values):
+        raise ReplyError("ERR syntax error")
     if not -(INT64_MAX // 2) <= count <= INT64_MAX // 2:
         raise ReplyError("ERR value is out of range")
     value = <Hash>c.db.read_kind(&a.v[1], HASH)
@@ -394,8 +396,11 @@ cdef int hscan(Client c, Args a, Buf out) except -1:
     cdef uint64_t cursor = 0
     cdef Slot* slot
     cdef bytes field
-    scan_options(a, 2, &options, False)
+    scan_cursor(a, 2, &options)
     value = <Hash>c.db.read_kind(&a.v[1], HASH)
+    if value is None:
+        return put_scan(out, 0, [])
+    scan_options(a, 3, &options, False)
     if value is not None and value.big is None:
         for field, text in all_pairs(value):
             if wanted(&options, field, len(field)):

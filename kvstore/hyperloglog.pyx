@@ -248,6 +248,9 @@ cdef int pfadd(Client c, Args a, Buf out) except -1:
     cdef Py_ssize_t i
     cdef int changed = 0
     value = c.db.find(&a.v[1])
+    if value is not None and a.n == 2:
+        encoding_of(value)
+        return put_int(out, 0)
     if not spread(value, registers):
         memset(registers, 0, REGISTERS)
         changed = 1
@@ -311,8 +314,12 @@ cdef int pfdebug(Client c, Args a, Buf out) except -1:
     cdef uint8_t[REGISTERS] registers
     cdef Py_ssize_t i
     value = c.db.find(&a.v[2])
-    if not spread(value, registers):
+    if value is None:
         raise ReplyError("ERR The specified key does not exist")
+    encoding_of(value)
+    if a.text(1).lower() not in (b"encoding", b"getreg", b"decode", b"todense"):
+        raise ReplyError(f"ERR Unknown PFDEBUG subcommand '{a.text(1).decode('latin-1')}'")
+    spread(value, registers)
     if is_word(&a.v[1], "encoding"):
         out.write(b"+dense\r\n" if encoding_of(value) == DENSE else b"+sparse\r\n")
         return 0
@@ -325,12 +332,10 @@ cdef int pfdebug(Client c, Args a, Buf out) except -1:
         if encoding_of(value) == DENSE:
             raise ReplyError("ERR HLL encoding is not sparse")
         return put_bytes(out, runs(registers))
-    if is_word(&a.v[1], "todense"):
-        if encoding_of(value) == DENSE:
-            return put_int(out, 0)
-        keep(c, &a.v[2], packed(registers, DENSE, 0))
-        return put_int(out, 1)
-    raise ReplyError(f"ERR Unknown PFDEBUG subcommand '{a.text(1).decode('latin-1')}'")
+    if encoding_of(value) == DENSE:
+        return put_int(out, 0)
+    keep(c, &a.v[2], packed(registers, DENSE, 0))
+    return put_int(out, 1)
 
 
 cdef bytes runs(const uint8_t* registers):

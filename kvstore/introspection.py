@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from kvstore.categories import categories
@@ -12,7 +13,8 @@ from kvstore.keyspecs import KeySpec, key_specs, keys_of, legacy_range
 from kvstore.resp import Members, ReplyError, Simple
 from kvstore.syntax import arguments
 
-UNSAID = {"may_replicate"}  # known to the server, not told by COMMAND
+# known to the server, not told by COMMAND
+UNSAID = {"may_replicate", "touches_arbitrary_keys", "sentinel", "protected"}
 DOC_GROUPS = {"sorted_set": "sorted-set"}
 
 
@@ -27,7 +29,9 @@ def show_spec(spec: KeySpec) -> dict[bytes, Any]:
     else:
         find = {b"lastkey": spec.last, b"keystep": spec.step, b"limit": spec.limit}
     return {
-        b"flags": Members(Simple(flag) for flag in spec.flags),
+        b"flags": Members(
+            Simple(flag.lower() if flag == "NOT_KEY" else flag) for flag in spec.flags
+        ),
         b"begin_search": {
             b"type": b"keyword" if spec.keyword else b"index",
             b"spec": begin,
@@ -44,6 +48,7 @@ def subcommands(name: str) -> list[str]:
     return [full for full in ROWS if full.startswith(name + "|")]
 
 
+@cache
 def show_info(name: str) -> list[Any]:
     """The ten elements COMMAND INFO has for a command."""
     row = ROWS[name]
@@ -63,6 +68,7 @@ def show_info(name: str) -> list[Any]:
     ]
 
 
+@cache
 def show_docs(name: str) -> dict[bytes, Any]:
     """What COMMAND DOCS has for a command."""
     row = ROWS[name]

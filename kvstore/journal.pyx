@@ -55,7 +55,8 @@ cdef class Journal:
         self.in_transaction = False
         if not self.opened:
             return 0
-        if self.records == 1 and self.opened_at + MULTI_BYTES < self.buffer.n \
+        if self.records == 1 and self.one_sided is None \
+                and self.opened_at + MULTI_BYTES < self.buffer.n \
                 and memcmp(multi, MULTI, MULTI_BYTES) == 0:
             # One record needs nothing around it to be whole.
             self.buffer.n -= MULTI_BYTES
@@ -68,10 +69,38 @@ cdef class Journal:
         """The buffer is no longer empty: see that it is written before the replies leave."""
         return 0
 
+    cdef int set_aside(self, size_t start, bint for_file) except -1:
+        if self.one_sided is None:
+            self.one_sided = []
+        self.one_sided.append((start, self.buffer.n, for_file))
+        return 0
+
+    cdef int split(self, size_t start) except -1:
+        cdef list streamed = [], kept = []
+        cdef bytes both, one
+        cdef size_t at = start, begin, end
+        if self.one_sided is None:
+            return 0
+        for begin, end, for_file in [*self.one_sided, (self.buffer.n, self.buffer.n, True)]:
+            both = PyBytes_FromStringAndSize(self.buffer.p + at, begin - at)
+            one = PyBytes_FromStringAndSize(self.buffer.p + begin, end - begin)
+            kept += [both, one] if for_file else [both]
+            streamed += [both] if for_file else [both, one]
+            at = end
+        self.streamed, self.one_sided = b"".join(streamed), None
+        self.buffer.n = start
+        self.buffer.write(b"".join(kept))
+        return 0
+
     cdef int publish(self, size_t start) except -1:
-        if self.follower is not None and self.buffer.n > start:
-            self.follower(PyBytes_FromStringAndSize(
-                self.buffer.p + start, self.buffer.n - start))
+        cdef bytes data = self.streamed
+        self.streamed = None
+        if self.follower is None:
+            return 0
+        if data is None:
+            data = PyBytes_FromStringAndSize(self.buffer.p + start, self.buffer.n - start)
+        if data:
+            self.follower(data)
         return 0
 
     def follow(self, follower) -> None:

@@ -1,7 +1,7 @@
 """Commands about keys of any type: DEL, EXPIRE, TTL, RENAME, COPY, SCAN, FLUSHALL ..."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t
+from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, int64_t, uint64_t
 
 from bedrock.net.buf cimport Buf
 from kvstore.engine cimport Client, define
@@ -12,7 +12,7 @@ from kvstore.keyspace cimport EVENT_GENERIC, Database, Keyspace, Value
 from kvstore.keyspace import type_name
 from kvstore.resp cimport Arg, Args, is_word, put_array, put_bytes, put_int, put_nil, put_ok
 from kvstore.resp import ReplyError
-from kvstore.scan cimport ScanOptions, put_scan, scan_options, wanted
+from kvstore.scan cimport ScanOptions, put_scan, scan_cursor, scan_options, wanted
 from kvstore.strings cimport int_of
 
 
@@ -92,11 +92,11 @@ cdef bint allowed(int flags, int64_t at_ms, int64_t old_ms) noexcept:
 
 cdef int set_deadline(Client c, Args a, int64_t unit_ms, bint relative, str name,
                       Buf out) except -1:
+    cdef int flags = parse_conditions(a)
     cdef int64_t amount = int_of(&a.v[2])
     cdef int64_t base_ms = c.store.keyspace.now_ms if relative else 0
     cdef int64_t at_ms
-    cdef int flags = parse_conditions(a)
-    if amount > (INT64_MAX - base_ms) // unit_ms or amount < INT64_MIN // unit_ms + 1:
+    if amount > (INT64_MAX - base_ms) // unit_ms or amount < INT64_MIN // unit_ms + (unit_ms > 1):
         raise ReplyError(f"ERR invalid expire time in '{name}' command")
     at_ms = amount * unit_ms + base_ms
     if c.db.find(&a.v[1]) is None or not allowed(flags, at_ms, c.db.expires_at(&a.v[1])):
@@ -218,6 +218,9 @@ cdef int renamenx(Client c, Args a, Buf out) except -1:
 
 cdef Database database(Client c, const Arg* arg):
     cdef int64_t index = int_of(arg)
+    if not INT32_MIN <= index <= INT32_MAX:
+        raise ReplyError("ERR value is out of range, value must between "
+                         f"{INT32_MIN} and {INT32_MAX}")
     if not 0 <= index < len(c.store.keyspace.databases):
         raise ReplyError("ERR DB index is out of range")
     return c.store.keyspace.databases[index]
@@ -294,7 +297,8 @@ cdef int scan(Client c, Args a, Buf out) except -1:
     cdef list found = [], kept = []
     cdef uint64_t cursor
     cdef str kind = None
-    scan_options(a, 1, &options, True)
+    scan_cursor(a, 1, &options)
+    scan_options(a, 2, &options, True)
     if options.type_name is not NULL:
         kind = options.type_name.p[:options.type_name.n].decode("latin-1").lower()
     cursor = c.db.scan(options.cursor, options.count, found)
@@ -397,6 +401,8 @@ def object_refcount(Client c, words):
 
 @command("object|idletime")
 def object_idletime(Client c, words):
+    if c.db.get(words[2]) is None:
+        return None
     if c.store.keyspace.counting:
         raise ReplyError(
             "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when "
@@ -406,6 +412,8 @@ def object_idletime(Client c, words):
 
 @command("object|freq")
 def object_freq(Client c, words):
+    if c.db.get(words[2]) is None:
+        return None
     if not c.store.keyspace.counting:
         raise ReplyError(
             "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note "

@@ -114,6 +114,9 @@ cdef class Database:
 
     # Change the map of keys.  What happened to the value is told by `changed`.
     cdef int set(self, const Arg* key, object value, bint keep_ttl) except -1
+    # `set` for a string; `write_at` for one that is there and goes on living.
+    cdef int set_text(self, const Arg* key, const Arg* text, bint keep_ttl) except -1
+    cdef int write_at(self, Slot* slot, const Arg* text) except -1
     cdef int set_bytes(self, bytes key, object value, bint keep_ttl) except -1
     cdef int replace(self, const Arg* key, object value) except -1
     cdef bint delete(self, const Arg* key) except -1

@@ -29,6 +29,18 @@ from kvstore.hashtable cimport NOTE, hash_of, order_of
 from kvstore.memory cimport gave, object_size, took
 from kvstore.resp import ReplyError
 
+cdef extern from *:
+    """
+    static inline int overwrite(PyObject* value, const char* p, Py_ssize_t n) {
+        if (!PyBytes_CheckExact(value) || Py_REFCNT(value) != 1 || Py_SIZE(value) != n) return 0;
+        memcpy(PyBytes_AS_STRING(value), p, n);
+        ((PyBytesObject*)value)->ob_shash = -1;
+        return 1;
+    }
+    """
+    # Put other bytes into a bytes object that is as long and has no other owner.
+    bint overwrite(PyObject* value, const char* p, Py_ssize_t n) noexcept
+
 KIND_NAMES = ("string", "list", "set", "zset", "hash", "stream")
 
 cdef enum:
@@ -487,6 +499,27 @@ cdef class Database:
             self.forget_expiry(h, key)
         self.keyspace.use(slot)
         return self.keys.put_value(slot, value)
+
+    cdef int set_text(self, const Arg* key, const Arg* text, bint keep_ttl) except -1:
+        cdef uint64_t h
+        cdef Slot* slot = NULL
+        if self.behind is None:
+            h = hash_of(key.p, key.n)
+            slot = self.keys.find_hash(h, key.p, key.n)
+        if slot is NULL:
+            return self.set(key, PyBytes_FromStringAndSize(text.p, text.n), keep_ttl)
+        if self.walk is not None:
+            self.touched(slot)
+        if self.expires.used and not keep_ttl:
+            self.forget_expiry(h, key)
+        self.keyspace.use(slot)
+        return self.write_at(slot, text)
+
+    cdef int write_at(self, Slot* slot, const Arg* text) except -1:
+        """Another string for a key: where the old one was, if it is as long and nobody has it."""
+        if overwrite(<PyObject*>slot.value, text.p, text.n):
+            return 0
+        return self.keys.put_value(slot, PyBytes_FromStringAndSize(text.p, text.n))
 
     cdef int set_bytes(self, bytes key, object value, bint keep_ttl) except -1:
         cdef Arg arg = as_arg(key)

@@ -114,10 +114,11 @@ cdef int llen(Client c, Args a, Buf out) except -1:
 
 
 cdef int lindex(Client c, Args a, Buf out) except -1:
-    cdef int64_t i = int_of(&a.v[2])
+    cdef int64_t i
     cdef List value = <List>c.db.read_kind(&a.v[1], LIST)
     if value is None:
         return put_nil(out, c.resp)
+    i = int_of(&a.v[2])
     if i < 0:
         i += value.n
     if not 0 <= i < value.n:

@@ -13,6 +13,7 @@ every list.
 The commands are in `list_commands`.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.stdint cimport int64_t
@@ -32,6 +33,7 @@ cdef inline Py_ssize_t node_bytes(int64_t limit) noexcept:
     return 4096 << min(-limit - 1, 4) if limit < 0 else 8192
 
 
+@cython.no_gc                      # no value leads to itself
 cdef class List(Value):
     """Invariants:
 
@@ -87,7 +89,7 @@ cdef class List(Value):
         """Bytes it takes."""
         cdef Py_ssize_t i
         if self.small is not None:
-            return self.small.cap
+            return self.small.memory
         return self.cap * sizeof(PyObject*) + sum([weight(self.at(i)) for i in range(self.n)])
 
     # ------------------------------------------------------------------ reading

@@ -10,7 +10,7 @@ from kvstore.connection import clients_by_kind
 from kvstore.engine import command
 from kvstore.info import human, rss_bytes
 from kvstore.memory import block_of, data_bytes
-from kvstore.resp import ReplyError, Verbatim
+from kvstore.resp import ReplyError, Verbatim, whole
 from kvstore.scripting import memory_facts
 
 SLOT_BYTES = 32  # of the table a key is in, at its mean load
@@ -24,12 +24,12 @@ def memory_usage(client, words):
     """MEMORY USAGE key [SAMPLES count]: counted, not sampled"""
     if len(words) not in (3, 5) or (len(words) == 5 and words[3].upper() != b"SAMPLES"):
         raise ReplyError("ERR syntax error")
-    if len(words) == 5 and not words[4].isdigit():
+    if len(words) == 5 and whole(words[4]) < 0:
         raise ReplyError("ERR syntax error")
     value = client.db.get(words[2])
     if value is None:
         return None
-    size = value.memory if hasattr(value, "memory") else block_of(value)
+    size = sys.getsizeof(value) + value.memory if hasattr(value, "memory") else block_of(value)
     return size + block_of(words[2]) + SLOT_BYTES
 
 

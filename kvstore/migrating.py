@@ -18,7 +18,7 @@ from bedrock.net.session import Session
 from kvstore.dump import sealed
 from kvstore.engine import command
 from kvstore.pausing import Pause
-from kvstore.resp import ReplyError, Simple, encode
+from kvstore.resp import ReplyError, Simple, encode, whole
 
 DEFAULT_MS = 1000
 IMPATIENT = "ERR MIGRATE cannot wait inside a transaction or a script"
@@ -56,9 +56,9 @@ class Order(NamedTuple):
                 secret, rest = rest[:needed], rest[needed:]
             else:
                 raise ReplyError("ERR syntax error")
-        timeout_ms, db = number(words[5]), number(words[4])
+        timeout_ms, db = whole(words[5]), whole(words[4])
         return cls(
-            (words[1].decode("latin-1"), number(words[2])), keys, db,
+            (words[1].decode("latin-1"), whole(words[2])), keys, db,
             timeout_ms if timeout_ms > 0 else DEFAULT_MS,
             b"copy" in options, b"replace" in options, secret,
         )  # fmt: skip
@@ -78,14 +78,6 @@ class Order(NamedTuple):
 
 
 SECRETS = {b"auth": 1, b"auth2": 2}
-
-
-def number(word: bytes) -> int:
-    """A word as a whole number."""
-    try:
-        return int(word)
-    except ValueError:
-        raise ReplyError("ERR value is not an integer or out of range") from None
 
 
 class Courier(Session):

@@ -41,6 +41,11 @@ cdef class Packed:
             free(self.p)
         gave(object_size(self))
 
+    @property
+    def memory(self) -> int:
+        """Bytes it takes."""
+        return object_size(self) + (malloc_size(self.cap) if self.p is not NULL else 0)
+
     cdef Py_ssize_t read(self, Py_ssize_t at, Arg* entry) noexcept:
         cdef Py_ssize_t n = 0
         cdef int shift = 0

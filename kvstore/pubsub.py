@@ -17,6 +17,7 @@ from typing import Any
 
 from kvstore.engine import command
 from kvstore.glob import matches
+from kvstore.refusals import wrong_number
 from kvstore.resp import Push, ReplyError, encode
 
 KEYSPACE_BIT, KEYEVENT_BIT = 1, 2
@@ -145,17 +146,21 @@ for _kind in KINDS:
 @command("publish")
 def publish(client, words):
     """PUBLISH channel message"""
+    client.store.tell_replicas(client, *words)
     return client.store.pubsub.publish(words[1], words[2])
 
 
 @command("spublish")
 def spublish(client, words):
     """SPUBLISH channel message"""
+    client.store.tell_replicas(client, *words)
     return client.store.pubsub.publish_to_shard(words[1], words[2])
 
 
 def matching(names, words: list[bytes]) -> list[bytes]:
     """Names that match the optional pattern words[2]."""
+    if len(words) > 3:
+        raise wrong_number(words)
     return [name for name in names if len(words) < 3 or matches(words[2], name)]
 
 

@@ -21,11 +21,10 @@ from kvstore.lists cimport List
 from kvstore.resp cimport Arg
 from kvstore.resp import decode
 from kvstore.sets cimport Set
-from kvstore.skiplist cimport Node
 from kvstore.stream cimport Chunk, Id, Stream
 from kvstore.stream_groups cimport Consumer, Group, Pending, id_from
 from kvstore.strings cimport text_of
-from kvstore.zsets cimport ZSet
+from kvstore.zsets cimport Mark, ZSet
 
 cdef Form[6] FORMS
 FORMS[:] = [RDB_STRING, RDB_LIST, RDB_SET, RDB_ZSET, RDB_HASH, RDB_STREAM]
@@ -138,12 +137,13 @@ cdef int put_hash(Buf out, Hash value) except -1:
 
 
 cdef int put_zset(Buf out, ZSet value) except -1:
-    cdef Node* node = value.order.head.lanes[0].next
-    put_length(out, value.order.n)
-    while node is not NULL:
-        put_object_text(out, <bytes>node.member)
-        out.put(<const char*>&node.score, 8)
-        node = node.lanes[0].next
+    cdef Mark mark = value.at(0)
+    cdef Arg member
+    cdef double score
+    put_length(out, value.length())
+    while value.next(&mark, &member, &score):
+        put_text(out, member.p, member.n)
+        out.put(<const char*>&score, 8)
     return 0
 
 

@@ -18,6 +18,7 @@ Invariants:
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc cimport errno as c_errno
 from libc.math cimport isinf, isnan
 from libc.stdint cimport INT64_MAX, INT64_MIN, uint64_t
 from libc.stdio cimport snprintf
@@ -231,7 +232,8 @@ cdef Py_ssize_t parse_inline(Args args, const char* p, size_t n) except -2:
     cdef list words
     cdef size_t at = 0
     args.reset()
-    if end is NULL:
+    # Behind a zero byte no line ends: text it is not, and whoever sent it gets no answer.
+    if end is NULL or memchr(p, 0, end - p) is not NULL:
         if n > LINE_MAX:
             return refuse(args, b"too big inline request")
         return 0
@@ -345,6 +347,14 @@ cdef bint parse_int(const char* p, Py_ssize_t n, int64_t* value) noexcept:
     return True
 
 
+def whole(word: bytes) -> int:
+    """A word as the whole number it must be."""
+    cdef int64_t value
+    if not parse_int(PyBytes_AS_STRING(word), PyBytes_GET_SIZE(word), &value):
+        raise ReplyError("ERR value is not an integer or out of range")
+    return value
+
+
 cdef bint parse_double(const char* p, Py_ssize_t n, double* value) noexcept:
     cdef char[1024] text
     cdef char* end
@@ -352,7 +362,11 @@ cdef bint parse_double(const char* p, Py_ssize_t n, double* value) noexcept:
         return False
     memcpy(text, p, n)
     text[n] = 0
+    c_errno.errno = 0
     value[0] = strtod(text, &end)
+    # Too large or too small for a number; infinity must be asked for by its name.
+    if c_errno.errno == c_errno.ERANGE and (value[0] == 0 or isinf(value[0])):
+        return False
     return end == text + n and not isnan(value[0])
 
 
@@ -363,7 +377,10 @@ cdef bint parse_long_double(const char* p, Py_ssize_t n, long double* value) noe
         return False
     memcpy(text, p, n)
     text[n] = 0
+    c_errno.errno = 0
     value[0] = strtold(text, &end)
+    if c_errno.errno == c_errno.ERANGE:
+        return False
     return end == text + n and value[0] == value[0]
 
 

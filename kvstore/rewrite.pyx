@@ -13,12 +13,11 @@ from kvstore.keyspace cimport HASH, LIST, SET, STREAM, Database, Value
 from kvstore.lists cimport List
 from kvstore.resp cimport Arg, format_double, put_array, put_bulk, put_bytes, put_object
 from kvstore.sets cimport Set
-from kvstore.skiplist cimport Node
 from kvstore.snapshot cimport DatabaseWalk, Snapshot
 from kvstore.stream cimport NOTHING, Chunk, Stream, compare, id_text, put_id
 from kvstore.stream_groups cimport Consumer, Group, Pending
 from kvstore.strings cimport text_of
-from kvstore.zsets cimport ZSet
+from kvstore.zsets cimport Mark, ZSet
 
 cdef enum:
     CHUNK = 64
@@ -71,15 +70,16 @@ cdef int put_members(Buf out, bytes key, Set value) except -1:
 
 
 cdef int put_zset(Buf out, bytes key, ZSet value) except -1:
-    cdef Node* node = value.order.head.lanes[0].next
+    cdef Mark mark = value.at(0)
+    cdef Arg member
+    cdef double score
     cdef char[40] text
     cdef Py_ssize_t i = 0
-    while node is not NULL:
+    while value.next(&mark, &member, &score):
         if i % CHUNK == 0:
-            put_head(out, b"ZADD", key, min(<Py_ssize_t>CHUNK, value.order.n - i) * 2)
-        put_bulk(out, text, format_double(text, node.score))
-        put_bytes(out, <bytes>node.member)
-        node = node.lanes[0].next
+            put_head(out, b"ZADD", key, min(<Py_ssize_t>CHUNK, value.length() - i) * 2)
+        put_bulk(out, text, format_double(text, score))
+        put_bulk(out, member.p, member.n)
         i += 1
     return 0
 

@@ -11,6 +11,9 @@ cdef struct ScanOptions:
     const Arg* pattern             # NULL = everything
     const Arg* type_name           # NULL = every type
 
+# The cursor at a.v[at]; it is read before the key is looked at, the options after.
+cdef int scan_cursor(Args a, Py_ssize_t at, ScanOptions* options) except -1
+# [MATCH pattern] [COUNT n] [TYPE name] from a.v[at] on.
 cdef int scan_options(Args a, Py_ssize_t at, ScanOptions* options, bint typed) except -1
 cdef bint wanted(const ScanOptions* options, const char* p, Py_ssize_t n) noexcept
 # The reply of the SCAN family: next cursor and items (bytes).

@@ -12,20 +12,32 @@ from kvstore.resp cimport format_int, is_word, parse_int, put_array, put_bulk, p
 from kvstore.resp import ReplyError
 
 
-cdef int scan_options(Args a, Py_ssize_t at, ScanOptions* options, bint typed) except -1:
-    """cursor [MATCH pattern] [COUNT n] [TYPE name], the cursor at a.v[at]."""
-    cdef int64_t number
+cdef int scan_cursor(Args a, Py_ssize_t at, ScanOptions* options) except -1:
+    cdef const char* p = a.v[at].p
+    cdef Py_ssize_t n = a.v[at].n
+    cdef bint negative = n > 1 and p[0] == c'-'
     cdef Py_ssize_t i
     options.cursor = 0
     options.count = 10
     options.pattern = options.type_name = NULL
-    if a.v[at].n == 0 or a.v[at].n > 20:
+    # As strtoul reads it: a sign may stand before it, and nothing at all is zero.
+    if n > 1 and p[0] in b"+-":
+        p, n = p + 1, n - 1
+    if n > 20:
         raise ReplyError("ERR invalid cursor")
-    for i in range(a.v[at].n):
-        if not c'0' <= a.v[at].p[i] <= c'9':
+    for i in range(n):
+        if not c'0' <= p[i] <= c'9':
             raise ReplyError("ERR invalid cursor")
-        options.cursor = options.cursor * 10 + (a.v[at].p[i] - c'0')
-    for i in range(at + 1, a.n, 2):
+        options.cursor = options.cursor * 10 + (p[i] - c'0')
+    if negative:
+        options.cursor = 0 - options.cursor
+    return 0
+
+
+cdef int scan_options(Args a, Py_ssize_t at, ScanOptions* options, bint typed) except -1:
+    cdef int64_t number
+    cdef Py_ssize_t i
+    for i in range(at, a.n, 2):
         if i + 1 == a.n:
             raise ReplyError("ERR syntax error")
         if is_word(&a.v[i], "match"):

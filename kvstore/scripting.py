@@ -9,7 +9,7 @@ from typing import Any
 
 from kvstore.engine import command
 from kvstore.glob import matches
-from kvstore.refusals import OUT_OF_MEMORY
+from kvstore.refusals import OUT_OF_MEMORY, wrong_number
 from kvstore.resp import Members, ReplyError, Simple
 from kvstore.scripts import scripts_of
 from kvstore.shebang import script_flags
@@ -108,13 +108,6 @@ def _when(words: list[bytes], refusal: str) -> None:
         raise wrong_number(words)
     if len(words) == 3 and words[2].lower() not in (b"sync", b"async"):
         raise ReplyError(f"ERR {refusal}")
-
-
-def wrong_number(words: list[bytes]) -> ReplyError:
-    """The error for more words than a subcommand takes."""
-    return ReplyError(
-        f"ERR unknown subcommand or wrong number of arguments for '{_text(words[1])}'. "
-        f"Try {_text(words[0]).upper()} HELP.")
 
 
 def _text(raw: bytes) -> str:

@@ -19,7 +19,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport TRACKED, Client, Store, define
+from kvstore.engine cimport STALE, TRACKED, Client, Store, define
 from kvstore.lua.machine cimport Machine
 from kvstore.resp cimport Args, parse_int, put_error
 from kvstore.script_client cimport ScriptClient
@@ -27,9 +27,10 @@ from kvstore.script_client cimport ScriptClient
 import hashlib
 
 from bedrock.app.logs import logger
-from kvstore.refusals import READ_ONLY_REPLICA, READ_ONLY_SCRIPT
+from kvstore.refusals import MASTER_DOWN
 from kvstore.resp import ReplyError
 from kvstore.shebang import FLAGS, library_name, script_flags
+from kvstore.slots import key_slot
 from kvstore.version import REDIS_VERSION
 
 log = logger("kvstore")
@@ -245,6 +246,11 @@ cdef class Scripts:
     cdef int admit(self, Client caller, Script script, bint* read_only) except -1:
         """Refuse what the flags of a script do not let run now; whether it may only read."""
         self.client.may_take = False
+        if script.flags is not None and "no-cluster" in script.flags \
+                and self.store.router is not None:
+            raise ReplyError("ERR Can not run script on cluster, 'no-cluster' flag is set.")
+        if caller.gate & STALE and (script.flags is None or "allow-stale" not in script.flags):
+            raise ReplyError(MASTER_DOWN)
         if script.flags is None:
             return 0
         self.client.may_take = "allow-oom" in script.flags
@@ -253,9 +259,8 @@ cdef class Scripts:
             return 0
         if read_only[0]:
             raise ReplyError("ERR Can not execute a script with write flag using *_ro command.")
-        refusal = self.store.refusal
-        if refusal is not None and not caller.replaying:
-            raise ReplyError(READ_ONLY_SCRIPT if refusal == READ_ONLY_REPLICA else refusal)
+        if self.store.refusal is not None and not caller.replaying:
+            raise ReplyError(self.store.refusal)
         if self.store.out_of_memory and not self.client.may_take:
             raise ReplyError(NO_MEMORY)
         return 0
@@ -274,6 +279,10 @@ cdef class Scripts:
         running.is_function, running.name, running.killed = is_function, script.name, None
         running.slow = False
         client.begin(caller, read_only)
+        if self.store.router is not None:
+            client.one_slot = (
+                script.flags is not None and "allow-cross-slot-keys" not in script.flags)
+            client.slot = key_slot(a.text(3)) if n else -1
         self.running = running
         try:
             done = machine.run(script.code, a, 3, n, is_function, out, caller.resp)
@@ -288,9 +297,9 @@ cdef class Scripts:
 
     cdef int fail(self, Client caller, Machine machine, Script script, Buf out) except -1:
         """Answer with the error a script ended with."""
-        text = machine.error
+        text = machine.error.rstrip(b"\r\n")
         if machine.place:
-            text += b" script: " + script.name + b"," + machine.place
+            text = machine.error + b" script: " + script.name + b"," + machine.place
         if not machine.counted:
             raise ReplyError(text.decode("latin-1"))
         caller.command.failed += 1         # the engine has counted the rest

@@ -11,8 +11,9 @@ cdef class Set(Value):
     # Exactly one of three, looked at in this order:
     cdef HashTable table           # member -> nothing
     cdef Packed small              # a few short members
-    cdef int64_t* numbers          # ascending
+    cdef char* numbers             # ascending
     cdef Py_ssize_t n, cap         # numbers held and allocated
+    cdef int width                 # bytes of each: 2, 4 or 8
     cdef Py_ssize_t expected       # members it will have, if its maker knows
 
     cdef bint add(self, const Arg* member, int64_t max_integers) except -1
@@ -21,6 +22,11 @@ cdef class Set(Value):
     cdef list members(self)
     cdef bytes any(self, Rand rand)
     cdef Py_ssize_t place(self, int64_t number) noexcept
+    cdef int64_t number_at(self, Py_ssize_t i) noexcept
+    cdef int write_number(self, Py_ssize_t i, int64_t number) noexcept
+    cdef bint has_number(self, Py_ssize_t at, int64_t number) noexcept
+    cdef int allocate(self, Py_ssize_t cap, int width) except -1
+    cdef int move_numbers(self, Py_ssize_t to, Py_ssize_t at) noexcept
     cdef int insert_number(self, Py_ssize_t at, int64_t number) except -1
     cdef int drop_numbers(self) except -1
     cdef int convert(self, bint packed) except -1

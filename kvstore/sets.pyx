@@ -1,7 +1,8 @@
 """Sets: members without order, each once.
 
     numbers   | -7 | 3 | 15 | 200 |      "intset"      whole numbers, no more than
-                                                       `set-max-intset-entries`, ascending
+                                                       `set-max-intset-entries`, ascending, of
+                                                       2, 4 or 8 bytes each, as the widest needs
     small     | 3 foo | 5 hello |        "hashtable"   a few short members in one run of memory
     table     hash table                 "hashtable"
 
@@ -9,8 +10,9 @@ A set begins as numbers and goes down this list, never up.  OBJECT ENCODING has 
 for the form between, which Redis 7.0 does not have; SSCAN gives all of it at once.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport INT64_MAX
+from libc.stdint cimport INT64_MAX, int16_t, int32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove
 
@@ -22,8 +24,8 @@ from kvstore.memory cimport gave, malloc_size, took, weight
 from kvstore.resp cimport Args, format_int, is_word, parse_int, put_array, put_bytes, put_int, \
     put_nil, put_set
 from kvstore.resp import ReplyError
-from kvstore.scan cimport ScanOptions, put_scan, scan_options, wanted
-from kvstore.strings cimport int_of
+from kvstore.scan cimport ScanOptions, put_scan, scan_cursor, scan_options, wanted
+from kvstore.strings cimport draws_of
 
 cdef enum:
     SMALL_ENTRIES = 64
@@ -35,9 +37,18 @@ cdef inline bytes text_of_number(int64_t number):
     return PyBytes_FromStringAndSize(digits, format_int(digits, number))
 
 
+cdef inline int width_of(int64_t number) noexcept:
+    """Bytes a number needs."""
+    if -0x8000 <= number < 0x8000:
+        return 2
+    return 4 if -<int64_t>0x80000000 <= number < <int64_t>0x80000000 else 8
+
+
+@cython.no_gc                      # no value leads to itself
 cdef class Set(Value):
     def __cinit__(self):
         self.kind = SET
+        self.width = 2
 
     def __dealloc__(self):
         self.drop_numbers()
@@ -70,43 +81,82 @@ cdef class Set(Value):
         """Bytes it takes."""
         if self.table is not None:
             return self.table.memory + sum([weight(member) for member in self.members()])
-        return self.small.cap if self.small is not None else self.cap * sizeof(int64_t)
+        return self.small.memory if self.small is not None else malloc_size(self.cap * self.width)
 
     # ------------------------------------------------------------------ numbers
+
+    cdef int64_t number_at(self, Py_ssize_t i) noexcept:
+        if self.width == 2:
+            return (<int16_t*>self.numbers)[i]
+        if self.width == 4:
+            return (<int32_t*>self.numbers)[i]
+        return (<int64_t*>self.numbers)[i]
+
+    cdef int write_number(self, Py_ssize_t i, int64_t number) noexcept:
+        if self.width == 2:
+            (<int16_t*>self.numbers)[i] = <int16_t>number
+        elif self.width == 4:
+            (<int32_t*>self.numbers)[i] = <int32_t>number
+        else:
+            (<int64_t*>self.numbers)[i] = number
+        return 0
 
     cdef Py_ssize_t place(self, int64_t number) noexcept:
         """Of the first number that is not below."""
         cdef Py_ssize_t low = 0, high = self.n, middle
-        if self.n and self.numbers[self.n - 1] < number:
+        if self.n and self.number_at(self.n - 1) < number:
             return self.n
         while low < high:
             middle = (low + high) // 2
-            if self.numbers[middle] < number:
+            if self.number_at(middle) < number:
                 low = middle + 1
             else:
                 high = middle
         return low
 
+    cdef bint has_number(self, Py_ssize_t at, int64_t number) noexcept:
+        """Whether a number is at its place."""
+        return at < self.n and self.number_at(at) == number
+
+    cdef int allocate(self, Py_ssize_t cap, int width) except -1:
+        """Have room for so many numbers of so many bytes each."""
+        cdef char* grown = <char*>realloc(self.numbers, cap * width)
+        cdef Py_ssize_t i
+        cdef int64_t number
+        cdef int old = self.width
+        if grown is NULL:
+            raise MemoryError(cap)
+        took(malloc_size(cap * width))
+        if self.numbers is not NULL:
+            gave(malloc_size(self.cap * old))
+        self.numbers, self.cap = grown, cap
+        if width != old:
+            for i in range(self.n - 1, -1, -1):
+                self.width = old
+                number = self.number_at(i)
+                self.width = width
+                self.write_number(i, number)
+            self.width = width
+        return 0
+
     cdef int insert_number(self, Py_ssize_t at, int64_t number) except -1:
-        cdef int64_t* grown
-        cdef Py_ssize_t cap = self.cap + self.cap // 2 + 2
-        if self.n == self.cap:
-            grown = <int64_t*>realloc(self.numbers, cap * sizeof(int64_t))
-            if grown is NULL:
-                raise MemoryError(cap)
-            took(malloc_size(cap * sizeof(int64_t)))
-            if self.numbers is not NULL:
-                gave(malloc_size(self.cap * sizeof(int64_t)))
-            self.numbers = grown
-            self.cap = cap
-        memmove(self.numbers + at + 1, self.numbers + at, (self.n - at) * sizeof(int64_t))
-        self.numbers[at] = number
+        cdef int width = max(self.width, width_of(number))
+        if self.n == self.cap or width != self.width:
+            self.allocate(self.n + self.n // 4 + 2, width)
+        self.move_numbers(at + 1, at)
         self.n += 1
+        self.write_number(at, number)
+        return 0
+
+    cdef int move_numbers(self, Py_ssize_t to, Py_ssize_t at) noexcept:
+        """Let all numbers from a place on begin at another."""
+        memmove(self.numbers + to * self.width, self.numbers + at * self.width,
+                (self.n - at) * self.width)
         return 0
 
     cdef int drop_numbers(self) except -1:
         if self.numbers is not NULL:
-            gave(malloc_size(self.cap * sizeof(int64_t)))
+            gave(malloc_size(self.cap * self.width))
             free(self.numbers)
         self.numbers = NULL
         self.n = self.cap = 0
@@ -139,7 +189,7 @@ cdef class Set(Value):
         if self.table is None and self.small is None:
             if parse_int(member.p, member.n, &number):
                 at = self.place(number)
-                if at < self.n and self.numbers[at] == number:
+                if self.has_number(at, number):
                     return False
                 if self.n < max_integers:
                     self.insert_number(at, number)
@@ -172,23 +222,21 @@ cdef class Set(Value):
         if not parse_int(member.p, member.n, &number):
             return False
         at = self.place(number)
-        if at == self.n or self.numbers[at] != number:
+        if not self.has_number(at, number):
             return False
-        memmove(self.numbers + at, self.numbers + at + 1, (self.n - at - 1) * sizeof(int64_t))
+        self.move_numbers(at, at + 1)
         self.n -= 1
         return True
 
     cdef bint contains(self, const Arg* member) noexcept:
         cdef int64_t number
-        cdef Py_ssize_t at
         if self.table is not None:
             return self.table.find(member.p, member.n) is not NULL
         if self.small is not None:
             return self.small.find(member, 1) >= 0
         if not parse_int(member.p, member.n, &number):
             return False
-        at = self.place(number)
-        return at < self.n and self.numbers[at] == number
+        return self.has_number(self.place(number), number)
 
     cdef list members(self):
         cdef list found = []
@@ -204,7 +252,7 @@ cdef class Set(Value):
                 found.append(PyBytes_FromStringAndSize(member.p, member.n))
         else:
             for i in range(self.n):
-                found.append(text_of_number(self.numbers[i]))
+                found.append(text_of_number(self.number_at(i)))
         return found
 
     cdef bytes any(self, Rand rand):
@@ -214,7 +262,7 @@ cdef class Set(Value):
         if self.table is not None:
             return <bytes>self.table.any(rand).key
         if self.small is None:
-            return text_of_number(self.numbers[rand.next() % <uint64_t>self.n])
+            return text_of_number(self.number_at(rand.next() % <uint64_t>self.n))
         for _i in range(rand.next() % <uint64_t>self.small.count + 1):
             at = self.small.read(at, &member)
         return PyBytes_FromStringAndSize(member.p, member.n)
@@ -311,8 +359,11 @@ cdef int sscan(Client c, Args a, Buf out) except -1:
     cdef Set value
     cdef list found = []
     cdef uint64_t cursor = 0
-    scan_options(a, 2, &options, False)
+    scan_cursor(a, 2, &options)
     value = <Set>c.db.read_kind(&a.v[1], SET)
+    if value is None:
+        return put_scan(out, 0, [])
+    scan_options(a, 3, &options, False)
     if value is not None:
         if value.table is None:
             found = value.members()
@@ -377,7 +428,7 @@ cdef int srandmember(Client c, Args a, Buf out) except -1:
         if value is None:
             return put_nil(out, c.resp)
         return put_bytes(out, value.any(rand))
-    count = int_of(&a.v[2])
+    count = draws_of(&a.v[2])
     if not -(INT64_MAX // 2) <= count <= INT64_MAX // 2:
         raise ReplyError("ERR value is out of range")
     value = <Set>c.db.read_kind(&a.v[1], SET)
@@ -395,7 +446,11 @@ cdef int srandmember(Client c, Args a, Buf out) except -1:
     if count < len(chosen):
         rand.shuffle(chosen)
         del chosen[count:]
-    return put_members(c, chosen, out)
+    # An array in RESP3 too, as it is with repetitions.
+    put_array(out, len(chosen))
+    for member in chosen:
+        put_bytes(out, member)
+    return 0
 
 
 # ---------------------------------------------------------------------- algebra

@@ -11,21 +11,18 @@ cdef struct Lane:
 cdef struct Node:
     double score
     PyObject* member               # bytes, owned
-    Node* before                   # NULL for the first element
     int height
     Lane[1] lanes                  # `height` of them
 
 
 cdef class SkipList:
     cdef Node* head
-    cdef Node* tail
     cdef Py_ssize_t n
     cdef int height
     cdef Rand rand
 
     cdef int insert(self, double score, bytes member) except -1
     cdef bint remove(self, double score, const Arg* member) except -1
-    cdef Py_ssize_t rank(self, double score, const Arg* member) noexcept     # of one that is there
     cdef Node* at(self, Py_ssize_t rank) noexcept
     # How many elements come before (score, member); with `after`, before or at it.
     # score NaN compares members only, for sets whose scores are all equal.

@@ -14,6 +14,7 @@ Invariants:
 2. The spans of a lane sum up to the number of elements behind its start.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdlib cimport free, malloc
@@ -51,7 +52,6 @@ cdef Node* new_node(int height, double score) except NULL:
     took(node_size(height))
     node.score = score
     node.member = NULL
-    node.before = NULL
     node.height = height
     for i in range(height):
         node.lanes[i].next = NULL
@@ -67,6 +67,7 @@ cdef inline int order_of(const Node* node, double score, const char* p, Py_ssize
                    PyBytes_GET_SIZE(<object>node.member), p, n)
 
 
+@cython.no_gc                      # a member is bytes
 cdef class SkipList:
     def __cinit__(self, Rand rand not None):
         self.rand = rand
@@ -116,11 +117,6 @@ cdef class SkipList:
             update[i].lanes[i].span = passed - rank[i] + 1
         for i in range(height, self.height):
             update[i].lanes[i].span += 1
-        node.before = NULL if update[0] == self.head else update[0]
-        if node.lanes[0].next is not NULL:
-            node.lanes[0].next.before = node
-        else:
-            self.tail = node
         self.n += 1
         return 0
 
@@ -143,10 +139,6 @@ cdef class SkipList:
                 update[i].lanes[i].next = node.lanes[i].next
             else:
                 update[i].lanes[i].span -= 1
-        if node.lanes[0].next is not NULL:
-            node.lanes[0].next.before = node.before
-        else:
-            self.tail = node.before
         while self.height > 1 and self.head.lanes[self.height - 1].next is NULL:
             self.height -= 1
         self.n -= 1
@@ -176,9 +168,6 @@ cdef class SkipList:
                 passed += node.lanes[i].span
                 node = next
         return passed
-
-    cdef Py_ssize_t rank(self, double score, const Arg* member) noexcept:
-        return self.count_below(score, member, False)
 
     cdef Node* at(self, Py_ssize_t rank) noexcept:
         """Element of a rank, 0 the first; NULL behind the last."""

@@ -12,7 +12,7 @@ from kvstore.acl import READ
 from kvstore.engine import command
 from kvstore.keyspace import WrongType, type_name
 from kvstore.list_commands import store_list
-from kvstore.resp import ReplyError
+from kvstore.resp import ReplyError, whole
 
 
 class Options:
@@ -32,10 +32,7 @@ class Options:
             elif word == b"ALPHA":
                 self.alpha = True
             elif word == b"LIMIT" and left >= 2:
-                try:
-                    self.offset, self.count = int(words[i + 1]), int(words[i + 2])
-                except ValueError:
-                    raise ReplyError("ERR value is not an integer or out of range") from None
+                self.offset, self.count = whole(words[i + 1]), whole(words[i + 2])
                 i += 2
             elif word == b"STORE" and left and may_store:
                 self.store = words[i + 1]
@@ -89,7 +86,7 @@ def order(client: Any, elements: list[bytes], options: Options) -> list[bytes]:
     by = options.by
     weights = {e: e if by is None else look_up(client, by, e) for e in set(elements)}
     if options.alpha:
-        ranked = {e: (w is not None, w or b"", e if by else b"") for e, w in weights.items()}
+        ranked = {e: (w is not None, w or b"") for e, w in weights.items()}
         return sorted(elements, key=ranked.__getitem__, reverse=options.descending)
     scores = {e: (weight(w), e) for e, w in weights.items()}
     return sorted(elements, key=scores.__getitem__, reverse=options.descending)
@@ -118,7 +115,7 @@ def run(client: Any, words: list[bytes], may_store: bool) -> Any:
     elements = [] if value is None else value.elements()
     if options.in_order and kind == "set" and (options.store or client.executing):
         elements.sort()  # a set has no order: make one that a replay gives again
-    if options.in_order and kind == "zset" and options.descending:
+    if options.in_order and kind in ("list", "zset") and options.descending:
         elements.reverse()
     elements = order(client, elements, options)
     start = max(options.offset, 0)

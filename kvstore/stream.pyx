@@ -70,9 +70,14 @@ cdef int put_id(Buf out, Id id) except -1:
 
 
 cdef bint read_unsigned(const char* p, Py_ssize_t n, uint64_t* value) noexcept:
+    """A number as strtoull takes it: blanks, a plus and zeros may stand before it."""
     cdef uint64_t number = 0, digit
     cdef Py_ssize_t i
-    if n < 1 or n > 20 or (n > 1 and p[0] == c'0'):
+    while n and p[0] == c' ':
+        p, n = p + 1, n - 1
+    if n and p[0] == c'+':
+        p, n = p + 1, n - 1
+    if n < 1:
         return False
     for i in range(n):
         if not c'0' <= p[i] <= c'9':

@@ -129,12 +129,21 @@ cdef Id new_id(Client c, Stream stream, const Arg* arg) except *:
             id.seq = 1
     else:
         id = id_of(arg, 0)
-        if compare(id, NOTHING) == 0:
-            raise ReplyError("ERR The ID specified in XADD must be greater than 0-0")
     if compare(id, last) <= 0:
         raise ReplyError("ERR The stream has exhausted the last possible ID, unable to add more items"
                          if last.ms == UINT64_MAX and last.seq == UINT64_MAX else TOO_SMALL)
     return id
+
+
+cdef int check_id(const Arg* arg) except -1:
+    """An id as it may be asked for: `ms-seq` or `ms-*`."""
+    cdef Arg ms = arg[0]
+    cdef bint open_end = arg.n > 2 and arg.p[arg.n - 1] == c'*' and arg.p[arg.n - 2] == c'-'
+    if open_end:
+        ms.n -= 2
+    if compare(id_of(&ms, 0), NOTHING) == 0 and not open_end:
+        raise ReplyError("ERR The ID specified in XADD must be greater than 0-0")
+    return 0
 
 
 cdef int xadd(Client c, Args a, Buf out) except -1:
@@ -155,12 +164,13 @@ cdef int xadd(Client c, Args a, Buf out) except -1:
         if not taken:
             break
         i += taken
+    if i < a.n and not is_word(&a.v[i], "*"):
+        check_id(&a.v[i])
     trimming.check()
     if i + 3 > a.n or (a.n - i) % 2 == 0:
         raise ReplyError("ERR wrong number of arguments for 'xadd' command")
     stream = find_stream(c, &a.v[1], False)
     if stream is None and not make:
-        id_of(&a.v[i], 0) if a.v[i].p[0] != c'*' else None
         return put_nil(out, c.resp)
     id = new_id(c, stream, &a.v[i])
     put_array(body, a.n - i - 1)
@@ -214,10 +224,10 @@ cdef int xdel(Client c, Args a, Buf out) except -1:
     cdef Stream stream = find_stream(c, &a.v[1], False)
     cdef Py_ssize_t i
     cdef int gone = 0
-    for i in range(2, a.n):
-        id_of(&a.v[i], 0)
     if stream is None:
         return put_int(out, 0)
+    for i in range(2, a.n):
+        id_of(&a.v[i], 0)
     for i in range(2, a.n):
         gone += stream.remove(id_of(&a.v[i], 0))
     if gone:
@@ -250,14 +260,9 @@ cdef int xsetid(Client c, Args a, Buf out) except -1:
         else:
             raise ReplyError(SYNTAX)
         i += 2
-    if (added >= 0) != has_deleted:
-        raise ReplyError(SYNTAX)
     stream = find_stream(c, &a.v[1], False)
     if stream is None:
         raise ReplyError("ERR no such key")
-    if compare(id, stream.deleted) < 0:
-        raise ReplyError("ERR The ID specified in XSETID is smaller than current "
-                         "max_deleted_entry_id")
     if stream.n:
         if compare(id, last_entry(stream)) < 0:
             raise ReplyError("ERR The ID specified in XSETID is smaller than the target stream "
@@ -308,6 +313,12 @@ cdef int xrevrange(Client c, Args a, Buf out) except -1:
     return read_range(c, a, out, True)
 
 
+cdef object no_such_group(bytes key, bytes group):
+    return ReplyError(
+        f"NOGROUP No such key '{key.decode('latin-1')}' or consumer group "
+        f"'{group.decode('latin-1')}' in XREADGROUP with GROUP option")
+
+
 cdef class Reader(Waiter):
     """XREAD or XREADGROUP: what is wanted of each key."""
 
@@ -338,9 +349,7 @@ cdef class Reader(Waiter):
         cdef Consumer consumer
         cdef Py_ssize_t n
         if group is None:
-            raise ReplyError(
-                f"NOGROUP No such key '{name.decode('latin-1')}' or consumer group "
-                f"'{self.group.decode('latin-1')}' in XREADGROUP with GROUP option")
+            raise no_such_group(name, self.group)
         if after is None and compare(stream.last, group.last) <= 0:
             return NONE                # and a consumer who waits is not made yet
         consumer = consumer_for(c, name, group, self.consumer)
@@ -415,7 +424,7 @@ cdef int read_streams(Client c, Args a, Buf out, bint grouped) except -1:
         elif is_word(&a.v[i], "streams") and i + 1 < a.n:
             first = i + 1
             if (a.n - first) % 2:
-                raise ReplyError(f"ERR Unbalanced '{name}' list of streams: for each stream key "
+                raise ReplyError("ERR Unbalanced XREAD list of streams: for each stream key "
                                  "an ID or '$' must be specified.")
         elif is_word(&a.v[i], "group") and i + 2 < a.n:
             if not grouped:
@@ -439,12 +448,12 @@ cdef int read_streams(Client c, Args a, Buf out, bint grouped) except -1:
         raise ReplyError("ERR Missing GROUP option for XREADGROUP")
     keys = (a.n - first) // 2
     for i in range(first, first + keys):
-        reader.after[a.text(i)] = wanted(c, a, i, i + keys, grouped)
+        reader.after[a.text(i)] = wanted(c, a, i, i + keys, reader.group)
     names = [a.text(i) for i in range(first, first + keys)]
     for i in range(first, first + keys):
         entries = Buf()
         key = a.text(i)
-        reader.after[key] = wanted(c, a, i, i + keys, grouped)
+        reader.after[key] = wanted(c, a, i, i + keys, reader.group)
         n = reader.entries(&a.v[i], key, entries)
         if n != NONE:
             found += 1
@@ -457,21 +466,22 @@ cdef int read_streams(Client c, Args a, Buf out, bint grouped) except -1:
     return reader.wait(names, block_ms, out)
 
 
-cdef object wanted(Client c, Args a, Py_ssize_t key, Py_ssize_t at, bint grouped):
+cdef object wanted(Client c, Args a, Py_ssize_t key, Py_ssize_t at, bytes group):
     """The id after which to read, as (ms, seq); None: what no consumer of the group has got."""
     cdef const Arg* arg = &a.v[at]
-    cdef Stream stream
+    cdef Stream stream = find_stream(c, &a.v[key], False)
     cdef Id id
+    if group is not None and group_of(stream, group) is None:
+        raise no_such_group(a.text(key), group)
     if arg.n == 1 and arg.p[0] == c'$':
-        if grouped:
+        if group is not None:
             raise ReplyError(
                 "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the "
                 "history of this consumer by specifying a proper ID, or use the > ID to get new "
                 "messages. The $ ID would just return an empty result set.")
-        stream = find_stream(c, &a.v[key], False)
         id = NOTHING if stream is None else stream.last
     elif arg.n == 1 and arg.p[0] == c'>':
-        if not grouped:
+        if group is None:
             raise ReplyError("ERR The > ID can be specified only when calling XREADGROUP using "
                              "the GROUP <group> <consumer> option.")
         return None

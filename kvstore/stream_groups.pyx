@@ -23,6 +23,8 @@ from kvstore.stream cimport (
     EVERYTHING, NOTHING, Chunk, compare, find_stream, id_of, id_text, next_id, previous_id,
     put_entry, put_id, read_id,
 )
+from kvstore.strings cimport int_of
+from kvstore.refusals import wrong_number
 from kvstore.resp import ReplyError
 
 sortedcontainers = lazy("sortedcontainers")
@@ -207,17 +209,21 @@ cdef Id id_from(tuple key) noexcept:
 
 # ---------------------------------------------------------------------- XGROUP
 
-cdef int64_t entries_read(Args a, Py_ssize_t i) except -2:
-    """The option ENTRIESREAD at word i, the last two words; -1 when it is not there."""
+cdef int64_t entries_read(Args a, bint* make) except -2:
+    """The options of CREATE and SETID: ENTRIESREAD's number or -1; make: MKSTREAM (if not NULL)."""
     cdef int64_t read = -1
-    if i == a.n:
-        return -1
-    if i + 2 != a.n or not is_word(&a.v[i], "entriesread"):
-        raise ReplyError("ERR syntax error")
-    if not parse_int(a.v[i + 1].p, a.v[i + 1].n, &read):
-        raise ReplyError("ERR value is not an integer or out of range")
-    if read < -1:
-        raise ReplyError("ERR value for ENTRIESREAD must be positive or -1")
+    cdef Py_ssize_t i = 5
+    while i < a.n:
+        if make is not NULL and is_word(&a.v[i], "mkstream"):
+            make[0] = True
+            i += 1
+            continue
+        if i + 1 == a.n or not is_word(&a.v[i], "entriesread"):
+            raise wrong_number(a.list())
+        read = int_of(&a.v[i + 1])
+        if read < -1:
+            raise ReplyError("ERR value for ENTRIESREAD must be positive or -1")
+        i += 2
     return read
 
 
@@ -247,13 +253,14 @@ cdef Id start_of(Stream stream, const Arg* arg) except *:
 
 
 cdef int xgroup_create(Client c, Args a, Buf out) except -1:
-    cdef bint make = a.n > 5 and is_word(&a.v[5], "mkstream")
-    cdef int64_t read = entries_read(a, 6 if make else 5)
+    cdef bint make = False
+    cdef int64_t read = entries_read(a, &make)
     cdef Stream stream
     cdef Group group = Group()
     cdef bytes name = a.text(3)
     stream = find_stream(c, &a.v[2], False) if make else existing(c, a)
-    group.last, group.read = start_of(stream, &a.v[4]), read
+    group.read = read
+    group.last = start_of(stream, &a.v[4]) if is_word(&a.v[4], "$") else id_of(&a.v[4], 0)
     if stream is None:
         stream = Stream()
         c.db.set(&a.v[2], stream, False)
@@ -267,7 +274,7 @@ cdef int xgroup_create(Client c, Args a, Buf out) except -1:
 
 
 cdef int xgroup_setid(Client c, Args a, Buf out) except -1:
-    cdef int64_t read = entries_read(a, 5)
+    cdef int64_t read = entries_read(a, NULL)
     cdef Stream stream = existing(c, a)
     cdef Group group = named(c, a, stream)
     group.last, group.read = start_of(stream, &a.v[4]), read
@@ -337,7 +344,7 @@ cdef int xpending(Client c, Args a, Buf out) except -1:
         if not parse_int(a.v[4].p, a.v[4].n, &idle):
             raise ReplyError("ERR value is not an integer or out of range")
         i = 5
-    if a.n != 3 and not i + 3 <= a.n <= i + 4:
+    if a.n != 3 and not 6 <= a.n <= 9:
         raise ReplyError("ERR syntax error")
     if a.n > 3:
         if not parse_int(a.v[i + 2].p, a.v[i + 2].n, &count):
@@ -538,8 +545,6 @@ cdef int xclaim(Client c, Args a, Buf out) except -1:
     while i < a.n and read_id(&a.v[i], 0, &id):
         keys.append((id.ms, id.seq))
         i += 1
-    if not keys:
-        id_of(&a.v[5], 0)
     claim = claim_options(c, a, i)
     if compare(claim.last, group.last) > 0:
         group.last = claim.last
@@ -565,18 +570,19 @@ cdef int xclaim(Client c, Args a, Buf out) except -1:
 
 
 cdef int xautoclaim(Client c, Args a, Buf out) except -1:
-    cdef Stream stream = find_stream(c, &a.v[1], False)
+    cdef Stream stream
     cdef Group group
     cdef Claim claim = Claim()
     cdef int64_t idle = min_idle(a, "XAUTOCLAIM"), count = 100, left
     cdef int64_t now_ms = c.store.keyspace.now_ms
-    cdef Id start = low_end(&a.v[5]), next = NOTHING
+    cdef Id start, next = NOTHING
     cdef Py_ssize_t i = 6, done = 0
     cdef Pending one
     cdef list lost = []
     cdef bytes body
     cdef Buf entries = Buf()
     claim.at_ms, claim.retries = now_ms, -1
+    start = low_end(&a.v[5])
     while i < a.n:
         if is_word(&a.v[i], "justid"):
             claim.just_ids = True
@@ -587,6 +593,7 @@ cdef int xautoclaim(Client c, Args a, Buf out) except -1:
         else:
             raise ReplyError("ERR syntax error")
         i += 1
+    stream = find_stream(c, &a.v[1], False)
     group = group_of(stream, a.text(2))
     if group is None:
         raise no_group(a)

@@ -9,6 +9,8 @@ cdef bint text_of(object value, Arg* text) except -1
 
 # An argument that must be a whole number.
 cdef int64_t int_of(const Arg* arg) except? -1
+# How many elements to draw at random; negative: with repetitions.
+cdef int64_t draws_of(const Arg* arg) except? -1
 # An argument that must be a number.
 cdef double double_of(const Arg* arg) except? -1
 # When a key set to live for `amount` units from `base_ms` (0 for absolute times) dies.

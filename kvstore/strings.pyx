@@ -10,12 +10,14 @@ from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndS
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, \
     PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF, Py_REFCNT
+from cpython.ref cimport Py_INCREF
+from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, INT64_MIN
 from libc.string cimport memcpy, memset
 
 from bedrock.net.buf cimport Buf
 from kvstore.engine cimport Client, define
+from kvstore.hashtable cimport Slot
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_STRING
 from kvstore.keyspace import WrongType
 from kvstore.memory cimport gave, took, weight
@@ -58,6 +60,14 @@ cdef int64_t int_of(const Arg* arg) except? -1:
     if not parse_int(arg.p, arg.n, &value):
         raise ReplyError(NOT_INT)
     return value
+
+
+cdef int64_t draws_of(const Arg* arg) except? -1:
+    cdef int64_t count = int_of(arg)
+    if count == INT64_MIN:
+        raise ReplyError("ERR value is out of range, value must between "
+                         f"{-INT64_MAX} and {INT64_MAX}")
+    return count
 
 
 cdef double double_of(const Arg* arg) except? -1:
@@ -118,15 +128,15 @@ cdef enum SetOption:
 
 cdef struct Options:
     int flags
-    int64_t at_ms
+    const Arg* amount              # of time, what it is counted in, and from when
+    int64_t unit_ms, base_ms
 
 
 cdef int parse_options(Client c, Args a, Py_ssize_t i, str name, Options* options) except -1:
     """What may follow `SET key value` and `GETEX key`."""
-    cdef int64_t now = c.store.keyspace.now_ms
     cdef Arg* word
     options.flags = 0
-    options.at_ms = 0
+    options.base_ms = 0
     while i < a.n:
         word = &a.v[i]
         if name == "set" and is_word(word, "nx") and not options.flags & XX:
@@ -141,16 +151,12 @@ cdef int parse_options(Client c, Args a, Py_ssize_t i, str name, Options* option
             options.flags |= PERSIST
         elif i + 1 < a.n and not options.flags & (TIMED | KEEPTTL | PERSIST):
             i += 1
-            if is_word(word, "ex"):
-                options.at_ms = deadline_of(&a.v[i], 1000, now, name)
-            elif is_word(word, "px"):
-                options.at_ms = deadline_of(&a.v[i], 1, now, name)
-            elif is_word(word, "exat"):
-                options.at_ms = deadline_of(&a.v[i], 1000, 0, name)
-            elif is_word(word, "pxat"):
-                options.at_ms = deadline_of(&a.v[i], 1, 0, name)
-            else:
+            if is_word(word, "ex") or is_word(word, "px"):
+                options.base_ms = c.store.keyspace.now_ms
+            elif not is_word(word, "exat") and not is_word(word, "pxat"):
                 raise ReplyError(SYNTAX)
+            options.unit_ms = 1000 if word.p[0] | 0x20 == c'e' else 1
+            options.amount = &a.v[i]
             options.flags |= TIMED
         else:
             raise ReplyError(SYNTAX)
@@ -158,15 +164,24 @@ cdef int parse_options(Client c, Args a, Py_ssize_t i, str name, Options* option
     return 0
 
 
-cdef bytes text_from(const char* p, Py_ssize_t n):
-    """A string value; the decimals of small numbers are shared by all keys that have them."""
-    cdef Py_ssize_t i, number = 0
+cdef int shared_number(const char* p, Py_ssize_t n) noexcept:
+    """The small number that is written there, -1 for anything else."""
+    cdef Py_ssize_t i
+    cdef int number = 0
     if n > SMALL_DIGITS or n == 0 or (n > 1 and p[0] == c'0'):
-        return PyBytes_FromStringAndSize(p, n)
+        return -1
     for i in range(n):
         if not c'0' <= p[i] <= c'9':
-            return PyBytes_FromStringAndSize(p, n)
+            return -1
         number = number * 10 + p[i] - c'0'
+    return number
+
+
+cdef bytes text_from(const char* p, Py_ssize_t n):
+    """A string value; the decimals of small numbers are shared by all keys that have them."""
+    cdef int number = shared_number(p, n)
+    if number < 0:
+        return PyBytes_FromStringAndSize(p, n)
     if SMALL[number] is NULL:
         value = PyBytes_FromStringAndSize(p, n)
         Py_INCREF(value)
@@ -180,6 +195,11 @@ def references(value) -> int:
             and text_from(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)) is value:
         return SHARED
     return 1
+
+
+cdef int64_t at_ms_of(const Options* options, str name) except -1:
+    """When the key is to die."""
+    return deadline_of(options.amount, options.unit_ms, options.base_ms, name)
 
 
 cdef int store_text(Client c, const Arg* key, const Arg* text, bint keep_ttl) except -1:
@@ -206,11 +226,14 @@ cdef int store_timed(Client c, const Arg* key, const Arg* text, int64_t at_ms) e
 
 cdef int set_(Client c, Args a, Buf out) except -1:
     cdef Options options
+    cdef int64_t at_ms = 0
     cdef object old = None
     if a.n == 3:
         store_text(c, &a.v[1], &a.v[2], False)
         return put_ok(out)
     parse_options(c, a, 3, "set", &options)
+    if options.flags & TIMED:
+        at_ms = at_ms_of(&options, "set")
     if options.flags & (NX | XX | GET):
         old = c.db.find(&a.v[1])
         if options.flags & GET:
@@ -218,7 +241,7 @@ cdef int set_(Client c, Args a, Buf out) except -1:
         if (old is None) if options.flags & XX else (options.flags & NX and old is not None):
             return 0 if options.flags & GET else put_nil(out, c.resp)
     if options.flags & TIMED:
-        store_timed(c, &a.v[1], &a.v[2], options.at_ms)
+        store_timed(c, &a.v[1], &a.v[2], at_ms)
     else:
         store_text(c, &a.v[1], &a.v[2], options.flags & KEEPTTL)
     return 0 if options.flags & GET else put_ok(out)
@@ -262,6 +285,7 @@ cdef int getdel(Client c, Args a, Buf out) except -1:
 
 cdef int getex(Client c, Args a, Buf out) except -1:
     cdef Options options
+    cdef int64_t at_ms
     cdef object value
     parse_options(c, a, 2, "getex", &options)
     value = c.db.read(&a.v[1])
@@ -269,14 +293,15 @@ cdef int getex(Client c, Args a, Buf out) except -1:
     if value is None:
         return 0
     if options.flags & TIMED:
-        if options.at_ms <= c.store.keyspace.now_ms and not c.store.keyspace.loading:
+        at_ms = at_ms_of(&options, "getex")
+        if at_ms <= c.store.keyspace.now_ms and not c.store.keyspace.loading:
             c.db.delete(&a.v[1])
             c.db.changed(&a.v[1], EVENT_GENERIC, "del")
             c.store.record(c, b"DEL", a.text(1))
         else:
-            c.db.set_expiry(&a.v[1], options.at_ms)
+            c.db.set_expiry(&a.v[1], at_ms)
             c.db.changed(&a.v[1], EVENT_GENERIC, "expire")
-            c.store.record(c, b"PEXPIREAT", a.text(1), options.at_ms)
+            c.store.record(c, b"PEXPIREAT", a.text(1), at_ms)
     elif options.flags & PERSIST and c.db.clear_expiry(&a.v[1]):
         c.db.changed(&a.v[1], EVENT_GENERIC, "persist")
         c.store.record(c, b"PERSIST", a.text(1))
@@ -413,20 +438,21 @@ cdef int add(Client c, const Arg* key, int64_t amount, Buf out) except -1:
     cdef char[24] digits
     cdef Arg text
     cdef int64_t number = 0
-    cdef int n
-    cdef object value = c.db.find(key)
-    if text_of(value, &text) and not parse_int(text.p, text.n, &number):
+    cdef Slot* slot = c.db.slot_of(key)
+    # The value is not held: one that has no other owner is written where it is.
+    if slot is not NULL and text_of(<object><PyObject*>slot.value, &text) \
+            and not parse_int(text.p, text.n, &number):
         raise ReplyError(NOT_INT)
     if number > INT64_MAX - amount if amount > 0 else number < INT64_MIN - amount:
         raise ReplyError("ERR increment or decrement would overflow")
     number += amount
-    n = format_int(digits, number)
-    # An object that only the table and `value` have: as many digits go into it.
-    if n > SMALL_DIGITS and PyBytes_CheckExact(value) and PyBytes_GET_SIZE(value) == n \
-            and Py_REFCNT(value) == 2:
-        memcpy(PyBytes_AS_STRING(value), digits, n)
+    text.p = digits
+    text.n = format_int(digits, number)
+    if slot is NULL or shared_number(text.p, text.n) >= 0:
+        c.db.set(key, text_from(text.p, text.n), True)
     else:
-        c.db.replace(key, text_from(digits, n))
+        c.db.keyspace.use(slot)
+        c.db.write_at(slot, &text)
     c.db.changed(key, EVENT_STRING, "incrby")
     return put_int(out, number)
 

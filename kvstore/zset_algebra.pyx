@@ -3,6 +3,7 @@
     ZUNION 2 a b WEIGHTS 1 2 AGGREGATE MAX       score = max(1 * score in a, 2 * score in b)
 """
 
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.math cimport isnan
 from libc.stdint cimport int64_t
 
@@ -13,8 +14,8 @@ from kvstore.keyspace import WrongType
 from kvstore.resp cimport Arg, Args, is_word, parse_double, parse_int, put_int
 from kvstore.resp import ReplyError
 from kvstore.sets cimport Set
-from kvstore.skiplist cimport Node
-from kvstore.zsets cimport ZSet, new_zset, put_member, put_pair, put_pairs_header, store_zset
+from kvstore.zset_commands cimport put_member, put_pair, put_pairs_header, store_zset
+from kvstore.zsets cimport Mark, ZSet, new_zset
 
 
 cdef enum Operation:
@@ -27,7 +28,8 @@ cdef enum Aggregate:
 cdef dict scores_of(object value, double weight):
     """member -> weighted score of an input, which may be a plain set."""
     cdef dict scores = {}
-    cdef Node* node
+    cdef Mark mark
+    cdef Arg member
     cdef double score
     if value is None:
         return scores
@@ -35,11 +37,10 @@ cdef dict scores_of(object value, double weight):
         return dict.fromkeys((<Set>value).members(), weight)
     if kind_of(value) != ZSET:
         raise WrongType
-    node = (<ZSet>value).order.head.lanes[0].next
-    while node is not NULL:
-        score = node.score * weight
-        scores[<object>node.member] = 0.0 if isnan(score) else score
-        node = node.lanes[0].next
+    mark = (<ZSet>value).at(0)
+    while (<ZSet>value).next(&mark, &member, &score):
+        score *= weight
+        scores[PyBytes_FromStringAndSize(member.p, member.n)] = 0.0 if isnan(score) else score
     return scores
 
 
@@ -124,9 +125,11 @@ cdef dict compute(Client c, Args a, Py_ssize_t at, Operation operation, str name
 cdef int reply(Client c, Args a, Operation operation, str name, Buf out) except -1:
     cdef bint with_scores = False
     cdef dict result = compute(c, a, 1, operation, name, &with_scores)
+    cdef Arg word
     put_pairs_header(c, len(result), with_scores, out)
     for score, member in sorted((score, member) for member, score in result.items()):
-        put_pair(c, member, score, with_scores, out)
+        word = as_arg(member)
+        put_pair(c, &word, score, with_scores, out)
     return 0
 
 
@@ -134,7 +137,7 @@ cdef int store(Client c, Args a, Operation operation, str name, Buf out) except 
     cdef dict result = compute(c, a, 2, operation, name, NULL)
     cdef ZSet kept = new_zset(c.store.keyspace.rand)
     cdef Arg word
-    kept.table.reserve(len(result))
+    kept.reserve(len(result), c.store.zset_entries)
     for member, score in result.items():
         word = as_arg(member)
         put_member(c, kept, &word, score)
@@ -175,13 +178,13 @@ cdef int zintercard(Client c, Args a, Buf out) except -1:
         raise ReplyError("ERR at least 1 input key is needed for 'zintercard' command")
     if n > a.n - 2:
         raise ReplyError("ERR syntax error")
+    for i in range(2, n + 2):
+        inputs.append(scores_of(c.db.read(&a.v[i]), 1))
     if n + 2 < a.n:
         if n + 4 != a.n or not is_word(&a.v[n + 2], "limit"):
             raise ReplyError("ERR syntax error")
         if not parse_int(a.v[n + 3].p, a.v[n + 3].n, &limit) or limit < 0:
             raise ReplyError("ERR LIMIT can't be negative")
-    for i in range(2, n + 2):
-        inputs.append(scores_of(c.db.read(&a.v[i]), 1))
     found = len(combine(inputs, INTERSECTION, SUM))
     return put_int(out, min(found, limit) if limit else found)
 

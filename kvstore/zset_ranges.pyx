@@ -7,21 +7,27 @@ list), so there is one way to read, count, store and remove a range.
     name    [a  (a   -      +               only of use when all scores are equal
 """
 
-from libc.math cimport NAN
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.math cimport NAN, isnan
 from libc.stdint cimport int64_t
+from libc.stdlib cimport strtod
+from libc.string cimport memcpy
 
 from bedrock.net.buf cimport Buf
 from kvstore.engine cimport Client, define
 from kvstore.keyspace cimport EVENT_ZSET, ZSET, as_arg
-from kvstore.resp cimport Arg, Args, is_word, parse_double, put_array, put_int
+from kvstore.resp cimport Arg, Args, is_word, put_array, put_int
 from kvstore.resp import ReplyError
-from kvstore.skiplist cimport Node, SkipList
 from kvstore.strings cimport clamp_range, int_of
-from kvstore.zsets cimport ZSet, new_zset, put_member, put_pair, put_pairs_header, store_zset
+from kvstore.zset_commands cimport put_member, put_pair, put_pairs_header, store_zset
+from kvstore.zsets cimport Mark, ZSet, new_zset
 
 
 cdef enum By:
     RANK, SCORE, NAME
+
+cdef enum:
+    PIECE = 128
 
 
 cdef struct Range:
@@ -48,10 +54,18 @@ cdef struct Bound:
 
 cdef int score_bound(const Arg* word, Bound* bound) except -1:
     cdef Py_ssize_t skip = 1 if word.n and word.p[0] == c'(' else 0
+    cdef char[64] text
+    cdef char* end
+    cdef Py_ssize_t n = word.n - skip
     bound.exclusive = skip
-    if not parse_double(word.p + skip, word.n - skip, &bound.score):
-        raise ReplyError("ERR min or max is not a float")
-    return 0
+    if n < <Py_ssize_t>sizeof(text):
+        memcpy(text, word.p + skip, n)
+        text[n] = 0
+        # As it is written, so also with blanks before it, or nothing at all.
+        bound.score = strtod(text, &end)
+        if end == text + n and not isnan(bound.score):
+            return 0
+    raise ReplyError("ERR min or max is not a float")
 
 
 cdef int name_bound(const Arg* word, Bound* bound) except -1:
@@ -67,10 +81,10 @@ cdef int name_bound(const Arg* word, Bound* bound) except -1:
     return 0
 
 
-cdef Py_ssize_t below_name(SkipList order, const Bound* bound, bint after) noexcept:
+cdef Py_ssize_t below_name(ZSet value, const Bound* bound, bint after) noexcept:
     if bound.beyond:
-        return 0 if bound.beyond < 0 else order.n
-    return order.count_below(NAN, &bound.name, after)
+        return 0 if bound.beyond < 0 else value.length()
+    return value.count_below(NAN, &bound.name, after)
 
 
 cdef int check_bounds(const Range* range_, Bound* low, Bound* high) except -1:
@@ -98,16 +112,16 @@ cdef Span resolve(ZSet value, const Range* range_) except *:
         return span
     if range_.by == RANK:
         start, stop = int_of(range_.low), int_of(range_.high)
-        if clamp_range(&start, &stop, value.order.n):
+        if clamp_range(&start, &stop, value.length()):
             span.n = stop - start + 1
-            span.first = value.order.n - 1 - stop if range_.reverse else start
+            span.first = value.length() - 1 - stop if range_.reverse else start
         return span
     if range_.by == SCORE:
-        span.first = value.order.count_below(low.score, NULL, low.exclusive)
-        span.n = value.order.count_below(high.score, NULL, not high.exclusive) - span.first
+        span.first = value.count_below(low.score, NULL, low.exclusive)
+        span.n = value.count_below(high.score, NULL, not high.exclusive) - span.first
     else:
-        span.first = below_name(value.order, &low, low.exclusive)
-        span.n = below_name(value.order, &high, not high.exclusive) - span.first
+        span.first = below_name(value, &low, low.exclusive)
+        span.n = below_name(value, &high, not high.exclusive) - span.first
     if range_.offset < 0 or range_.offset >= span.n:
         span.n = 0
         return span
@@ -123,14 +137,38 @@ cdef Span resolve(ZSet value, const Range* range_) except *:
 
 cdef int put_span(Client c, ZSet value, Span span, const Range* range_, Buf out) except -1:
     cdef Py_ssize_t _i
-    cdef Node* node
+    cdef Mark mark
+    cdef Arg member
+    cdef double score
     if span.n <= 0:
         return put_array(out, 0)
     put_pairs_header(c, span.n, range_.with_scores, out)
-    node = value.order.at(span.first + span.n - 1 if range_.reverse else span.first)
+    if range_.reverse:
+        return put_backwards(c, value, span, range_.with_scores, out)
+    mark = value.at(span.first)
     for _i in range(span.n):
-        put_pair(c, <bytes>node.member, node.score, range_.with_scores, out)
-        node = node.before if range_.reverse else node.lanes[0].next
+        value.next(&mark, &member, &score)
+        put_pair(c, &member, score, range_.with_scores, out)
+    return 0
+
+
+cdef int put_backwards(Client c, ZSet value, Span span, bint with_scores, Buf out) except -1:
+    """The last one first: walked forwards in pieces, each written from its end."""
+    cdef Mark[PIECE] marks
+    cdef Mark mark
+    cdef Arg member
+    cdef double score
+    cdef Py_ssize_t i, n, left = span.n
+    while left > 0:
+        n = min(left, <Py_ssize_t>PIECE)
+        left -= n
+        mark = value.at(span.first + left)
+        for i in range(n):
+            marks[i] = mark
+            value.next(&mark, &member, &score)
+        for i in range(n - 1, -1, -1):
+            value.next(&marks[i], &member, &score)
+            put_pair(c, &member, score, with_scores, out)
     return 0
 
 
@@ -143,7 +181,7 @@ cdef int parse_options(Args a, Py_ssize_t i, Range* range_, bint any_kind, bint 
         elif i + 2 < a.n and is_word(&a.v[i], "limit"):
             range_.offset = int_of(&a.v[i + 1])
             range_.count = int_of(&a.v[i + 2])
-            limited = True
+            limited = range_.count != -1
             i += 2
         elif any_kind and is_word(&a.v[i], "byscore") and range_.by != NAME:
             range_.by = SCORE
@@ -222,21 +260,23 @@ cdef int zrevrangebylex(Client c, Args a, Buf out) except -1:
 cdef int zrangestore(Client c, Args a, Buf out) except -1:
     cdef Py_ssize_t _i
     cdef Range range_ = plain_range(a, 3, RANK, False)
+    cdef Bound low, high
     cdef ZSet value, kept
     cdef Span span
-    cdef Node* node
+    cdef Mark mark
     cdef Arg member
+    cdef double score
     parse_options(a, 5, &range_, True, False)
     swap_bounds(&range_)
+    check_bounds(&range_, &low, &high)
     value = <ZSet>c.db.find_kind(&a.v[2], ZSET)
     span = resolve(value, &range_)
     kept = new_zset(c.store.keyspace.rand)
     if span.n > 0:
-        node = value.order.at(span.first)
+        mark = value.at(span.first)
         for _i in range(span.n):
-            member = as_arg(<bytes>node.member)
-            put_member(c, kept, &member, node.score)
-            node = node.lanes[0].next
+            value.next(&mark, &member, &score)
+            put_member(c, kept, &member, score)
     return store_zset(c, &a.v[1], kept, "zrangestore", out)
 
 
@@ -263,18 +303,19 @@ cdef int remove_range(Client c, Args a, By by, str name, Buf out) except -1:
     cdef Bound low, high
     cdef Span span
     cdef ZSet value
-    cdef Node* node
+    cdef Mark mark
     cdef Arg member
+    cdef double score
     cdef list doomed = []
     check_bounds(&range_, &low, &high)
     value = <ZSet>c.db.find_kind(&a.v[1], ZSET)
     span = resolve(value, &range_)
     if span.n <= 0:
         return put_int(out, 0)
-    node = value.order.at(span.first)
+    mark = value.at(span.first)
     for _i in range(span.n):
-        doomed.append(<object>node.member)
-        node = node.lanes[0].next
+        value.next(&mark, &member, &score)
+        doomed.append(PyBytes_FromStringAndSize(member.p, member.n))
     for one in doomed:
         member = as_arg(one)
         value.remove(&member)

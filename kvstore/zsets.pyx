@@ -1,85 +1,175 @@
-"""Sorted sets: members with scores, in the order of score and then of bytes.
+"""A sorted set: members with scores, in the order of score and then of bytes.
 
-    table      member -> score          ZSCORE, and whether a member is new
-    order      skip list of both        ranks and ranges
+    small     | 3 ada | 2 7 | 5 linus | 8 9.5 |        one run of memory (packed), in order; scores
+                                                       are numbers of 2 or 4 bytes or doubles
+    table     member -> score                          ZSCORE, and whether a member is new
+    order     skip list of both                        ranks and ranges
 
-OBJECT ENCODING says "listpack" up to `zset-max-listpack-entries` members of at most
-`zset-max-listpack-value` bytes, then "skiplist", for good; the representation is the same.
+A set begins packed; with more than `zset-max-listpack-entries` members, or one longer than
+`zset-max-listpack-value` bytes, it becomes a table and a skip list, for good.  OBJECT ENCODING
+calls the one "listpack" and the other "skiplist".  A walk forwards is the same for both: a `Mark`
+and `next`.
 
-The commands for ranges are in `zset_ranges.pyx`, those that combine sets in `zset_algebra.pyx`.
+The commands are in `zset_commands`, those for ranges in `zset_ranges`, those that combine sets in
+`zset_algebra`.
 """
 
-from sys import getsizeof
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport INT64_MAX, int16_t, int32_t, uint64_t
+from libc.string cimport memcpy
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport isnan
-from libc.stdint cimport INT64_MAX, int64_t, uint64_t
-
-from kvstore.blocking cimport PopWaiter
-from kvstore.engine cimport define
 from kvstore.hashtable cimport Slot, hash_of
-from kvstore.keyspace cimport EVENT_GENERIC, EVENT_ZSET, ZSET, as_arg
-from kvstore.skiplist cimport Lane
-from kvstore.resp cimport Args, format_double, is_word, put_array, put_bulk, put_bytes, put_double, \
-    put_int, put_nil
-from kvstore.resp import ReplyError
-from kvstore.scan cimport ScanOptions, put_scan, scan_options, wanted
-from kvstore.strings cimport double_of, int_of
+from kvstore.keyspace cimport ZSET, as_arg
+from kvstore.memory cimport weight
+from kvstore.skiplist cimport Lane, compare
 
 
+@cython.no_gc                      # no value leads to itself
 cdef class ZSet(Value):
-    """Invariant 1: `table` and `order` hold the same members with the same scores."""
+    """Invariants:
 
-    def __cinit__(self):
+    1. Either all members are in `small`, or `table` and `order` hold the same members with the
+       same scores.
+    2. Entries of `small` are strictly ordered by score, then by the bytes of the member.
+    """
+
+    def __cinit__(self, Rand rand not None):
         self.kind = ZSET
-        self.table = HashTable(raw=True)
-        self.small = True
+        self.small = Packed()
+        self.rand = rand
 
     cdef Py_ssize_t length(self) noexcept:
-        return self.order.n
+        return self.small.count // 2 if self.small is not None else self.order.n
 
     cdef str encoding_name(self):
-        return "listpack" if self.small else "skiplist"
+        return "listpack" if self.small is not None else "skiplist"
 
     cdef Value duplicate(self):
-        cdef ZSet copy = new_zset(self.order.rand)
-        cdef Node* node = self.order.head.lanes[0].next
+        cdef ZSet copy = new_zset(self.rand)
+        cdef Mark mark = self.at(0)
         cdef Arg member
-        while node is not NULL:
-            member = as_arg(<bytes>node.member)
-            copy.put(&member, node.score, INT64_MAX, INT64_MAX)
-            node = node.lanes[0].next
-        copy.small = self.small
+        cdef double score
+        if self.small is None:
+            copy.unpack()
+            copy.table.reserve(self.order.n)
+        while self.next(&mark, &member, &score):
+            copy.put(&member, score, INT64_MAX, INT64_MAX)
         return copy
 
     def elements(self) -> list[bytes]:
         """All members, lowest score first."""
-        cdef Node* node = self.order.head.lanes[0].next
+        cdef Mark mark = self.at(0)
+        cdef Arg member
+        cdef double score
         found = []
-        while node is not NULL:
-            found.append(<object>node.member)
-            node = node.lanes[0].next
+        while self.next(&mark, &member, &score):
+            found.append(PyBytes_FromStringAndSize(member.p, member.n))
         return found
 
     @property
     def memory(self) -> int:
         """Bytes it takes, with a mean of 1 1/3 lanes a node."""
+        if self.small is not None:
+            return self.small.memory
         return self.table.memory + self.order.n * (sizeof(Node) + sizeof(Lane) // 3) \
-            + sum([getsizeof(m) for m in self.elements()])
+            + sum([weight(member) for member in self.elements()])
+
+    # ------------------------------------------------------------------ reading
+
+    cdef Mark at(self, Py_ssize_t rank) noexcept:
+        cdef Mark mark
+        cdef Arg word
+        cdef Py_ssize_t _i
+        mark.node = NULL
+        mark.at = 0
+        if self.small is None:
+            mark.node = self.order.at(rank)
+        else:
+            for _i in range(min(rank * 2, self.small.count)):
+                mark.at = self.small.read(mark.at, &word)
+        return mark
+
+    cdef bint next(self, Mark* mark, Arg* member, double* score) noexcept:
+        cdef Arg word
+        if self.small is None:
+            if mark.node is NULL:
+                return False
+            member[0] = as_arg(<bytes>mark.node.member)
+            score[0] = mark.node.score
+            mark.node = mark.node.lanes[0].next
+            return True
+        if mark.at >= self.small.n:
+            return False
+        mark.at = self.small.read(self.small.read(mark.at, member), &word)
+        score[0] = score_from(&word)
+        return True
 
     cdef bint score_of(self, const Arg* member, double* score) noexcept:
-        cdef Slot* slot = self.table.find(member.p, member.n)
+        cdef Slot* slot
+        cdef Arg word
+        cdef Py_ssize_t at
+        if self.small is not None:
+            at = self.small.find(member, 2)
+            if at < 0:
+                return False
+            self.small.read(self.small.read(at, &word), &word)
+            score[0] = score_from(&word)
+            return True
+        slot = self.table.find(member.p, member.n)
         if slot is NULL:
             return False
         score[0] = (<double*>&slot.value)[0]
         return True
 
-    cdef int put(self, const Arg* member, double score, Py_ssize_t max_entries,
-                 Py_ssize_t max_value) except -1:
-        cdef uint64_t h = hash_of(member.p, member.n)
-        cdef Slot* slot = self.table.find_hash(h, member.p, member.n)
+    cdef Py_ssize_t count_below(self, double score, const Arg* member, bint after) noexcept:
+        cdef Py_ssize_t rank
+        if self.small is None:
+            return self.order.count_below(score, member, after)
+        self.offset_below(score, member, after, &rank)
+        return rank
+
+    cdef Py_ssize_t offset_below(self, double score, const Arg* member, bint after,
+                                 Py_ssize_t* rank) noexcept:
+        """Where in `small` the first begins that does not come before (score, member)."""
+        cdef Mark mark = self.at(0)
+        cdef Arg other
+        cdef double other_score
+        cdef Py_ssize_t here = 0
+        cdef int order
+        rank[0] = 0
+        while self.next(&mark, &other, &other_score):
+            order = 0
+            if score == score:
+                order = (other_score > score) - (other_score < score)
+            if order == 0 and member is not NULL:
+                order = compare(other.p, other.n, member.p, member.n)
+            if order > 0 or (order == 0 and not after):
+                break
+            here = mark.at
+            rank[0] += 1
+        return here
+
+    # ------------------------------------------------------------------ changing
+
+    cdef int put(self, const Arg* member, double score, Py_ssize_t most,
+                 Py_ssize_t longest) except -1:
+        cdef uint64_t h
+        cdef Slot* slot
         cdef bytes name
         cdef double old
+        cdef Py_ssize_t at
+        if self.small is not None:
+            at = self.small.find(member, 2)
+            if at >= 0:
+                self.small.erase(at, 2)
+            elif self.small.count // 2 >= most or member.n > longest:
+                self.unpack()
+            if self.small is not None:
+                self.insert_small(member, score)
+                return at < 0
+        h = hash_of(member.p, member.n)
+        slot = self.table.find_hash(h, member.p, member.n)
         if slot is not NULL:
             old = (<double*>&slot.value)[0]
             if old != score:
@@ -92,12 +182,44 @@ cdef class ZSet(Value):
         slot = self.table.add(h, name)
         (<double*>&slot.value)[0] = score
         self.order.insert(score, name)
-        if self.small and (self.order.n > max_entries or member.n > max_value):
-            self.small = False
         return 1
 
+    cdef int insert_small(self, const Arg* member, double score) except -1:
+        cdef Py_ssize_t rank
+        cdef Py_ssize_t at = self.offset_below(score, member, False, &rank)
+        cdef char[8] room
+        cdef Arg word
+        put_score(&word, room, score)
+        self.small.insert(at, &word)
+        return self.small.insert(at, member)
+
+    cdef int reserve(self, Py_ssize_t n, Py_ssize_t most) except -1:
+        if self.small is not None and n > most:
+            self.unpack()
+        return 0 if self.small is not None else self.table.reserve(n)
+
+    cdef int unpack(self) except -1:
+        """From packed to table and skip list; there is no way back."""
+        cdef Packed small = self.small
+        cdef Arg member, word
+        cdef Py_ssize_t at = 0
+        self.small = None
+        self.table = HashTable(raw=True)
+        self.order = SkipList(self.rand)
+        while at < small.n:
+            at = small.read(small.read(at, &member), &word)
+            self.put(&member, score_from(&word), 0, 0)
+        return 0
+
     cdef bint remove(self, const Arg* member) except -1:
-        cdef Slot* slot = self.table.find(member.p, member.n)
+        cdef Slot* slot
+        cdef Py_ssize_t at
+        if self.small is not None:
+            at = self.small.find(member, 2)
+            if at >= 0:
+                self.small.erase(at, 2)
+            return at >= 0
+        slot = self.table.find(member.p, member.n)
         if slot is NULL:
             return False
         self.order.remove((<double*>&slot.value)[0], member)
@@ -105,374 +227,37 @@ cdef class ZSet(Value):
         return True
 
 
+cdef int put_score(Arg* word, char* room, double score) noexcept:
+    """A score in as few of eight bytes as it needs; as in Redis there is no negative zero here."""
+    cdef int32_t number = <int32_t>score if -0x80000000 < score < 0x7FFFFFFF else 0
+    cdef int16_t short_number = <int16_t>number
+    cdef double again = number
+    word.p = room
+    if again != score:
+        memcpy(room, &score, sizeof(double))
+        word.n = sizeof(double)
+    elif short_number == number:
+        memcpy(room, &short_number, sizeof(int16_t))
+        word.n = sizeof(int16_t)
+    else:
+        memcpy(room, &number, sizeof(int32_t))
+        word.n = sizeof(int32_t)
+    return 0
+
+
+cdef double score_from(const Arg* word) noexcept:
+    cdef int16_t short_number
+    cdef int32_t number
+    cdef double score
+    if word.n == sizeof(int16_t):
+        memcpy(&short_number, word.p, sizeof(int16_t))
+        return short_number
+    if word.n == sizeof(int32_t):
+        memcpy(&number, word.p, sizeof(int32_t))
+        return number
+    memcpy(&score, word.p, sizeof(double))
+    return score
+
+
 cdef ZSet new_zset(Rand rand):
-    cdef ZSet value = ZSet()
-    value.order = SkipList(rand)
-    return value
-
-
-cdef int put_member(Client c, ZSet value, const Arg* member, double score) except -1:
-    return value.put(member, score, c.store.zset_entries, c.store.zset_value)
-
-
-cdef int put_pairs_header(Client c, Py_ssize_t n, bint with_scores, Buf out) except -1:
-    return put_array(out, n * 2 if with_scores and c.resp == 2 else n)
-
-
-cdef int put_pair(Client c, bytes member, double score, bint with_scores, Buf out) except -1:
-    if not with_scores:
-        return put_bytes(out, member)
-    if c.resp == 3:
-        put_array(out, 2)
-    put_bytes(out, member)
-    return put_double(out, score, c.resp)
-
-
-cdef int store_zset(Client c, const Arg* key, ZSet value, str name, Buf out) except -1:
-    if value.order.n == 0:
-        if c.db.find(key) is not None:
-            c.db.delete(key)
-            c.db.changed(key, EVENT_GENERIC, "del")
-        return put_int(out, 0)
-    c.db.set(key, value, False)
-    c.db.changed(key, EVENT_ZSET, name)
-    return put_int(out, value.order.n)
-
-
-# ---------------------------------------------------------------------- adding
-
-cdef enum AddOption:
-    NX = 1
-    XX = 2
-    GT = 4
-    LT = 8
-    CH = 16
-    INCR = 32
-
-
-cdef Py_ssize_t add_options(Args a, int* flags) except -1:
-    """Options of ZADD; the index of the first score."""
-    cdef Py_ssize_t i = 2
-    flags[0] = 0
-    while i < a.n:
-        if is_word(&a.v[i], "nx"):
-            flags[0] |= NX
-        elif is_word(&a.v[i], "xx"):
-            flags[0] |= XX
-        elif is_word(&a.v[i], "gt"):
-            flags[0] |= GT
-        elif is_word(&a.v[i], "lt"):
-            flags[0] |= LT
-        elif is_word(&a.v[i], "ch"):
-            flags[0] |= CH
-        elif is_word(&a.v[i], "incr"):
-            flags[0] |= INCR
-        else:
-            break
-        i += 1
-    if (a.n - i) % 2 or i == a.n:
-        raise ReplyError("ERR syntax error")
-    if flags[0] & NX and flags[0] & XX:
-        raise ReplyError("ERR XX and NX options at the same time are not compatible")
-    if (flags[0] & GT and flags[0] & (NX | LT)) or (flags[0] & LT and flags[0] & NX):
-        raise ReplyError("ERR GT, LT, and/or NX options at the same time are not compatible")
-    if flags[0] & INCR and a.n - i > 2:
-        raise ReplyError("ERR INCR option supports a single increment-element pair")
-    return i
-
-
-cdef int add_one(Client c, ZSet value, const Arg* member, double* score, int flags) except -1:
-    """Apply ZADD to one member: 0 nothing done, 1 score changed, 2 added; score: what it is now."""
-    cdef double old
-    if not value.score_of(member, &old):
-        if flags & XX:
-            return 0
-        put_member(c, value, member, score[0])
-        return 2
-    if flags & NX:
-        return 0
-    if flags & INCR:
-        score[0] += old
-        if isnan(score[0]):
-            raise ReplyError("ERR resulting score is not a number (NaN)")
-    if (flags & GT and score[0] <= old) or (flags & LT and score[0] >= old):
-        return 0
-    if score[0] == old:
-        return 3
-    put_member(c, value, member, score[0])
-    return 1
-
-
-cdef int add_scores(Client c, Args a, Py_ssize_t first, int flags, Buf out) except -1:
-    """ZADD and ZINCRBY from their first score on."""
-    cdef ZSet value = <ZSet>c.db.find_kind(&a.v[1], ZSET)
-    cdef Py_ssize_t i
-    cdef double score = 0
-    cdef int added = 0, changed = 0, done = 0
-    for i in range(first, a.n, 2):
-        double_of(&a.v[i])
-    if value is None:
-        if flags & XX:
-            return put_nil(out, c.resp) if flags & INCR else put_int(out, 0)
-        value = new_zset(c.store.keyspace.rand)
-        c.db.set(&a.v[1], value, False)
-    for i in range(first, a.n, 2):
-        score = double_of(&a.v[i])
-        done = add_one(c, value, &a.v[i + 1], &score, flags)
-        added += done == 2
-        changed += done == 1
-    if added or changed:
-        c.db.changed(&a.v[1], EVENT_ZSET, "zincr" if flags & INCR else "zadd")
-    c.db.drop_if_empty(&a.v[1], value)
-    if flags & INCR:
-        return put_double(out, score, c.resp) if done else put_nil(out, c.resp)
-    return put_int(out, added + changed if flags & CH else added)
-
-
-cdef int zadd(Client c, Args a, Buf out) except -1:
-    cdef int flags
-    cdef Py_ssize_t first = add_options(a, &flags)
-    return add_scores(c, a, first, flags, out)
-
-
-cdef int zincrby(Client c, Args a, Buf out) except -1:
-    return add_scores(c, a, 2, INCR, out)
-
-
-cdef int zrem(Client c, Args a, Buf out) except -1:
-    cdef ZSet value = <ZSet>c.db.find_kind(&a.v[1], ZSET)
-    cdef Py_ssize_t i
-    cdef int removed = 0
-    if value is None:
-        return put_int(out, 0)
-    for i in range(2, a.n):
-        removed += value.remove(&a.v[i])
-    if removed:
-        c.db.changed(&a.v[1], EVENT_ZSET, "zrem")
-        c.db.drop_if_empty(&a.v[1], value)
-    return put_int(out, removed)
-
-
-# ---------------------------------------------------------------------- reading
-
-cdef int zcard(Client c, Args a, Buf out) except -1:
-    cdef Value value = c.db.read_kind(&a.v[1], ZSET)
-    return put_int(out, 0 if value is None else value.length())
-
-
-cdef int put_score(Client c, ZSet value, const Arg* member, Buf out) except -1:
-    cdef double score
-    if value is not None and value.score_of(member, &score):
-        return put_double(out, score, c.resp)
-    return put_nil(out, c.resp)
-
-
-cdef int zscore(Client c, Args a, Buf out) except -1:
-    return put_score(c, <ZSet>c.db.read_kind(&a.v[1], ZSET), &a.v[2], out)
-
-
-cdef int zmscore(Client c, Args a, Buf out) except -1:
-    cdef ZSet value = <ZSet>c.db.read_kind(&a.v[1], ZSET)
-    cdef Py_ssize_t i
-    put_array(out, a.n - 2)
-    for i in range(2, a.n):
-        put_score(c, value, &a.v[i], out)
-    return 0
-
-
-cdef int put_rank(Client c, Args a, bint reverse, Buf out) except -1:
-    cdef ZSet value = <ZSet>c.db.read_kind(&a.v[1], ZSET)
-    cdef double score
-    cdef Py_ssize_t rank
-    if value is None or not value.score_of(&a.v[2], &score):
-        return put_nil(out, c.resp)
-    rank = value.order.rank(score, &a.v[2])
-    return put_int(out, value.order.n - 1 - rank if reverse else rank)
-
-
-cdef int zrank(Client c, Args a, Buf out) except -1:
-    return put_rank(c, a, False, out)
-
-
-cdef int zrevrank(Client c, Args a, Buf out) except -1:
-    return put_rank(c, a, True, out)
-
-
-cdef int zscan(Client c, Args a, Buf out) except -1:
-    cdef ScanOptions options
-    cdef ZSet value
-    cdef list found, items = []
-    cdef uint64_t cursor = 0
-    cdef char[40] text
-    cdef double score
-    cdef Arg member
-    scan_options(a, 2, &options, False)
-    value = <ZSet>c.db.read_kind(&a.v[1], ZSET)
-    if value is not None:
-        if value.small:
-            found = value.elements()
-        else:
-            found = []
-            cursor = value.table.scan(options.cursor, options.count, found)
-        for name in found:
-            if wanted(&options, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name)):
-                member = as_arg(name)
-                value.score_of(&member, &score)
-                items += (name, PyBytes_FromStringAndSize(text, format_double(text, score)))
-    return put_scan(out, cursor, items)
-
-
-cdef int put_random(Client c, ZSet value, bint with_scores, Buf out) except -1:
-    cdef Slot* slot = value.table.any(c.store.keyspace.rand)
-    return put_pair(c, <bytes>slot.key, (<double*>&slot.value)[0], with_scores, out)
-
-
-cdef int zrandmember(Client c, Args a, Buf out) except -1:
-    cdef Py_ssize_t _i
-    cdef bint with_scores = a.n == 4 and is_word(&a.v[3], "withscores")
-    cdef ZSet value
-    cdef int64_t count
-    cdef list chosen = []
-    cdef Node* node
-    if a.n > 4 or (a.n == 4 and not with_scores):
-        raise ReplyError("ERR syntax error")
-    if a.n == 2:
-        value = <ZSet>c.db.read_kind(&a.v[1], ZSET)
-        return put_nil(out, c.resp) if value is None else put_random(c, value, False, out)
-    count = int_of(&a.v[2])
-    if not -(INT64_MAX // 2) <= count <= INT64_MAX // 2:
-        raise ReplyError("ERR value is out of range")
-    value = <ZSet>c.db.read_kind(&a.v[1], ZSET)
-    if value is None or count == 0:
-        return put_array(out, 0)
-    if count < 0:
-        # With repetition, written as they are drawn.
-        put_pairs_header(c, -count, with_scores, out)
-        for _i in range(-count):
-            if out.n > c.store.longest_reply:
-                break                  # its client is going to be cut off
-            put_random(c, value, with_scores, out)
-        return 0
-    node = value.order.head.lanes[0].next
-    while node is not NULL:
-        chosen.append((<bytes>node.member, node.score))
-        node = node.lanes[0].next
-    if count < len(chosen):
-        c.store.keyspace.rand.shuffle(chosen)
-        del chosen[count:]
-    put_pairs_header(c, len(chosen), with_scores, out)
-    for member, score in chosen:
-        put_pair(c, member, score, with_scores, out)
-    return 0
-
-
-# ---------------------------------------------------------------------- popping
-
-cdef int take_out(Client c, const Arg* key, ZSet value, int64_t count, bint highest, int form,
-                  Buf out) except -1:
-    """Pop members.  form: 0 flat, 1 as the protocol pairs them, 2 always in pairs."""
-    cdef Py_ssize_t _i
-    cdef Node* node
-    cdef bytes member
-    cdef Arg word
-    cdef double score
-    for _i in range(count):
-        node = value.order.tail if highest else value.order.head.lanes[0].next
-        member = <bytes>node.member
-        score = node.score
-        if form == 2 or (form == 1 and c.resp == 3):
-            put_array(out, 2)
-        put_bytes(out, member)
-        put_double(out, score, c.resp)
-        word = as_arg(member)
-        value.remove(&word)
-    c.db.changed(key, EVENT_ZSET, "zpopmax" if highest else "zpopmin")
-    return c.db.drop_if_empty(key, value)
-
-
-cdef int pop_command(Client c, Args a, bint highest, Buf out) except -1:
-    cdef ZSet value
-    cdef int64_t count = 1
-    if a.n > 3:
-        raise ReplyError("ERR syntax error")
-    if a.n == 3:
-        count = int_of(&a.v[2])
-        if count < 0:
-            raise ReplyError("ERR value is out of range, must be positive")
-    value = <ZSet>c.db.find_kind(&a.v[1], ZSET)
-    if value is None or count == 0:
-        return put_array(out, 0)
-    count = min(count, value.order.n)
-    if a.n == 2:
-        put_array(out, 2)
-        return take_out(c, &a.v[1], value, 1, highest, 0, out)
-    put_pairs_header(c, count, True, out)
-    return take_out(c, &a.v[1], value, count, highest, 1, out)
-
-
-cdef int zpopmin(Client c, Args a, Buf out) except -1:
-    return pop_command(c, a, False, out)
-
-
-cdef int zpopmax(Client c, Args a, Buf out) except -1:
-    return pop_command(c, a, True, out)
-
-
-cdef class ZSetPop(PopWaiter):
-    """BZPOPMIN and BZPOPMAX (key, member, score), ZMPOP and BZMPOP (key and pairs)."""
-
-    cdef int read_end(self, const Arg* word) except -1:
-        self.first = is_word(word, "min")
-        if not self.first and not is_word(word, "max"):
-            raise ReplyError("ERR syntax error")
-        return 0
-
-    cdef bint take(self, const Arg* key, Buf out) except -1:
-        cdef Client c = self.client
-        cdef ZSet value = <ZSet>self.db.find_kind(key, ZSET)
-        cdef int64_t count
-        if value is None:
-            return False
-        count = min(max(self.count, <int64_t>1), value.order.n)
-        put_array(out, 2 if self.count else 3)
-        put_bulk(out, key.p, key.n)
-        if self.count:
-            put_array(out, count)
-        take_out(c, key, value, count, not self.first, 2 if self.count else 0, out)
-        c.store.record(c, b"ZPOPMIN" if self.first else b"ZPOPMAX",
-                       PyBytes_FromStringAndSize(key.p, key.n), count)
-        return True
-
-
-cdef int bzpopmin(Client c, Args a, Buf out) except -1:
-    return ZSetPop(ZSET).wait_for_keys(c, a, True, out)
-
-
-cdef int bzpopmax(Client c, Args a, Buf out) except -1:
-    return ZSetPop(ZSET).wait_for_keys(c, a, False, out)
-
-
-cdef int zmpop(Client c, Args a, Buf out) except -1:
-    return ZSetPop(ZSET).pop_from_any(c, a, out)
-
-
-cdef int bzmpop(Client c, Args a, Buf out) except -1:
-    return ZSetPop(ZSET).wait_for_any(c, a, out)
-
-
-define("zadd", zadd)
-define("zincrby", zincrby)
-define("zrem", zrem)
-define("zcard", zcard)
-define("zscore", zscore)
-define("zmscore", zmscore)
-define("zrank", zrank)
-define("zrevrank", zrevrank)
-define("zscan", zscan)
-define("zrandmember", zrandmember)
-define("zpopmin", zpopmin)
-define("zpopmax", zpopmax)
-define("bzpopmin", bzpopmin)
-define("bzpopmax", bzpopmax)
-define("zmpop", zmpop)
-define("bzmpop", bzmpop)
+    return ZSet(rand)

@@ -56,7 +56,7 @@ class Admin:
         return Response(b"", 204)
 
     async def snapshot(self, request: Request) -> Response:
-        """Copy all there is."""
+        """Copy all there is to a directory below snapshots/."""
         skip_head = Form(request).get("skip_head") in ("1", "t", "T", "true", "True", "TRUE")
         return success_of({"name": await self.store.snapshot_beside(skip_head)})
 

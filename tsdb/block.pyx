@@ -9,7 +9,7 @@
             s x r     u32 chunks of a row
             s         u32 key length;  the keys
     ..  postings, zstd'd msgpack: {label name: {value: roaring bitmap of series numbers}}
-    ..  meta, msgpack: first, last, samples, series; rows, resolution, low, replaces
+    ..  meta, msgpack: first, last, samples, series; rows, resolution, low, replaces, ...
     52  u64 offset and u32 size and u32 CRC-32C of table, postings and meta (3 x 16 bytes),
         u32 CRC-32C of those 48 bytes
 
@@ -129,6 +129,11 @@ cdef class Block:
         """The lowest rank whose samples it holds."""
         return self.meta["low"]
 
+    @property
+    def cold(self) -> bool:
+        """Whether zstd was tried on its chunks."""
+        return self.meta.get("cold", False)
+
     def within(self, Block other) -> bool:
         """Whether it is another block, or has been made of it or a part."""
         return (other.low <= self.low and self.rank <= other.rank
@@ -172,11 +177,10 @@ cdef class Block:
         """The inverted index, of series numbers."""
         if self.loaded_postings is None:
             try:
-                stored = msgpack.unpackb(
-                    decompress("zstd", self.part(1), INDEX_MAX), strict_map_key=False)
+                packed = decompress("zstd", self.part(1), INDEX_MAX)
             except Malformed as exc:
                 raise self.damaged(0, f"postings: {exc}") from exc
-            self.loaded_postings = StoredPostings(stored, self.meta["series"])
+            self.loaded_postings = StoredPostings(packed, self.meta["series"])
         return self.loaded_postings
 
     def key_of(self, Py_ssize_t number) -> bytes:

@@ -18,6 +18,7 @@ cdef class BlockWriter:
     cdef object disk
     cdef File file
     cdef Py_ssize_t chunk_samples
+    cdef int level                 # of chunk_encode
     cdef Py_ssize_t rows_each      # rows of one series
     cdef list keys
     cdef bytearray row_chunks      # u32 for each row: its chunks

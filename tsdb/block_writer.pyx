@@ -14,7 +14,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING
 
 from bedrock.codec.crc32c cimport crc32c_of
-from tsdb.chunk cimport SMALL, chunk_bound, chunk_encode
+from tsdb.chunk cimport COLD, SMALL, chunk_bound, chunk_encode
 from tsdb.columns cimport Columns
 
 from bedrock.codec.compress import compress
@@ -41,6 +41,7 @@ cdef class BlockWriter:
         self.file.truncate(0)
         self.chunk_samples = CHUNK_SAMPLES
         self.rows_each = meta["rows"]
+        self.level = COLD if meta["cold"] else SMALL
         self.keys = []
         self.row_chunks = bytearray()
         self.put(MAGIC)
@@ -104,7 +105,7 @@ cdef class BlockWriter:
                         raise MemoryError
                 self.out = <uint8_t*>grown
             entry = self.entries + self.entry_n
-            entry.size = <uint32_t>chunk_encode(t, v, k, self.out + self.out_n, SMALL)
+            entry.size = <uint32_t>chunk_encode(t, v, k, self.out + self.out_n, self.level)
             entry.check = crc32c_of(self.out + self.out_n, entry.size, 0)
             entry.count = <uint32_t>k
             entry.first = t[0]
@@ -176,14 +177,14 @@ cdef class BlockWriter:
 
     def finish(self) -> None:
         """Write the index, make all durable, give the file its name and open it as `block`."""
-        postings = Postings()
+        postings = Postings(ordered=True)
         for i, key in enumerate(self.keys):
             postings.add(i, key)
         self.meta |= {"first": self.first, "last": self.last, "samples": self.samples,
                       "series": len(self.keys)}
         foot = b""
         for part in (compress("zstd", self.table()),
-                     compress("zstd", msgpack.packb(postings.stored())),
+                     compress("zstd", postings.packed()),
                      msgpack.packb(self.meta)):
             foot += (self.offset + self.out_n).to_bytes(8, "little") + sized(part)
             self.put(part)

@@ -4,7 +4,8 @@ cdef enum:
     CHUNK_SAMPLES_MAX = 4096   # most samples a chunk holds
     CHUNK_SLACK = 8            # bytes past the end of a chunk that a decoder may load (not use)
     FAST = 0                   # levels of chunk_encode: for the head, which is soon written anew,
-    SMALL = 1                  # and for blocks, which are written once and kept
+    SMALL = 1                  # for blocks, which are written once and kept,
+    COLD = 2                   # and for those that are old, with zstd tried as well
 
 # Bytes that are always enough for n samples, slack included.
 cdef Py_ssize_t chunk_bound(Py_ssize_t n) noexcept nogil

@@ -1,3 +1,5 @@
+# Loops over samples are worth being vectorised, which -O2 alone hardly does.
+# distutils: extra_compile_args = -fvect-cost-model=dynamic
 """A chunk: up to 4096 samples of one series, compressed without loss.
 
 Values are looked at before they are written, and the coding that makes least of them is taken:
@@ -7,25 +9,26 @@ Values are looked at before they are written, and the coding that makes least of
     XOR       Gorilla's bits (see `xor`), for long fractions that move little
     ORDERED   the doubles' bits as integers of the same order, as `integers` tells
     RAW       8 bytes a value, where nothing else is shorter
+    ZSTD      the raw bytes as zstd makes them, for what repeats itself: a schedule, a square wave
 
 Monitoring data is mostly whole numbers and sensors' is mostly short decimals, and both move by
 small steps: the first coding takes nearly all that is real.  Timestamps are integers as well, a line
 when the interval is kept.
 
-    u8      coding, 0..3 as above
+    u8      coding, 0..4 as above
     varint  samples n
     ..      timestamps, as `integers` writes them
     INTEGERS: u8 e | 0x80 with exceptions; those: varint count, then for each: varint values since
               the exception before, 8 bytes; then the integers
 
-There are two levels: FAST for the head, whose chunks live for hours, and SMALL for blocks.
+There are three levels: FAST for the head, whose chunks live for hours, SMALL for blocks, and COLD,
+with ZSTD, for blocks that are old (if that is asked for: it is read ten times slower).
 
 Invariants:
 1. decode(encode(x)) == x, bit for bit, for every int64 timestamp and every double.
 2. A decoder never writes more than the announced n samples and never reads past size + SLACK.
 
-Left out: a per-chunk checksum (the block and the log have theirs), general compressors (a chunk's
-entropy coding leaves them nothing but repeated patterns, which series rarely have).
+Left out: a per-chunk checksum (the block and the log have theirs).
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
@@ -36,11 +39,15 @@ from tsdb.integers cimport get_integers, integers_form, put_integers
 from tsdb.packing cimport get_varint, put_varint
 from tsdb.xor cimport get_xor, put_xor
 
+from bedrock.codec.compress import compress, decompress
+from bedrock.codec.errors import Malformed
+
 cdef enum:
     INTEGERS = 0
     XOR = 1
     ORDERED = 2
     RAW = 3
+    ZSTD = 4
     ODD = 0x80                     # beside the exponent: there are exceptions
     EXPONENT_MAX = 14
     ODD_SHARE = 16                 # of so many values one may be an exception
@@ -50,7 +57,7 @@ cdef double[15] POWERS
 POWERS[:] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14]
 cdef double INTEGER_MAX = 9007199254740992.0      # 2^53: below it every integer is a double
 
-CODINGS = ("integers", "xor", "ordered", "raw")
+CODINGS = ("integers", "xor", "ordered", "raw", "zstd")
 
 
 cdef Py_ssize_t chunk_bound(Py_ssize_t n) noexcept nogil:
@@ -180,6 +187,32 @@ cdef const uint8_t* get_decimals(
     return p
 
 
+# ---- what repeats itself ---------------------------------------------------------------------
+
+cdef uint8_t* put_zstd(const double* v, Py_ssize_t n, uint8_t* p, uint8_t* end,
+                       int* chosen) noexcept with gil:
+    """Write the values as zstd makes them, if that is less than what is at p; the new end."""
+    cdef bytes packed = compress("zstd", (<const char*>v)[:n * 8])
+    if len(packed) >= end - p:
+        return end
+    memcpy(p, <const char*>packed, len(packed))
+    chosen[0] = ZSTD
+    return p + len(packed)
+
+
+cdef const uint8_t* get_zstd(const uint8_t* p, const uint8_t* end, double* v,
+                             Py_ssize_t n) noexcept with gil:
+    cdef bytes raw
+    try:
+        raw = decompress("zstd", (<const char*>p)[:end - p], n * 8)
+    except Malformed:
+        return NULL
+    if len(raw) != n * 8:
+        return NULL
+    memcpy(v, <const char*>raw, n * 8)
+    return end
+
+
 # ---- chunks --------------------------------------------------------------------------------
 
 cdef struct Values:
@@ -240,8 +273,11 @@ cdef Py_ssize_t chunk_encode(
 ) noexcept nogil:
     cdef uint8_t* p = put_varint(out + 1, <uint64_t>n)
     cdef int coding = 0
-    p = put_integers(t, n, p, level)
-    p = put_values(v, n, p, &coding, level)
+    cdef uint8_t* values
+    p = values = put_integers(t, n, p, min(level, SMALL))
+    p = put_values(v, n, p, &coding, min(level, SMALL))
+    if level == COLD:
+        p = put_zstd(v, n, values, p, &coding)
     out[0] = <uint8_t>coding
     return p - out
 
@@ -280,6 +316,8 @@ cdef Py_ssize_t chunk_decode(
             memcpy(v + i, &bits, 8)
     elif coding == RAW and end - p >= n * 8:
         memcpy(v, p, n * 8)
+    elif coding == ZSTD:
+        p = get_zstd(p, end, v, n)
     else:
         return -1
     return n if p != NULL else -1
@@ -288,7 +326,7 @@ cdef Py_ssize_t chunk_decode(
 # ---- for Python ----------------------------------------------------------------------------
 
 def encode(const int64_t[::1] t not None, const double[::1] v not None,
-           bint small=False) -> bytes:
+           bint small=False, bint cold=False) -> bytes:
     """One chunk of the samples (t[i] ms, v[i]); ValueError unless 1 <= n <= 4096."""
     cdef Py_ssize_t size, n = t.shape[0]
     if n != v.shape[0] or not 1 <= n <= CHUNK_SAMPLES_MAX:
@@ -297,7 +335,7 @@ def encode(const int64_t[::1] t not None, const double[::1] v not None,
     if out == NULL:
         raise MemoryError
     try:
-        size = chunk_encode(&t[0], &v[0], n, out, SMALL if small else FAST)
+        size = chunk_encode(&t[0], &v[0], n, out, COLD if cold else SMALL if small else FAST)
         return out[:size]
     finally:
         free(out)
@@ -373,7 +411,7 @@ def describe(chunk) -> dict:
 def weigh(const double[::1] v not None) -> dict:
     """What each coding would make of the values, in bytes; those that cannot hold them are absent.
 
-    Why a chunk took the coding it has: it is the least of these.
+    Why a chunk took the coding it has: it is the least of these (zstd in cold blocks only).
     """
     cdef Values values
     cdef Py_ssize_t n = v.shape[0]
@@ -392,4 +430,5 @@ def weigh(const double[::1] v not None) -> dict:
         if coding != INTEGERS or values.e >= 0:
             found[CODINGS[coding]] = put_values_as(coding, &values, out, SMALL) - out
     free(out)
+    found[CODINGS[ZSTD]] = len(compress("zstd", (<const char*>&v[0])[:n * 8]))
     return found

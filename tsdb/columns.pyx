@@ -1,3 +1,5 @@
+# Loops over samples are worth being vectorised, which -O2 alone hardly does.
+# distutils: extra_compile_args = -fvect-cost-model=dynamic
 """Columns: the samples of many series, as a selector hands them to the evaluator.
 
 Timestamps and values of all series lie in two arrays, series after series.  A series is gathered

@@ -17,6 +17,7 @@ class TsdbConfig(ServerConfig):
     retention: str = option("0", "age at which blocks are removed (15d, 1y); 0 keeps all")
     retention_rules: str = option("", "other ages: {job=\"debug\"}:1d;{__name__=~\"slo_.+\"}:5y")
     tiers: str = option("", "downsampling, as 5m:2d:1y,1h:14d:0 (bucket, from which age, kept for)")
+    zstd_after: str = option("0", "age at which blocks are written anew, zstd tried too; 0: never")
     block_range: str = option("2h", "span of a block")
     lookback: str = option("5m", "how old a sample an instant query still takes")
     series_max: int = option(10_000_000, "series in the head; more are refused")

@@ -8,14 +8,14 @@ A number (zigzag) is split into a class, which is entropy coded, and bits that f
 
 Small numbers, which deltas mostly are, get a code each; large ones get one for each quarter of a
 power of two, over which real distributions hardly change.  Classes are coded by rANS (Duda, 2013)
-with frequencies counted in these very numbers: two states take turns, so that a processor works at
-both at once.
+with frequencies counted in these very numbers: two states take turns, or four where there are many
+numbers, so that a processor works at all of them at once.
 
-    u8      b, the states' scale: frequencies sum to 2^b
+    u8      b, the states' scale: frequencies sum to 2^b; | 0x80 with four states
     u8      first class, u8 last class
     bits    for each class from first to last: 4 bits k, 0 if it is absent, else its frequency is
             2^(k-1) + the k - 1 bits that follow; padded to a byte
-    varint  words n, 2 x u32 states, n x u16 words
+    varint  words n, 2 or 4 x u32 states, n x u16 words
     bits    those of the numbers, in order; padded to a byte
 
 Invariants:
@@ -40,6 +40,8 @@ cdef enum:
     EXACT = 16                     # numbers below have a class of their own
     SCALE_MAX = 12
     STATE_MIN = 1 << 16            # a state below takes in a word
+    FOUR = 0x80                    # beside the scale: there are four states
+    MANY = 256                     # numbers for which the bytes of four states are worth it
 
 
 cdef inline int class_of(uint64_t u) noexcept nogil:
@@ -124,30 +126,31 @@ cdef uint8_t* put_coded(
     cdef uint32_t[256] freq
     cdef uint32_t[256] below
     cdef uint16_t[ENTROPY_MAX] words       # filled from the end
-    cdef uint32_t[2] states
+    cdef uint32_t[4] states
     cdef uint32_t state, f
+    cdef Py_ssize_t last_state = 3 if n >= MANY else 1
     cdef uint64_t u
     cdef int b = scale_table(classes, n, freq), kind, width
     cdef Py_ssize_t i, at = ENTROPY_MAX
     cdef BitWriter out
-    p[0] = <uint8_t>b
+    p[0] = <uint8_t>(b | (FOUR if n >= MANY else 0))
     p = put_table(freq, p + 1)
     below[0] = 0
     for kind in range(255):
         below[kind + 1] = below[kind] + freq[kind]
-    states[0] = states[1] = STATE_MIN
+    states[0] = states[1] = states[2] = states[3] = STATE_MIN
     for i in range(n - 1, -1, -1):
         kind = class_of(zigzag(x[i]))
-        state = states[i & 1]
+        state = states[i & last_state]
         f = freq[kind]
         if state >= <uint64_t>f << (32 - b):
             at -= 1
             words[at] = <uint16_t>state
             state >>= 16
-        states[i & 1] = ((state // f) << b) + state % f + below[kind]
+        states[i & last_state] = ((state // f) << b) + state % f + below[kind]
     p = put_varint(p, <uint64_t>(ENTROPY_MAX - at))
-    memcpy(p, states, 8)
-    p += 8
+    memcpy(p, states, 4 * (last_state + 1))
+    p += 4 * (last_state + 1)
     memcpy(p, words + at, (ENTROPY_MAX - at) * 2)
     p += (ENTROPY_MAX - at) * 2
     out = BitWriter(p, 0, 0)
@@ -192,79 +195,88 @@ cdef const uint8_t* get_table(
     return p + ((at + 7) >> 3) if total == <uint32_t>1 << b else NULL
 
 
-cdef struct Decoder:
-    uint16_t[256] freq
-    uint16_t[256] below
-    uint8_t[1 << SCALE_MAX] slots
-    const uint8_t* word            # next word of the states
-    const uint8_t* bits            # of the numbers
-    int64_t at, limit              # the next of them, and where they end
-    uint32_t mask
-    int b
-
-
-cdef inline int next_class(Decoder* decoder, uint32_t* state) noexcept nogil:
+cdef inline int next_class(const uint8_t* slots, const uint16_t* freq, const uint16_t* below,
+                           int b, uint32_t* state, const uint8_t** word) noexcept nogil:
     """Take a class out of a state, and a word in if it has become small (without a branch)."""
-    cdef uint32_t slot = state[0] & decoder.mask, taken, small
-    cdef int kind = decoder.slots[slot]
-    cdef uint32_t now = decoder.freq[kind] * (state[0] >> decoder.b) + slot - decoder.below[kind]
-    cdef uint16_t word
-    memcpy(&word, decoder.word, 2)
-    taken = now << 16 | word
-    small = now < STATE_MIN
-    state[0] = taken if small else now
-    decoder.word += 2 * small
+    cdef uint32_t slot = state[0] & ((<uint32_t>1 << b) - 1), taken, small
+    cdef int kind = slots[slot]
+    cdef uint32_t now = freq[kind] * (state[0] >> b) + slot - below[kind]
+    cdef uint16_t next_word
+    memcpy(&next_word, word[0], 2)
+    taken = now << 16 | next_word
+    small = <uint32_t>((<uint64_t>now - STATE_MIN) >> 63)
+    state[0] = now ^ ((now ^ taken) & (0 - small))
+    word[0] += 2 * small
     return kind
 
 
-cdef inline int64_t number_of(Decoder* decoder, int kind) noexcept nogil:
+cdef inline int64_t number_of(int kind, const uint8_t* bits, int64_t* at,
+                              int64_t limit) noexcept nogil:
     """The number of a class, with the bits that follow."""
     cdef int width
     cdef uint64_t u
     if kind < EXACT:
         return unzigzag(<uint64_t>kind)
     width = ((kind - EXACT) >> 2) + 2
-    if decoder.at + width > decoder.limit:
-        decoder.at = decoder.limit + 1
+    if at[0] + width > limit:
+        at[0] = limit + 1
         return 0
-    u = <uint64_t>(4 | (kind - EXACT) & 3) << width | get_bits(decoder.bits, decoder.at, width)
-    decoder.at += width
+    u = <uint64_t>(4 | (kind - EXACT) & 3) << width | get_bits(bits, at[0], width)
+    at[0] += width
     return unzigzag(u)
 
 
 cdef const uint8_t* get_coded(
     const uint8_t* p, const uint8_t* end, int64_t* x, Py_ssize_t n
 ) noexcept nogil:
-    cdef Decoder decoder
-    cdef uint32_t even, odd
+    cdef uint16_t[256] freq
+    cdef uint16_t[256] below
+    cdef uint8_t[1 << SCALE_MAX] slots
+    # What changes with every number is in variables of its own: none is in memory.
+    cdef uint32_t s0, s1, s2 = 0, s3 = 0
+    cdef int k0, k1, k2, k3, b, states = 2
+    cdef const uint8_t* word
+    cdef int64_t at = 0, limit
     cdef uint64_t words = 0
-    cdef int kind, other
     cdef Py_ssize_t i = 0
-    if end - p < 4 or p[0] > SCALE_MAX:
+    if end - p < 4 or p[0] & ~FOUR > SCALE_MAX:
         return NULL
-    decoder.b = p[0]
-    decoder.mask = (<uint32_t>1 << decoder.b) - 1
-    p = get_table(p + 1, end, decoder.b, decoder.freq, decoder.below, decoder.slots)
+    if p[0] & FOUR:
+        states = 4
+    b = p[0] & ~FOUR
+    p = get_table(p + 1, end, b, freq, below, slots)
     if p != NULL:
         p = get_varint(p, end, &words)
-    if p == NULL or end - p < 8 or words > <uint64_t>(end - p - 8) // 2:
+    if p == NULL or end - p < 4 * states or words > <uint64_t>(end - p - 4 * states) // 2:
         return NULL
-    memcpy(&even, p, 4)
-    memcpy(&odd, p + 4, 4)
-    decoder.word = p + 8
-    p = decoder.bits = decoder.word + words * 2
-    decoder.at = 0
-    decoder.limit = (end - p) * 8
-    while i + 1 < n:
-        kind = next_class(&decoder, &even)
-        other = next_class(&decoder, &odd)
-        if decoder.word > p:                  # at most 4 bytes past them, within the slack
+    memcpy(&s0, p, 4)
+    memcpy(&s1, p + 4, 4)
+    if states == 4:
+        memcpy(&s2, p + 8, 4)
+        memcpy(&s3, p + 12, 4)
+    word = p + 4 * states
+    p = word + words * 2
+    limit = (end - p) * 8
+    while i + states <= n:
+        k0 = next_class(slots, freq, below, b, &s0, &word)
+        k1 = next_class(slots, freq, below, b, &s1, &word)
+        x[i] = number_of(k0, p, &at, limit)
+        x[i + 1] = number_of(k1, p, &at, limit)
+        if states == 4:
+            k2 = next_class(slots, freq, below, b, &s2, &word)
+            k3 = next_class(slots, freq, below, b, &s3, &word)
+            x[i + 2] = number_of(k2, p, &at, limit)
+            x[i + 3] = number_of(k3, p, &at, limit)
+        if word > p:                          # at most 8 bytes past them, within the slack
             return NULL
-        x[i] = number_of(&decoder, kind)
-        x[i + 1] = number_of(&decoder, other)
-        i += 2
+        i += states
+    # One, two or three are left.
     if i < n:
-        x[i] = number_of(&decoder, next_class(&decoder, &even))
-    if decoder.word != p or decoder.at > decoder.limit:
+        x[i] = number_of(next_class(slots, freq, below, b, &s0, &word), p, &at, limit)
+    if i + 1 < n:
+        x[i + 1] = number_of(next_class(slots, freq, below, b, &s1, &word), p, &at, limit)
+    if i + 2 < n:
+        x[i + 2] = number_of(next_class(slots, freq, below, b, &s2, &word), p, &at, limit)
+    if word != p or at > limit:
         return NULL
-    return p + ((decoder.at + 7) >> 3)
+    return p + ((at + 7) >> 3)

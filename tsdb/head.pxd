@@ -15,6 +15,7 @@ cdef struct Chunk:
 cdef class Series:
     cdef readonly uint32_t ref
     cdef readonly bytes key
+    cdef uint32_t epoch            # of the log that knows the series
     cdef Labels known_labels       # decoded when first asked for
     cdef int64_t* t                # the tail: newest samples, uncompressed, sorted
     cdef double* v
@@ -26,13 +27,15 @@ cdef class Series:
     cdef double* late_v
     cdef uint32_t late_n, late_cap
     cdef uint32_t late_mark        # of them, those that the block being written has
-
+    cdef bint held                 # a block is being written of it: what is late stays so
+    cdef bint unruly               # something came late once: the tail is kept twice as long
 
     cdef int append(self, int64_t t, double v) except -1
     cdef int append_late(self, int64_t t, double v) except -1
     cdef int put_late(self, int64_t t, double v) except -1
     cdef int grow(self) except -1
     cdef int seal(self) except -1
+    cdef int absorb(self) except -1
     cdef int read(self, Columns into, int64_t low, int64_t high, uint32_t late_max=*) except -1
     cdef int drop_before(self, int64_t cut) except -1
     cdef int settle(self) except -1
@@ -72,8 +75,11 @@ cdef class Head:
     cdef readonly Py_ssize_t labels_max
     cdef readonly int64_t first, last      # bounds of the timestamps held
     cdef readonly uint64_t generation      # changes when refs were dropped
-    cdef readonly uint32_t unlogged        # refs from here on are not in the log yet
+    cdef int64_t rest_first                # of what is not being moved to a block
+    cdef list unsettled                    # series that got late samples since they were released
+    cdef uint32_t epoch                    # of the log: it is begun anew with each
     cdef readonly int64_t held             # samples before go to `late`: a block is being written
 
     cpdef int64_t ref_of(self, bytes key) except -1
     cdef int apply(self, Batch batch) except -1
+    cdef int drop(self, Series series) except -1

@@ -7,7 +7,10 @@ beside them, what came late:
 
 A sample newer than the tail's end is appended; one that falls inside the tail is inserted;
 one older than the last sealed chunk goes to `late`, to be merged when read and when flushed.
-So out-of-order data is always taken, and costs only who sends it.
+So out-of-order data is always taken, and costs only who sends it.  A series of which a sample came
+late keeps a tail twice as long from then on, and seals its older half: several connections that
+write at once get ahead of each other by a few samples, which then find their place in the tail.  What
+was late by not more than a few chunks is put in order when the next one is sealed.
 
 Invariants:
 1. All timestamps of chunk i are before those of chunk i + 1, and those before the tail's.
@@ -18,7 +21,7 @@ Invariants:
 While a block is being written of what is older than a cut, the head keeps all of it, for who reads;
 what still arrives for that time goes to `late`, and stays when the rest is dropped:
 
-    hold(cut) ──► gather, some series at a time ──► (the block is durable) ──► release
+    hold(cut) ──► gather, some series at a time ──► (the block is durable) ──► release, likewise
 
 Left out: memory-mapped chunks (the head is small: it is flushed to a block every few hours).
 """
@@ -36,6 +39,7 @@ from tsdb.postings import Postings
 cdef enum:
     TAIL_MIN = 4
     TAIL = 64                      # a tail of this many samples becomes a chunk
+    ABSORBED = 4                   # chunks that are made anew, at most, for what came late
 
 KEY_MAX = 32 << 10                 # bytes of all labels of a series
 cdef int64_t TIME_MIN = -0x7fffffffffffffff - 1
@@ -116,6 +120,7 @@ cdef class Series:
     cdef int put_late(self, int64_t t, double v) except -1:
         """A sample beside all others."""
         cdef void* grown
+        self.unruly = True
         if self.late_n == self.late_cap:
             self.late_cap = max(16, self.late_cap * 2)
             grown = realloc(self.late_t, self.late_cap * sizeof(int64_t))
@@ -132,11 +137,13 @@ cdef class Series:
         return 0
 
     cdef int grow(self) except -1:
-        """Make room for one more sample in the tail: a larger tail, or an empty one."""
+        """Make room for one more sample in the tail: a larger tail, or one that begins later."""
         cdef uint32_t cap
         cdef void* grown
-        if self.cap >= TAIL:
-            return self.seal()
+        if self.cap >= (2 * TAIL if self.unruly else TAIL):
+            if 0 < self.late_n <= ABSORBED * TAIL and not self.held:
+                self.absorb()
+            return self.seal() if self.n == self.cap else 0
         cap = max(TAIL_MIN, self.cap * 2)
         grown = realloc(self.t, cap * sizeof(int64_t))
         if grown == NULL:
@@ -149,19 +156,44 @@ cdef class Series:
         self.cap = cap
         return 0
 
+    cdef int absorb(self) except -1:
+        """Put what is late in order, if that takes but a few chunks."""
+        cdef Columns samples
+        cdef int64_t oldest = self.late_t[0]
+        cdef uint32_t i, first
+        cdef Py_ssize_t k
+        for i in range(1, self.late_n):
+            oldest = min(oldest, self.late_t[i])
+        first = self.chunk_n
+        while first and self.chunks[first - 1].last >= oldest:
+            first -= 1
+        if self.chunk_n - first > ABSORBED:
+            return 0
+        samples = Columns()
+        self.read(samples, self.chunks[first].first if first < self.chunk_n else oldest, TIME_MAX)
+        samples.end_series(None, True)
+        for i in range(first, self.chunk_n):
+            free(self.chunks[i].data)
+        self.chunk_n = first
+        self.sealed_last = self.chunks[first - 1].last if first else TIME_MIN
+        self.n = self.late_n = 0
+        for k in range(samples.n):
+            self.append(samples.t[k], samples.v[k])
+        return 0
+
     cdef int seal(self) except -1:
-        """Compress the tail into a chunk."""
+        """Compress the first samples of the tail into a chunk."""
         cdef uint8_t[4096] scratch
         cdef void* grown
         cdef Chunk chunk
-        cdef uint32_t i
-        assert chunk_bound(self.n) <= 4096
-        chunk.size = <uint32_t>chunk_encode(self.t, self.v, self.n, scratch, FAST)
-        chunk.count = self.n
+        cdef uint32_t i, n = min(self.n, TAIL)
+        assert chunk_bound(n) <= 4096
+        chunk.size = <uint32_t>chunk_encode(self.t, self.v, n, scratch, FAST)
+        chunk.count = n
         chunk.first = self.t[0]
-        chunk.last = self.t[self.n - 1]
+        chunk.last = self.t[n - 1]
         chunk.least = chunk.most = chunk.total = self.v[0]
-        for i in range(1, self.n):
+        for i in range(1, n):
             chunk.total += self.v[i]
             chunk.least = min(chunk.least, self.v[i])
             chunk.most = max(chunk.most, self.v[i])
@@ -178,7 +210,9 @@ cdef class Series:
         self.chunks[self.chunk_n] = chunk
         self.chunk_n += 1
         self.sealed_last = chunk.last
-        self.n = 0
+        self.n -= n
+        memmove(self.t, self.t + n, self.n * sizeof(int64_t))
+        memmove(self.v, self.v + n, self.n * sizeof(double))
         return 0
 
     cdef int read(self, Columns into, int64_t low, int64_t high,
@@ -274,9 +308,14 @@ cdef class Series:
 
     cdef int delete(self, int64_t low, int64_t high) except -1:
         """Forget the samples in [low, high]."""
+        cdef int64_t first = TIME_MAX, last = TIME_MIN
         cdef Columns rest = Columns()
-        self.read(rest, TIME_MIN, TIME_MAX)
-        rest.cut(0, low, high)
+        self.bounds(&first, &last)
+        if first > high or last < low:
+            return 0
+        if first < low or last > high:
+            self.read(rest, TIME_MIN, TIME_MAX)
+            rest.cut(0, low, high)
         self.late_n = 0
         return self.rewrite(rest)
 
@@ -333,12 +372,14 @@ cdef class Head:
     def __init__(self, Py_ssize_t series_max=10_000_000, Py_ssize_t labels_max=512):
         self.series = []
         self.by_key = {}
-        self.postings = Postings()
+        self.postings = Postings(ordered=True)
+        self.epoch = 1
         self.series_max = series_max
         self.labels_max = labels_max
         self.first = TIME_MAX
         self.last = TIME_MIN
         self.held = TIME_MIN
+        self.unsettled = []
 
     cpdef int64_t ref_of(self, bytes key) except -1:
         """The ref of a series, made if it is new; TooManySeries, LabelLimit."""
@@ -364,15 +405,21 @@ cdef class Head:
         """Take the samples of a batch, which the log has already."""
         cdef Py_ssize_t i
         cdef int64_t t
-        cdef list series = self.series
+        cdef list all_series = self.series
+        cdef Series series
         for i in range(batch.n):
             t = batch.t[i]
+            series = <Series>all_series[batch.ref[i]]
             if t < self.held:
-                (<Series>series[batch.ref[i]]).put_late(t, batch.v[i])
+                series.put_late(t, batch.v[i])
+                if not series.held:
+                    self.unsettled.append(series)
             else:
-                (<Series>series[batch.ref[i]]).append(t, batch.v[i])
+                series.append(t, batch.v[i])
             if t < self.first:
                 self.first = t
+            if t < self.rest_first:
+                self.rest_first = t
             if t > self.last:
                 self.last = t
         self.samples += batch.n
@@ -390,18 +437,15 @@ cdef class Head:
         found = self.by_key.get(key)
         if found is None:
             found = series = Series(ref, key)
+            series.epoch = self.epoch
             self.postings.add(ref, key)
             self.by_key[key] = series
             self.live += 1
         self.series[ref] = found
 
-    def all_unlogged(self) -> None:
-        """The log is about to be begun anew."""
-        self.unlogged = 0
-
-    def logged(self) -> None:
-        """All series made so far are in the log."""
-        self.unlogged = <uint32_t>len(self.series)
+    def log_begins(self) -> None:
+        """The log is begun anew: it knows no series."""
+        self.epoch += 1
 
     def read(self, Series series, Columns into, int64_t low, int64_t high) -> None:
         """Add a series' samples in [low, high] to the one `into` is gathering."""
@@ -413,9 +457,11 @@ cdef class Head:
         """What is older than cut now is about to be gathered."""
         cdef Series series
         self.held = cut
+        self.rest_first = TIME_MAX
         for found in self.by_key.values():
             series = found
             series.late_mark = series.late_n
+            series.held = True
 
     def gather(self, list keys) -> Columns:
         """All samples of these series, in this order, that are held."""
@@ -427,40 +473,80 @@ cdef class Head:
             columns.end_series(None, True)
         return columns
 
-    def release(self, bint gathered=True) -> None:
-        """What was gathered is in a block: forget it (or is not, and all stays)."""
-        cdef int64_t cut = self.held
+    def keep_all(self) -> None:
+        """What was gathered is not in a block: all stays."""
+        cdef Series series
         self.held = TIME_MIN
-        if not gathered:
-            for found in self.by_key.values():
-                (<Series>found).settle()
-            return
+        self.unsettled = []
         for found in self.by_key.values():
-            (<Series>found).drop_before(cut)
-        self.recount()
+            series = found
+            series.held = False
+            series.settle()
+
+    def release(self, list keys) -> None:
+        """What was gathered of these series is in a block: forget it.
+
+        After all of them, `released`; what arrives for that time is late until then.
+        """
+        cdef Series series
+        cdef int64_t last = TIME_MIN
+        cdef Py_ssize_t count
+        for key in keys:
+            series = self.by_key[key]
+            count = series.count()
+            series.held = False
+            series.drop_before(self.held)
+            self.samples += series.count() - count
+            if series.count():
+                series.bounds(&self.rest_first, &last)
+            else:
+                self.drop(series)
+
+    def released(self) -> None:
+        """All series are released."""
+        self.held = TIME_MIN
+        for found in self.unsettled:
+            (<Series>found).settle()
+        self.unsettled = []
+        self.first = self.rest_first if self.samples else TIME_MAX
+        self.last = self.last if self.samples else TIME_MIN
+
+    cdef int drop(self, Series series) except -1:
+        """Forget a series."""
+        self.postings.remove(series.ref, series.key)
+        self.series[series.ref] = None
+        del self.by_key[series.key]
+        self.live -= 1
+        self.generation += 1
+        return 0
 
     def delete(self, refs, int64_t low, int64_t high) -> None:
         """Forget the samples in [low, high] of these series."""
         for ref in refs:
             (<Series>self.series[ref]).delete(low, high)
 
+    def drop_empty(self, list refs) -> None:
+        """Forget those of these series that have no samples."""
+        for ref in refs:
+            if not (<Series>self.series[ref]).count():
+                self.drop(self.series[ref])
+
     def recount(self) -> None:
         """Samples and bounds anew, after some were deleted; series without samples go."""
         cdef Series series
         cdef Py_ssize_t count
+        cdef list empty = []
         self.samples = 0
         self.first = TIME_MAX
         self.last = TIME_MIN
-        for found in list(self.by_key.values()):
+        for found in self.by_key.values():
             series = found
             count = series.count()
             if count:
                 self.samples += count
                 series.bounds(&self.first, &self.last)
-                continue
-            self.postings.remove(series.ref, series.key)
-            self.series[series.ref] = None
-            del self.by_key[series.key]
-            self.live -= 1
+            else:
+                empty.append(series)
+        for found in empty:
+            self.drop(found)
         self.generation += 1
-        return 0

@@ -1,7 +1,8 @@
 """InfluxDB's HTTP API: writing (/write and /api/v2/write), InfluxQL (/query), /ping and /health.
 
 A write is taken line by line: good lines are stored, and the answer to a body with bad ones is
-400 with the first reason, as InfluxDB's "partial write".  Flux is refused, with a hint.
+400 with their numbers and what is wrong, as InfluxDB's "partial write".  Flux is refused, with a
+hint.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Influx:
     # ---- writing ---------------------------------------------------------------------------
 
     def write(self, request: Request) -> Response:
-        """Version 1: ?db= names the database, ?precision= the unit of timestamps."""
+        """Line protocol, version 1: ?db= the database, ?precision= the unit of timestamps."""
         database = _first(request, "db")
         try:
             self._write(request, database, _first(request, "precision") or "ns")
@@ -71,7 +72,7 @@ class Influx:
         return Response(b"", 204, headers=HEADERS)
 
     def write_v2(self, request: Request) -> Response:
-        """Version 2: ?bucket= is the database."""
+        """Line protocol, version 2: ?bucket= is the database."""
         try:
             self._write(
                 request, _first(request, "bucket"), _first(request, "precision") or "ns"
@@ -99,21 +100,21 @@ class Influx:
         except DiskFull as exc:
             raise WriteError(507, "internal error", str(exc)) from exc
         if parser.rejected:
-            line, why = parser.errors[0]
+            told = "; ".join(f"line {n}: {why}" for n, why in parser.errors)
             raise WriteError(
                 400,
                 "invalid",
-                f"partial write: unable to parse line {line}: {why} dropped={parser.rejected}",
+                f"partial write: unable to parse {told} dropped={parser.rejected}",
             )
 
     # ---- what clients ask besides ------------------------------------------------------------
 
     def ping(self, request: Request) -> Response:
-        """Is anyone there?"""
+        """Answers 204 and the version."""
         return Response(b"", 204, headers=HEADERS)
 
     def health(self, request: Request) -> Response:
-        """Is it well?"""
+        """Health, as InfluxDB 2 tells it."""
         return _json(
             {
                 "name": "influxdb",
@@ -126,7 +127,7 @@ class Influx:
         )
 
     async def query(self, request: Request) -> Response:
-        """InfluxQL."""
+        """InfluxQL: ?q= statements, ?db=, ?epoch=, ?chunked=."""
         from tsdb.influxql.answer import CHUNK_ROWS, Session, encode
         from tsdb.influxql.ast import SyntaxTrouble
 
@@ -150,7 +151,7 @@ class Influx:
         return Response(body, content_type="application/json", headers=HEADERS)
 
     def query_v2(self, request: Request) -> Response:
-        """Flux."""
+        """Flux: refused, with a hint."""
         return _json({"code": "not implemented", "message": NO_FLUX}, 501)
 
 

@@ -1,3 +1,5 @@
+# Loops over samples are worth being vectorised, which -O2 alone hardly does.
+# distutils: extra_compile_args = -fvect-cost-model=dynamic
 """Integers of a series: timestamps, and values that are whole numbers or short decimals.
 
 What is written is how far each is from what was expected of it, which is mostly little:

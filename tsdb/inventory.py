@@ -64,7 +64,7 @@ class Inventory:
         return [Route("GET", "/api/v1/status/storage", answering(self.storage))]
 
     def storage(self, request: Request) -> Response:
-        """The inventory as JSON."""
+        """Head, log, rate of writing, and each block with its codings."""
         return success_of(self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:

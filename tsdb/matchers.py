@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tsdb.regex import compile_regex
+from tsdb.regex import Regex, compile_regex
 
 _PLAIN = re.compile(r"[^\\.+*?()|\[\]{}^$]*")
 
@@ -21,7 +21,7 @@ class Matcher:
     name: str
     op: str
     value: str
-    _regex: re.Pattern[str] | None = field(default=None, repr=False, compare=False)
+    _regex: Regex | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.op in ("=~", "!~"):
@@ -39,7 +39,7 @@ class Matcher:
         """Whether a label value meets the condition."""
         if self._regex is None:
             return (value == self.value) == (self.op == "=")
-        return (self._regex.fullmatch(value) is not None) == (self.op == "=~")
+        return self._regex.matches(value) == (self.op == "=~")
 
     @property
     def matches_empty(self) -> bool:

@@ -14,7 +14,11 @@ from bedrock.net.http import Request, Response, Route
 from bedrock.world import Clock
 from tsdb.form import success_of
 
-PAGES = {"/graph": "graph.html", "/cardinality": "cardinality.html", "/storage": "storage.html"}
+PAGES = {
+    "/graph": ("graph.html", "Asks PromQL and draws the answer."),
+    "/cardinality": ("cardinality.html", "What makes series."),
+    "/storage": ("storage.html", "Head, blocks and their codings over time; the rate of writing."),
+}
 
 
 def routes(host: str, clock: Clock) -> list[Route]:
@@ -24,15 +28,22 @@ def routes(host: str, clock: Clock) -> list[Route]:
     """
     pages = Pages("tsdb", Path(__file__).parent / "page", Guard(None, host), clock)
 
-    def page(request: Request) -> Response:
-        return pages.answer(request, PAGES[request.path], {})
+    def page(path: str) -> Handler:
+        template, what = PAGES[path]
 
-    handlers: dict[tuple[str, str], Handler] = {("GET", path): page for path in PAGES}
+        def answer(request: Request) -> Response:
+            return pages.answer(request, template, {})
+
+        answer.__doc__ = what
+        return answer
+
+    handlers: dict[tuple[str, str], Handler] = {("GET", path): page(path) for path in PAGES}
     return pages.routes(handlers | {("GET", "/functions.json"): functions})
 
 
 def functions(request: Request) -> Response:
-    """Name and signature of each function and aggregation."""
-    from tsdb.promql.functions import AGGREGATIONS, FUNCTIONS, signature
+    """Signature and purpose of each function and aggregation, for completion."""
+    from tsdb.promql.functions import AGGREGATIONS, DOCS, FUNCTIONS, signature
 
-    return success_of({name: signature(name) for name in sorted(FUNCTIONS | AGGREGATIONS)})
+    names = sorted(FUNCTIONS.keys() | AGGREGATIONS.keys())
+    return success_of({name: [signature(name), DOCS[name]] for name in names})

@@ -21,6 +21,7 @@ def policy_of(config: TsdbConfig) -> Policy:
         retention_ms=duration_ms("retention", config.retention),
         tiers=_tiers(config.tiers),
         rules=_rules(config.retention_rules),
+        cold_ms=duration_ms("zstd_after", config.zstd_after),
     )
 
 

@@ -1,3 +1,5 @@
+# Loops over samples are worth being vectorised, which -O2 alone hardly does.
+# distutils: extra_compile_args = -fvect-cost-model=dynamic
 """Selecting: which series meet the matchers, where they lie, and their samples, series by series.
 
     Finder     matchers ──► Found: labels, and for each series its places (head, blocks)

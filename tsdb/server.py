@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bedrock.app.logs import logger
+from bedrock.app.metrics import metrics_route
 from bedrock.net import Limits
 from bedrock.net import Server as Listener
 from bedrock.net.http import HttpSession, Request, Route
@@ -81,6 +82,7 @@ class Server:
         routes = self._api.routes() + status.routes() + self._monitor.routes()
         routes += Influx(store, self._api.budget).routes() + Admin(store).routes()
         routes += Intake(store, self._monitor.received.take).routes()
+        routes.append(metrics_route("tsdb", lambda: (self.world, self)))
         routes += self.inventory.routes() + pages.routes(config.host, self.world.clock)
         self.routes = routes
         router = GuardedRouter(map(self._surviving, routes), password=config.password())

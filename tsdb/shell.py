@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bedrock.app.shell import Candidate, Grammar
-from tsdb.promql.functions import AGGREGATIONS, FUNCTIONS, signature
+from tsdb.promql.functions import AGGREGATIONS, DOCS, FUNCTIONS, signature
 from tsdb.promql.lexer import parse_duration
 
 COMMANDS = {
@@ -58,7 +58,7 @@ class Shell(Grammar):
                     yield Candidate(name, doc, back=len(word))
         for name in sorted(FUNCTIONS.keys() | AGGREGATIONS.keys()):
             if name.startswith(word):
-                yield Candidate(name + "(", signature(name), back=len(word))
+                yield Candidate(name + "(", DOCS[name], back=len(word))
         for name in self.metrics:
             if name.startswith(word):
                 yield Candidate(name, "metric", back=len(word))

@@ -50,7 +50,7 @@ class Status:
         return success_of(info | {"buildDate": "", "goVersion": ""})
 
     def runtime_info(self, request: Request) -> Response:
-        """Since when, and how much."""
+        """Since when it runs, and how much it holds."""
         head, monitor = self.store.head, self.monitor
         return success_of(
             {
@@ -109,13 +109,18 @@ class Status:
         return success_of({"yaml": self.monitor.settings.text})
 
     def wal_replay(self, request: Request) -> Response:
-        """A server that answers has replayed its log."""
+        """How far the log was replayed: a server that answers has done so."""
         return success_of({"min": 0, "max": 0, "current": 0})
 
 
 def page(text: str) -> Callable[[Request], Response]:
     """A handler that answers with a fixed text."""
-    return lambda request: Response(text.encode())
+
+    def answer(request: Request) -> Response:
+        return Response(text.encode())
+
+    answer.__doc__ = text.splitlines()[0]
+    return answer
 
 
 def _largest(counts: dict[str, int], limit: int) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ its numbers to this machine only.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from bedrock.net import Server
@@ -45,7 +45,6 @@ class MetricsServer:
         self._instance = instance
         self._net: Any = None
         self._server: Any = None
-        self._registry: Any = None
 
     @property
     def port(self) -> int:
@@ -61,7 +60,10 @@ class MetricsServer:
         world = World(self._instance.world.disk, self._net, clock)
         router = Router(
             [
-                Route("GET", "/metrics", self._metrics),
+                metrics_route(
+                    self._instance.component.name,
+                    lambda: (self._instance.world, self._instance.server),
+                ),
                 Route("GET", "/healthz", self._healthz),
                 Route("GET", "/readyz", self._readyz),
             ]
@@ -86,36 +88,46 @@ class MetricsServer:
             return Response(b"ready\n")
         return Response(b"not ready\n", status=503)
 
-    def _metrics(self, request: Request) -> Response:
-        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-        if self._registry is None:
-            self._registry = make_registry(self._instance)
-        return Response(generate_latest(self._registry), content_type=CONTENT_TYPE_LATEST)
+def metrics_route(name: str, running: Callable[[], tuple[World | None, Any]]) -> Route:
+    """The route that shows the numbers of a component, whose world and server are asked for them.
 
+    prometheus_client, slow to import, is imported when somebody looks.
+    """
+    registry: Any = None
 
-def make_registry(instance: Instance) -> Any:
-    """A prometheus_client registry that asks the instance whenever it is read."""
-    from prometheus_client import CollectorRegistry, ProcessCollector
+    def metrics(request: Request) -> Response:
+        """The server's own numbers, for a Prometheus that scrapes them."""
+        from prometheus_client import (
+            CONTENT_TYPE_LATEST,
+            CollectorRegistry,
+            ProcessCollector,
+            generate_latest,
+        )
 
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(instance))
-    ProcessCollector(registry=registry)
-    return registry
+        nonlocal registry
+        if registry is None:
+            registry = CollectorRegistry(auto_describe=False)
+            registry.register(_Collector(name, running))
+            ProcessCollector(registry=registry)
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+    return Route("GET", "/metrics", metrics)
 
 
 class _Collector:
-    def __init__(self, instance: Instance):
-        self._instance = instance
+    def __init__(self, name: str, running: Callable[[], tuple[World | None, Any]]):
+        self._name = name
+        self._running = running
 
     def collect(self) -> Iterator[Any]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-        instance = self._instance
-        if instance.server is None or instance.world is None:
+        world, server = self._running()
+        if server is None or world is None:
             return
-        prefix = f"bedrock_{instance.component.name}_"
-        net: Any = instance.world.net
+        prefix = f"bedrock_{self._name}_"
+        net: Any = world.net
         counters = net.counters
         yield GaugeMetricFamily(
             prefix + "connections", "Open connections.", counters["links_open"]
@@ -127,4 +139,4 @@ class _Collector:
             "Longest time one turn of the event loop took.",
             net.longest_turn_ns / 1e9,
         )
-        yield from instance.server.metrics()
+        yield from server.metrics()

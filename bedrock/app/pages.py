@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,7 @@ class Pages:
         return Response(page.encode("utf-8", "backslashreplace"), content_type=HTML)
 
     def _asked(self, handler: Handler) -> Handler:
+        @wraps(handler)
         def guarded(request: Request) -> Response:
             headers = {name: value.encode("latin-1") for name, value in request.headers.items()}
             refusal = self._guard.refuse(request.method, headers)
@@ -99,6 +101,7 @@ class Pages:
             return Response(text.encode() + b"\n", status)
 
     def _static(self, request: Request) -> Response:
+        """A file that pages load."""
         name = request.params["name"]
         kind = KINDS.get(name.rpartition(".")[2])
         for folder in self._folders:

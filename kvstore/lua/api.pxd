@@ -126,5 +126,8 @@ cdef struct Lua:
 
 cdef Lua lua
 
+# Look the functions up: before anything else is called.
+cdef int find() except -1
+
 # A table on top of the stack gets a function under a name.
 cdef void put_function(lua_State* L, const char* name, lua_CFunction function) noexcept nogil

@@ -27,8 +27,14 @@ NAMES = (
 )
 
 
+cdef bint found = False
+
+
 cdef int find() except -1:
-    """Fill the table of functions."""
+    """Fill the table of functions, unless it is; it takes 5 ms, which no start should wait for."""
+    global found
+    if found:
+        return 0
     import ctypes
 
     from lupa import lua51
@@ -46,12 +52,10 @@ cdef int find() except -1:
                 f"{lua51.__file__} does not export {name}: scripts need lupa's wheel, "
                 "or a build of lupa that carries Lua 5.1") from None
         slots[i] = <void*>address
+    found = True
     return 0
 
 
 cdef void put_function(lua_State* L, const char* name, lua_CFunction function) noexcept nogil:
     lua.pushcclosure(L, function, 0)
     lua.setfield(L, -2, name)
-
-
-find()

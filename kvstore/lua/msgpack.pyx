@@ -1,8 +1,8 @@
-"""The library `cmsgpack`, as lua-cmsgpack 0.4 has it: MessagePack without extension types.
+"""The library `cmsgpack`, as lua-cmsgpack 0.4 has it: MessagePack without `bin` and `ext`.
 
     nil, boolean   as they are                   function, ...   nil
     number         the shortest integer that holds it, else a float if that keeps it, else a double
-    string         str                           str, bin        string
+    string         str                           str             string
     table          an array if its keys are 1 to n, also when empty; else a map
 
 Tables within MAX_NESTING tables are nil: a table that holds itself ends there.
@@ -10,7 +10,7 @@ Tables within MAX_NESTING tables are nil: a table that holds itself ends there.
 
 from libc.limits cimport INT_MAX
 from libc.math cimport floor
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from kvstore.lua.api cimport BOOLEAN, NUMBER, STRING, TABLE, lua, put_function
@@ -195,10 +195,10 @@ cdef void push_array(lua_State* L, Input* data, size_t n) noexcept nogil:
 
 
 cdef void push_map(lua_State* L, Input* data, size_t n) noexcept nogil:
-    cdef size_t i
+    cdef size_t _i
     lua.createtable(L, 0, 0)
     lua.needstack(L, 1, b"in function mp_decode_to_lua_hash")
-    for i in range(n):
+    for _i in range(n):
         push_value(L, data)
         push_value(L, data)
         lua.settable(L, -3)
@@ -258,11 +258,11 @@ cdef void push_value(lua_State* L, Input* data) noexcept nogil:
         lua.pushnumber(L, <int32_t>number_of(L, data, 4))
     elif tag == 0xD3:
         lua.pushnumber(L, <double><int64_t>number_of(L, data, 8))
-    elif tag == 0xD9 or tag == 0xC4:
+    elif tag == 0xD9:
         push_text(L, data, number_of(L, data, 1))
-    elif tag == 0xDA or tag == 0xC5:
+    elif tag == 0xDA:
         push_text(L, data, number_of(L, data, 2))
-    elif tag == 0xDB or tag == 0xC6:
+    elif tag == 0xDB:
         push_text(L, data, number_of(L, data, 4))
     elif tag == 0xDC:
         push_array(L, data, number_of(L, data, 2))

@@ -28,6 +28,7 @@ function redis.error_reply(...)
   if select('#', ...) ~= 1 or type(text) ~= 'string' then
     return {err = 'ERR wrong number or type of arguments'}
   end
+  text = text:match('^[^%z]*'):gsub('[\r\n]+$', '')
   if text:byte() == 45 then text = text:sub(2) end
   return {err = text:find(' ', 1, true) and text or 'ERR ' .. text}
 end

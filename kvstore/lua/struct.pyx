@@ -15,6 +15,9 @@ from libc.string cimport memchr, memcpy
 from kvstore.lua.api cimport lua, put_function
 from kvstore.lua.text cimport text, text_begin, text_char, text_put, text_room
 
+cdef extern from "<ctype.h>" nogil:
+    int isalnum(int)
+
 cdef enum:
     LARGEST = 32                       # bytes of an integer
     ALIGNMENT = 16
@@ -26,6 +29,8 @@ cdef struct Layout:
     int align
     char code                          # of the item at hand
     size_t size
+    bint lax                           # letters that mean nothing are passed over
+    bint beyond                        # the data ended before this
 
 
 cdef inline bint is_digit(char c) noexcept nogil:
@@ -45,7 +50,7 @@ cdef size_t number_or(lua_State* L, Layout* layout, size_t default) noexcept nog
 
 
 cdef void control(lua_State* L, Layout* layout) noexcept nogil:
-    """What is no item: a byte order, an alignment, a space."""
+    """What is no item: a byte order, an alignment, a space; or an error."""
     cdef size_t align
     if layout.code == c">":
         layout.little = False
@@ -56,7 +61,7 @@ cdef void control(lua_State* L, Layout* layout) noexcept nogil:
         if align == 0 or align & (align - 1):
             lua.error(L, b"alignment %d is not a power of 2", <int>align)
         layout.align = <int>align
-    elif layout.code != c" ":
+    elif layout.code != c" " and not (layout.lax and isalnum(layout.code)):
         lua.argerror(L, 1, lua.pushfstring(L, b"invalid format option '%c'", <int>layout.code))
 
 
@@ -83,6 +88,8 @@ cdef bint next_item(lua_State* L, Layout* layout) noexcept nogil:
                 lua.error(L, b"integral size %d is larger than limit of %d",
                           <int>layout.size, <int>LARGEST)
         else:
+            if layout.beyond:
+                lua.argerror(L, 2, b"data string too short")
             control(L, layout)
             continue
         return True
@@ -138,13 +145,13 @@ cdef void put_text(lua_State* L, Layout* layout, int arg) noexcept nogil:
 
 
 cdef int pack(lua_State* L) noexcept nogil:
-    cdef Layout layout = [lua.checklstring(L, 1, NULL), True, 1, 0, 0]
+    cdef Layout layout = [lua.checklstring(L, 1, NULL), True, 1, 0, 0, False, False]
     cdef int arg = 2
-    cdef size_t i
+    cdef size_t _i
     lua.pushnil(L)                     # what a missing argument is
     text_begin()
     while next_item(L, &layout):
-        for i in range(padding(&layout, text.n)):
+        for _i in range(padding(&layout, text.n)):
             text_char(L, 0)
         if layout.code == c"x":
             text_char(L, 0)
@@ -220,7 +227,7 @@ cdef size_t push_text(lua_State* L, Layout* layout, const char* p, size_t left,
 
 cdef int unpack(lua_State* L) noexcept nogil:
     """unpack(format, data [, from]): the values, and where the next byte is."""
-    cdef Layout layout = [lua.checklstring(L, 1, NULL), True, 1, 0, 0]
+    cdef Layout layout = [lua.checklstring(L, 1, NULL), True, 1, 0, 0, False, False]
     cdef size_t n
     cdef const char* data = lua.checklstring(L, 2, &n)
     cdef Py_ssize_t start = lua.optinteger(L, 3, 1)
@@ -229,6 +236,7 @@ cdef int unpack(lua_State* L) noexcept nogil:
     if start <= 0:
         lua.argerror(L, 3, b"offset must be 1 or greater")
     at = start - 1
+    layout.beyond = at > n
     while next_item(L, &layout):
         at += padding(&layout, at)
         if at > n or layout.size > n - at:
@@ -250,7 +258,7 @@ cdef int unpack(lua_State* L) noexcept nogil:
 
 cdef int size(lua_State* L) noexcept nogil:
     """size(format): bytes of what has a fixed size."""
-    cdef Layout layout = [lua.checklstring(L, 1, NULL), True, 1, 0, 0]
+    cdef Layout layout = [lua.checklstring(L, 1, NULL), True, 1, 0, 0, True, False]
     cdef size_t at = 0
     while next_item(L, &layout):
         at += padding(&layout, at)

@@ -19,6 +19,7 @@ and fail, where nothing would catch it.
 
 from libc.stdint cimport int64_t
 from libc.stdlib cimport strtod, strtoll
+from libc.string cimport strlen
 
 from kvstore.lua.api cimport BOOLEAN, NIL, NUMBER, STRING, TABLE, lua
 from kvstore.resp cimport put_array, put_bulk, put_double, put_int, put_map, put_nil, put_set
@@ -43,10 +44,10 @@ cdef const char* push_items(lua_State* L, const char* p, int64_t n) noexcept nog
 
 cdef const char* push_pairs(lua_State* L, const char* p, int64_t n, bint is_set) noexcept nogil:
     """{map = {key = value}} or {set = {member = true}}"""
-    cdef int64_t i
+    cdef int64_t _i
     lua.createtable(L, 0, 1)
     lua.createtable(L, 0, <int>n)
-    for i in range(n):
+    for _i in range(n):
         p = push_reply(L, p)
         if is_set:
             lua.pushboolean(L, True)
@@ -62,8 +63,8 @@ cdef const char* push_pairs(lua_State* L, const char* p, int64_t n, bint is_set)
 
 cdef const char* skip_attribute(lua_State* L, const char* p, int64_t n) noexcept nogil:
     """What is told about the reply that follows: a script does not get it."""
-    cdef int64_t i
-    for i in range(2 * n):
+    cdef int64_t _i
+    for _i in range(2 * n):
         p = push_reply(L, p)
         lua.settop(L, -2)
     return push_reply(L, p)
@@ -133,10 +134,13 @@ cdef const char* push_reply(lua_State* L, const char* p) noexcept nogil:
 # ---------------------------------------------------------------------- from a script
 
 cdef int put_line(lua_State* L, Buf out, const char* mark) except -1:
-    """The string on top as a line; a line break inside would end it early."""
-    cdef size_t n, i
-    cdef const char* s = lua.tolstring(L, -1, &n)
+    """The string on top, up to a zero byte, as a line; a line break inside would end it early."""
+    cdef size_t i
+    cdef const char* s = lua.tolstring(L, -1, NULL)
+    cdef size_t n = strlen(s)
     cdef char* into
+    while mark[0] == c"-" and n and (s[n - 1] == c"\r" or s[n - 1] == c"\n"):
+        n -= 1
     out.put(mark, 1)
     into = out.room(n)
     for i in range(n):
@@ -245,12 +249,13 @@ cdef int put_table(lua_State* L, Buf out, int resp, bint booleans) except -1:
 
 
 cdef int put_big_number(lua_State* L, Buf out, int resp) except -1:
-    if resp == 3:
-        return put_line(L, out, b"(")
     cdef size_t n
     cdef const char* s = lua.tolstring(L, -1, &n)
     cdef bytes shown = (<bytes>s[:n]).replace(b"\r", b" ").replace(b"\n", b" ")
-    return put_bulk(out, shown, len(shown))
+    if resp != 3:
+        return put_bulk(out, shown, len(shown))
+    out.write(b"(" + shown)
+    return out.put(b"\r\n", 2)
 
 
 cdef int put_value(lua_State* L, Buf out, int resp, bint booleans) except -1:

@@ -78,13 +78,10 @@ class Cluster:
         return reply.json()
 
     def wait_for_datanodes(self, count: int) -> None:
-        eventually(lambda: self.live() >= count, f"{count} DataNodes")
+        wait_for_datanodes(self.namenode, count)
 
     def live(self) -> int:
-        """DataNodes that the NameNode takes for alive, by the room they report."""
-        from hdfs_sim.messages import CLIENT
-
-        return len(ask(self.namenode.ports["port"], CLIENT, "getDatanodeReport", type=2)["di"])
+        return live_datanodes(self.namenode)
 
     def holders(self, path: str) -> list[set[int]]:
         """For each block of a file the transfer ports of the nodes that have it."""
@@ -115,6 +112,17 @@ def ask(port: int, protocol: Any, name: str, **request: Any) -> dict[str, Any]:
             net.close()
 
     return asyncio.run(call())
+
+
+def live_datanodes(namenode: Process) -> int:
+    """DataNodes that the NameNode takes for alive."""
+    from hdfs_sim.messages import CLIENT
+
+    return len(ask(namenode.ports["port"], CLIENT, "getDatanodeReport", type=2)["di"])
+
+
+def wait_for_datanodes(namenode: Process, count: int) -> None:
+    eventually(lambda: live_datanodes(namenode) >= count, f"{count} DataNodes")
 
 
 def eventually(true: Callable[[], Any], what: str, timeout_s: float = 30.0) -> None:

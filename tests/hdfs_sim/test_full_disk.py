@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.hdfs_sim.processes import Cluster, Process, eventually
+from tests.hdfs_sim.processes import Cluster, Process, eventually, wait_for_datanodes
 
 hdfs_native = pytest.importorskip("hdfs_native")
 
@@ -41,6 +41,7 @@ def test_a_namenode_without_room_refuses_changes_and_answers_reads(small_disk, t
     node = Process("datanode", tmp_path / "dn", ipc_port=0, heartbeat_s=0.2,
                    namenode=f"127.0.0.1:{namenode.ports['port']}")
     running.append(node)
+    wait_for_datanodes(namenode, 1)
     client = hdfs_native.Client(f"hdfs://127.0.0.1:{namenode.ports['port']}")
     write(client, "/kept", b"kept" * 1000, replication=1)
     filler = fill(small_disk)

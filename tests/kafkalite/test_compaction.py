@@ -78,7 +78,7 @@ def test_records_younger_than_the_lag_are_left(compacted):
 
 
 def test_records_of_the_future_are_compacted_too(compacted):
-    log = compacted()
+    log = compacted(timestamp_after_max_ms=DAY)
     log.append([Record(0, log.clock.ms + DAY, b"k", value) for value in (b"1", b"2")])
     log.turn.run()
     log.roll()

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bedrock.sim.disk import Medium
+from bedrock.world import OsDisk, Rand
 from kafkalite.assignors import ASSIGNORS, uniform
 from kafkalite.errors import Code, KafkaError
 from kafkalite.regex import Regex
@@ -52,8 +54,6 @@ class Member:
 
 @pytest.fixture
 def wire(tmp_path):
-    from bedrock.world import OsDisk
-
     wire = Peer(OsDisk(str(tmp_path))).connect()
     wire.create("t", 4)
     return wire
@@ -246,18 +246,70 @@ def test_uniform_is_even_and_moves_no_more_than_it_must(before, after):
     assert stayed >= min(total * before // max(before, after), total * after // before) - 1
 
 
+def restarted(wire, disk, members):
+    """A connection to the broker that is there after this one was killed; members use it, too."""
+    again = wire.peer.restart(disk)
+    again.broker.coordinator.resume()
+    wire = again.connect()
+    for member in members:
+        member.wire = wire
+    return wire
+
+
+def test_members_go_on_after_a_restart_of_the_broker(wire, tmp_path):
+    one, two = Member(wire, "one", instance_id="i"), Member(wire, "two", topics=("t", "u"))
+    one.beat()
+    two.beat()
+    one.report()  # it must give up two, and has not yet
+    before = described(wire)
+    assert before["group_state"] == "Reconciling"
+    wire = restarted(wire, OsDisk(str(tmp_path)), (one, two))
+    assert described(wire) == before
+    one.report()
+    two.report()
+    assert {len(one.reads), len(two.reads)} == {2}
+    assert two.epoch == one.epoch == 2
+    # Its session goes on, and ends.
+    wire.peer.clock.advance(30_000)
+    assert one.beat() is Code.NONE
+    wire = restarted(wire, OsDisk(str(tmp_path)), (one, two))
+    wire.peer.clock.advance(44_000)
+    assert one.beat() is Code.NONE
+    wire.peer.clock.advance(2000)
+    assert two.beat() is Code.UNKNOWN_MEMBER_ID
+    one.report()
+    assert len(one.reads) == 4
+
+
+def test_a_group_that_is_gone_stays_gone(wire, tmp_path):
+    one = Member(wire, "one")
+    one.beat()
+    one.beat(epoch=-1)
+    assert wire.call("DeleteGroups", groups=["g"])["results"][0]["error_code"] == 0
+    wire = restarted(wire, OsDisk(str(tmp_path)), (one,))
+    assert wire.call("ListGroups")["groups"] == []
+    assert not wire.peer.broker.coordinator.offsets.consumers
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["beat", "report", "leave", "wait"])),
-                max_size=60))  # fmt: skip
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3), st.sampled_from(["beat", "report", "leave", "wait", "restart"])
+        ),
+        max_size=60,
+    )
+)
 def test_no_partition_ever_has_two_readers(steps):
     """A model: what members read, by what they were told and have said."""
-    from bedrock.sim.disk import Medium
-    from bedrock.world import Rand
-
-    wire = Peer(Medium(Rand(1)).disk()).connect()
+    medium = Medium(Rand(1))
+    wire = Peer(medium.disk()).connect()
     wire.create("t", 5)
     members = {}
     for number, what in steps:
+        if what == "restart":
+            wire = restarted(wire, medium.disk(), members.values())
+            continue
         member = members.setdefault(number, Member(wire, f"m{number}"))
         if what == "leave":
             if member.epoch:

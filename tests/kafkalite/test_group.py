@@ -39,8 +39,8 @@ class Member:
     def send_join(self, version=5):
         return self.wire.send(
             "JoinGroup", version, group_id="g", session_timeout_ms=SESSION_MS,
-            rebalance_timeout_ms=self.rebalance_ms, member_id=self.id, group_instance_id=self.instance,
-            protocol_type="consumer", protocols=self.protocols,
+            rebalance_timeout_ms=self.rebalance_ms, member_id=self.id,
+            group_instance_id=self.instance, protocol_type="consumer", protocols=self.protocols,
         )
 
     def joined(self):

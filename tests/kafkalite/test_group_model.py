@@ -28,7 +28,7 @@ INSTANCES = {2: "static"}  # by number of the client
 
 @dataclass
 class Generation:
-    """leader, protocol: as every member is told; members: as the leader is; shares: by the leader"""
+    """leader, protocol: as all are told; members: as the leader is; shares: the leader's"""
 
     leader: str
     protocol: str

@@ -174,6 +174,22 @@ def test_the_logs_own_time_replaces_the_producers(open_log, clock):
     assert [r.timestamp for r in log.records()] == [clock.wall_ms()]
 
 
+@pytest.mark.parametrize(
+    ("ahead_ms", "taken"), [(3_600_001, False), (3_600_000, True), (-1000, True), (-1001, False)]
+)
+def test_a_timestamp_must_not_be_too_far_from_now(open_log, clock, ahead_ms, taken):
+    log = open_log(timestamp_before_max_ms=1000)
+    batch = pack([Record(0, clock.wall_ms() + ahead_ms, None, b"v")])
+    if taken:
+        assert log.append_batch(batch) == 0
+    else:
+        with pytest.raises(KafkaError) as refused:
+            log.append_batch(batch)
+        assert refused.value.code is Code.INVALID_TIMESTAMP
+    log = open_log(append_time=True)
+    assert log.append_batch(batch) == 0
+
+
 @pytest.mark.parametrize("wanted", ["uncompressed", "gzip", "snappy", "lz4", "zstd", "producer"])
 @pytest.mark.parametrize("sent", ["none", "snappy", "zstd"])
 def test_batches_are_packed_as_the_topic_says(open_log, sent, wanted):

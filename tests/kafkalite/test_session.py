@@ -1,11 +1,14 @@
 """The wire, offline: frames, order, waiting, refusals."""
 
+from pathlib import Path
+
 import pytest
 
 from kafkalite.apis import APIS
 from kafkalite.batch import Record, pack, unpack, unpack_all
 from kafkalite.errors import Code
 from kafkalite.handlers import HANDLERS
+from kafkalite.reference import page
 from kafkalite.requests import BY_NAME, HEADER
 
 pytestmark = pytest.mark.usefixtures("no_session_may_fail")
@@ -13,6 +16,11 @@ pytestmark = pytest.mark.usefixtures("no_session_may_fail")
 
 def test_every_api_has_a_handler_and_every_handler_an_api():
     assert HANDLERS.keys() == APIS.keys()
+
+
+def test_the_reference_says_what_is_served():
+    written = Path(__file__).parents[2] / "docs" / "reference" / "kafkalite-api.md"
+    assert written.read_text() == page()
 
 
 def test_a_record_comes_back_as_it_was_sent(wire):

@@ -138,7 +138,7 @@ class World:
 
     def check(self):
         """Readers of what is committed see it all, in each producer's order, and nothing else."""
-        waits = {index: False for index in self.values}
+        waits = dict.fromkeys(self.values, False)
         for began in self.open.values():
             for index, _ in began.values:
                 waits[index] = True

@@ -136,7 +136,7 @@ def run_file(copy: Path, name: str, seconds: int) -> Outcome:
         line for line in others
         if line.endswith(" (hangs)") or line.startswith("Executing test client")
     ]
-    return Outcome(passed, [*failed, *endless], trouble)
+    return Outcome(len(passed), [*failed, *endless], trouble)
 
 
 def surprises(name: str, outcome: Outcome) -> list[str]:

@@ -90,6 +90,79 @@ def test_sets_are_sets_in_each_form(kv):
     assert kv.execute("OBJECT", "ENCODING", "s1") == b"hashtable"
 
 
+def test_numbers_of_every_width_are_in_one_set(kv):
+    edges = [sign * 2**bits + d for bits in (15, 31, 62) for sign in (1, -1) for d in (-1, 0, 1)]
+    for numbers in (edges, sorted(edges), sorted(edges, key=abs)):
+        kv.execute("DEL", "s")
+        for i, number in enumerate(numbers):
+            assert kv.execute("SADD", "s", number) == 1
+            assert kv.execute("SADD", "s", number) == 0
+            assert sorted(map(int, kv.execute("SMEMBERS", "s"))) == sorted(numbers[: i + 1])
+        assert kv.execute("OBJECT", "ENCODING", "s") == b"intset"
+        for number in numbers:
+            assert kv.execute("SISMEMBER", "s", number) == 1
+            assert kv.execute("SREM", "s", number) == 1
+
+
+SCORES = [0.0, -0.0, 1.5, 7, -7, 32767, 32768, -32769, 2**31 - 1, 2**31, -(2**31), 1e300, -1e-300,
+          float("inf"), float("-inf")]  # fmt: skip
+
+
+def test_sorted_sets_are_ordered_in_each_form(kv):
+    rand = random.Random(6)
+    for key, most in (("packed", 50), ("both", 400)):
+        model: dict[bytes, float] = {}
+        for i in range(2500):
+            member = b"m%d" % rand.randrange(most)
+            score = rand.choice([*SCORES, rand.randrange(100)])
+            if rand.random() < 0.7:
+                assert kv.execute("ZADD", key, score, member) == (member not in model)
+                model[member] = score
+            else:
+                assert kv.execute("ZREM", key, member) == (member in model)
+                model.pop(member, None)
+            order = sorted(model, key=lambda m: (model[m], m))
+            if member in model:
+                assert kv.execute("ZRANK", key, member) == order.index(member)
+                assert kv.execute("ZSCORE", key, member) == model[member]
+            if i % 40 == 0:
+                assert kv.execute("ZRANGE", key, 0, -1) == order
+                assert kv.execute("ZRANGE", key, 1, -2, "REV") == order[::-1][1:-1]
+                low, high = sorted(rand.choices(SCORES, k=2))
+                assert kv.execute("ZRANGEBYSCORE", key, low, high) == [
+                    m for m in order if low <= model[m] <= high]
+                assert kv.execute("ZREVRANGEBYSCORE", key, high, f"({low}", "LIMIT", 1, 3) == [
+                    m for m in order[::-1] if low < model[m] <= high][1:4]
+                assert kv.execute("ZCOUNT", key, f"({low}", high) == sum(
+                    low < value <= high for value in model.values())
+                if not model:
+                    continue
+                kv.execute("COPY", key, "copy", "REPLACE")
+                assert kv.execute("ZRANGE", "copy", 0, -1) == order
+                kv.execute("RESTORE", "again", 0, kv.execute("DUMP", key), "REPLACE")
+                assert kv.execute("ZRANGE", "again", 0, -1) == order
+        assert kv.execute("OBJECT", "ENCODING", key) == (
+            b"listpack" if key == "packed" else b"skiplist")
+        while model:
+            lowest = min(model, key=lambda m: (model[m], m))
+            assert kv.execute("ZPOPMIN", key)[0] == lowest
+            del model[lowest]
+        assert kv.execute("EXISTS", key) == 0
+
+
+def test_a_string_written_in_place_is_only_its_own(kv):
+    kv.execute("SET", "a", "first value")
+    kv.execute("COPY", "a", "b")
+    kv.execute("SET", "a", "other value")
+    assert kv.execute("MGET", "a", "b") == [b"other value", b"first value"]
+    assert kv.execute("SET", "a", "third value", "GET") == b"other value"
+    kv.execute("SET", "n", 999_999)
+    kv.execute("COPY", "n", "m")
+    assert [kv.execute("INCR", "n") for _ in range(3)] == [1_000_000, 1_000_001, 1_000_002]
+    assert kv.execute("MGET", "n", "m") == [b"1000002", b"999999"]
+    assert [kv.execute("DECRBY", "m", 990_000), kv.execute("DECR", "m")] == [9999, 9998]
+
+
 def test_names_follow_the_parameters(kv):
     kv.execute("CONFIG", "SET", "set-max-intset-entries", 3, "hash-max-listpack-entries", 3,
                "zset-max-listpack-entries", 3)  # fmt: skip
@@ -117,7 +190,8 @@ def test_small_collections_take_little(kv):
         kv.execute("SADD", "set", f"member {i}")
         kv.execute("SADD", "numbers", i)
         kv.execute("HSET", "hash", f"f{i}", i)
-    for key in ("list", "set", "numbers", "hash"):
+        kv.execute("ZADD", "zset", i, f"member {i}")
+    for key in ("list", "set", "numbers", "hash", "zset"):
         assert kv.execute("MEMORY", "USAGE", key) < 400
     kv.execute("HSET", "hash", "long", "v" * 60)
     for i in range(10):

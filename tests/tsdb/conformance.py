@@ -34,13 +34,15 @@ CLIENTS = {
     "test_influxql.py": "InfluxDB 1.6.7 and its shell `influx`",
     "test_dashboards.py": "the requests of Grafana's data sources beside Prometheus and InfluxDB; "
     "Telegraf's writes",
-    "test_pages.py": "Chromium: completion, chart, table, cardinality",
+    "test_pages.py": "Chromium: completion, chart and zoom, table, cardinality, head and blocks",
+    "test_promql_differential.py": "queries spoiled, refused in Prometheus' words; layout",
+    "test_regex.py": "regular expressions in linear time beside Python's `re`",
     "test_line_protocol.py": "the vectors of influxdata/line-protocol: 395 accepted with equal "
     "values, 6,220 refused",
     "test_exchange.py": "exported blocks opened by a Prometheus 2.42, 50 queries equal; promtool "
     "tsdb analyze; Parquet read by pyarrow",
     "test_intake.py": "remote-write 2.0, OTLP in protobuf and JSON, exposition pages",
-    "test_crash.py": "kill -9 while three writers write",
+    "test_crash.py": "kill -9 while three writers write, and while rules are evaluated",
     "test_sim.py": "seeds of the simulator: crashes, full and failing disks, deletion, retention",
 }
 OUTCOMES = re.compile(r"(\d+) (passed|failed|skipped|error)")
@@ -137,7 +139,7 @@ KNOWN = """\
 ## Known to differ
 
 - Native histograms are neither stored nor queried.
-- Regular expressions are Python's: why one is bad is told in other words, and time is not linear.
+- Regular expressions are Python's: why one is bad is told in other words.
 - `predict_linear` over a subquery with `@` in a range query: Prometheus moves the window with the
   step, beyond what the subquery evaluated; here the window stays.
 - InfluxQL: no `sample()`, `holt_winters()`, bit operators or text fields; times are kept in

@@ -18,8 +18,8 @@ def floats(bits):
 def round_trip(times, values):
     times = np.asarray(times, np.int64)
     values = np.asarray(values, np.float64)
-    for small in (False, True):
-        chunk = codec.encode(times, values, small)
+    for level in ((True, True), (False,), (True,)):
+        chunk = codec.encode(times, values, *level)
         got_times, got_values = codec.decode(chunk)
         assert (got_times == times).all()
         assert (got_values.view(np.uint64) == values.view(np.uint64)).all()
@@ -53,6 +53,16 @@ def test_a_few_exceptions_among_whole_numbers_are_set_aside(values, odd):
         if at < len(values):
             values[at] = floats([0x7FF0000000000002])[0]
     round_trip(regular(len(values)), values)
+
+
+def test_what_repeats_itself_is_small_when_it_is_cold():
+    values = np.random.default_rng(1).normal(size=60)[np.arange(1000) % 60]
+    cold = codec.encode(regular(1000), values, True, True)
+    assert codec.describe(cold)["values"] == "zstd"
+    assert len(cold) < len(codec.encode(regular(1000), values, True)) / 5
+    for cut in range(len(cold)):
+        with pytest.raises(ValueError, match="damaged"):
+            codec.decode(cold[:cut])
 
 
 def test_special_values_come_back():

@@ -1,15 +1,17 @@
 """kill -9 while others write: what was acknowledged is there, once, with the value written."""
 
-import http.client
 import random
 import threading
 import time
+from http.client import HTTPConnection, HTTPException
+
+import pytest
 
 import bedrock
-from tests.tsdb.wire import ask
+from tests.tsdb.wire import ask, http, wait_for
 
-KILLS = 4
 SERIES = 50
+KILLS = 3  # fifty of them in the slow tests
 
 
 class Writer(threading.Thread):
@@ -33,14 +35,14 @@ class Writer(threading.Thread):
             ]
             try:
                 if connection is None:
-                    connection = http.client.HTTPConnection(
+                    connection = HTTPConnection(
                         self.server.host, self.server.port, timeout=5
                     )
                 connection.request("POST", "/write?precision=s", "\n".join(lines))
                 answer = connection.getresponse()
                 answer.read()
                 (self.sure if answer.status == 204 else self.unsure).add(self.time)
-            except (OSError, http.client.HTTPException):
+            except (OSError, HTTPException):
                 self.unsure.add(self.time)
                 connection = None
                 time.sleep(0.02)
@@ -61,7 +63,8 @@ def check(server, writer):
     assert len({tuple(t for t, _ in series["values"]) for series in result}) == 1
 
 
-def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path):
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(50, marks=pytest.mark.slow)])
+def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path, kills):
     rng = random.Random(1)
     options = {"block_range": "10s", "maintenance_s": 0.05, "log_level": "error"}
     with bedrock.run("tsdb", process=True, data_dir=str(tmp_path), **options) as server:
@@ -69,7 +72,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path):
         for writer in writers:
             writer.start()
         try:
-            for _ in range(KILLS):
+            for _ in range(kills):
                 time.sleep(rng.uniform(0.1, 0.6))
                 server.restart()
         finally:
@@ -77,5 +80,54 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path):
                 writer.stopped.set()
                 writer.join()
         for writer in writers:
-            assert len(writer.sure) > 10 * KILLS
+            assert len(writer.sure) > 10 * kills
             check(server, writer)
+
+
+RULES = """
+groups:
+- name: g
+  interval: 20ms
+  rules:
+  - record: doubled
+    expr: m_v * 2
+  - record: total
+    expr: sum(doubled)
+  - alert: There
+    expr: m_v == 0
+    for: 1h
+"""
+
+
+def test_kill_9_while_rules_are_evaluated_leaves_whole_evaluations(tmp_path):
+    rng = random.Random(2)
+    (tmp_path / "rules.yml").write_text(RULES)
+    (tmp_path / "prometheus.yml").write_text("rule_files: [rules.yml]")
+    options = {
+        "config_file": str(tmp_path / "prometheus.yml"), "data_dir": str(tmp_path / "data"),
+        "log_level": "error", "block_range": "1s", "maintenance_s": 0.1,
+    }  # fmt: skip
+    with bedrock.run("tsdb", process=True, **options) as server:
+        lines = "\n".join(f"m,s={s} v={s}" for s in range(SERIES))
+        assert http(f"{server.url}/write", lines.encode())[0] == 204
+        wait_for(lambda: ask(server.url, "query", query="total")["data"]["result"])
+        since = ask(server.url, "query", query="ALERTS_FOR_STATE")["data"]["result"]
+        for _ in range(4):
+            time.sleep(rng.uniform(0.2, 0.5))
+            server.restart()
+            assert http(f"{server.url}/write", lines.encode())[0] == 204
+        evaluations = set()
+        found = ask(server.url, "query", query="doubled[1h]")["data"]["result"]
+        assert len(found) == SERIES
+        for series in found:
+            times = [t for t, _ in series["values"]]
+            assert times == sorted(set(times))
+            assert {v for _, v in series["values"]} == {str(2 * int(series["metric"]["s"]))}
+            evaluations.add(tuple(times))
+        assert len(evaluations) == 1, "an evaluation was stored in part"
+        assert len(evaluations.pop()) > 8
+        (sums,) = ask(server.url, "query", query="total[1h]")["data"]["result"]
+        assert {v for _, v in sums["values"]} == {str(SERIES * (SERIES - 1))}
+        wait_for(lambda: ask(server.url, "query", query="ALERTS_FOR_STATE")["data"]["result"])
+        again = ask(server.url, "query", query="ALERTS_FOR_STATE")["data"]["result"]
+        assert float(again[0]["value"][1]) - float(since[0]["value"][1]) < 60

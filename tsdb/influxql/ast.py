@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
+
+from tsdb.regex import compile_regex
 
 TIME_MIN, TIME_MAX = -(2**62), 2**62  # ms
 
@@ -49,7 +50,16 @@ class Duration:
 class Pattern:
     """A regular expression; it need not match the whole."""
 
-    regex: re.Pattern[str]
+    text: str
+
+    def matches(self, text: str) -> bool:
+        """Whether it matches somewhere."""
+        return compile_regex(self.anywhere).matches(text)
+
+    @property
+    def anywhere(self) -> str:
+        """As one that has to match the whole."""
+        return f"(?s:.*)(?:{self.text})(?s:.*)"
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,6 @@ def _conditions(expr: Expr | None) -> list[Matcher]:
             return [m for part in parts("and", expr) for m in _conditions(part)]
         case Operation("=" | "!=" as op, Name(name), Literal(str() as value)):
             return [Matcher(label_of(name), op, value)]
-        case Operation("=~" | "!~" as op, Name(name), Pattern(regex)):
-            return [Matcher(label_of(name), op, f".*(?:{regex.pattern}).*")]
+        case Operation("=~" | "!~" as op, Name(name), Pattern() as pattern):
+            return [Matcher(label_of(name), op, pattern.anywhere)]
     raise InfluxError("fields and OR are not supported in WHERE clause during deletion")

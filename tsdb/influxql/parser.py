@@ -30,6 +30,7 @@ from tsdb.influxql.ast import (
     Target,
 )
 from tsdb.influxql.functions import MATH
+from tsdb.regex import BadRegex, compile_regex
 
 UNITS_NS = {
     "ns": 1, "u": 1_000, "µ": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000,
@@ -141,8 +142,9 @@ class Parser:
         if match is None:
             return None
         try:
-            pattern = Pattern(re.compile(match[1].replace("\\/", "/")))
-        except re.error as exc:
+            pattern = Pattern(match[1].replace("\\/", "/"))
+            compile_regex(pattern.anywhere)
+        except BadRegex as exc:
             raise SyntaxTrouble(f"error parsing query: {exc}") from exc
         self.at = match.end()
         self.next()

@@ -51,9 +51,7 @@ def run(select: Select, scope: Scope) -> list[Series]:
     """The answer to a SELECT."""
     for expr, _ in select.columns:
         _check(expr)
-    parts = list(_parts(select, scope))
-    if select.descending:
-        parts.reverse()
+    parts = _united(_parts(select, scope), select.descending)
     every = sorted({field for part in parts if part.series for field in part.fields})
     tags = sorted({tag for part in parts for points in part.series for tag in points.tags})
     answer = [series for part in parts for series in part.answer(every, tags)]
@@ -61,6 +59,17 @@ def run(select: Select, scope: Scope) -> list[Series]:
         end = select.series_offset + select.series_limit if select.series_limit else None
         answer = answer[select.series_offset : end]
     return answer
+
+
+def _united(parts: Iterable[Measurement], descending: bool) -> list[Measurement]:
+    """Parts in the order of their names, those of one name made one."""
+    found: dict[str, Measurement] = {}
+    for part in parts:
+        known = found.setdefault(part.name, part)
+        if known is not part:
+            known.fields |= part.fields
+            known.series += part.series
+    return [found[name] for name in sorted(found, reverse=descending)]
 
 
 def _parts(select: Select, scope: Scope) -> Iterator[Measurement]:
@@ -115,7 +124,7 @@ def _nested(outer: Select, inner: Select, scope: Scope) -> Iterator[Measurement]
 def named(wanted: str | Pattern, name: str) -> bool:
     """Whether a name is the one, or one of those, wanted."""
     if isinstance(wanted, Pattern):
-        return wanted.regex.search(name) is not None
+        return wanted.matches(name)
     return wanted == name
 
 
@@ -183,12 +192,12 @@ class Measurement:
                 found += [
                     (Name(name), name)
                     for name in sorted(every)
-                    if isinstance(expr, Star) or expr.regex.search(name)
+                    if isinstance(expr, Star) or expr.matches(name)
                 ]
             elif isinstance(expr, Call) and expr.args and isinstance(expr.args[0], Star | Pattern):
                 pattern = expr.args[0]
                 for field in fields:
-                    if isinstance(pattern, Star) or pattern.regex.search(field):
+                    if isinstance(pattern, Star) or pattern.matches(field):
                         call = Call(expr.name, (Name(field), *expr.args[1:]))
                         found.append((call, f"{alias or expr.name}_{field}"))
             elif isinstance(expr, Call) and expr.name in ("top", "bottom"):
@@ -205,7 +214,7 @@ class Measurement:
             if isinstance(tag, Name):
                 by.add(tag.name)
             else:
-                by |= {t for t in tag_names if isinstance(tag, Star) or tag.regex.search(t)}
+                by |= {t for t in tag_names if isinstance(tag, Star) or tag.matches(t)}
         return sorted(by)
 
     def _spans(self, group: list[Points]) -> Iterator[Span]:

@@ -156,9 +156,9 @@ def holds(
         case Operation("and" | "or" as op):
             met = [holds(part, tags, columns, n) for part in parts(op, expr)]
             return (np.logical_and if op == "and" else np.logical_or).reduce(met)
-        case Operation("=~" | "!~" as op, left, Pattern(regex)):
+        case Operation("=~" | "!~" as op, left, Pattern() as pattern):
             value = _side(left, tags, columns)
-            found = isinstance(value, str) and regex.search(value) is not None
+            found = isinstance(value, str) and pattern.matches(value)
             return np.full(n, found == (op == "=~"))
         case Operation(op, left, right) if op in COMPARE:
             a, b = _side(left, tags, columns), _side(right, tags, columns)

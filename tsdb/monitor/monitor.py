@@ -66,7 +66,7 @@ class Monitor:
             self.looking = self.world.spawn(self._look(), "neighbours")
 
     def reload(self, request: Request) -> Response:
-        """Read the file again."""
+        """Read the configuration file again."""
         try:
             self.settings = _settings(self.file)
         except ConfigError as exc:

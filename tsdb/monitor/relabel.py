@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from bedrock.app.config import ConfigError
 from tsdb.labels import is_label_name
 from tsdb.promql.template_text import expand
-from tsdb.regex import BadRegex, compile_regex
+from tsdb.regex import BadRegex, Regex, compile_regex
 
 Labels = dict[str, str]
 DEFAULTS: dict[str, Any] = {
@@ -27,7 +26,7 @@ class Relabel:
     action: str
     sources: tuple[str, ...]
     separator: str
-    regex: re.Pattern[str]
+    regex: Regex
     target: str
     replacement: str
     modulus: int
@@ -99,14 +98,14 @@ def _names(keep: bool) -> Callable[..., Labels]:
     return lambda rule, value, labels: {
         name: old
         for name, old in labels.items()
-        if (rule.regex.fullmatch(name) is not None) == keep
+        if rule.regex.matches(name) == keep
     }
 
 
 ACTIONS: dict[str, Callable[[Relabel, str, Labels], Labels | None]] = {
     "replace": _replace,
-    "keep": _kept(lambda rule, value, labels: rule.regex.fullmatch(value) is not None),
-    "drop": _kept(lambda rule, value, labels: rule.regex.fullmatch(value) is None),
+    "keep": _kept(lambda rule, value, labels: rule.regex.matches(value)),
+    "drop": _kept(lambda rule, value, labels: not rule.regex.matches(value)),
     "keepequal": _kept(lambda rule, value, labels: labels.get(rule.target, "") == value),
     "dropequal": _kept(lambda rule, value, labels: labels.get(rule.target, "") != value),
     "lowercase": _setting(lambda rule, value: value.lower()),

@@ -42,7 +42,7 @@ export class Completer {
     if (!this.functions) this.functions = (await (await fetch("/functions.json")).json()).data;
     const metrics = await this.once("label/__name__/values"), told = await this.once("metadata");
     return [
-      ...Object.entries(this.functions).map(([text, note]) => ({ text, note, after: "(" })),
+      ...Object.entries(this.functions).map(([text, told]) => ({ text, note: told.join("  "), after: "(" })),
       ...metrics.map((text) => ({ text, note: told[text]?.[0]?.help || told[text]?.[0]?.type || "metric" })),
     ].filter(({ text }) => text !== word);
   }
