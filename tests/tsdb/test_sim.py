@@ -3,7 +3,6 @@
 from bedrock.sim.simulation import PLANTS, run
 from tsdb.simulation import scenario
 
-
 # Buckets told something twice, or not at all, in these; or a query met a block that was closed.
 FOUND = (8, 115, 159, 160, 284, 288, 309, 492, 756, 1120, 1219, 1380)
 
