@@ -12,5 +12,7 @@ cdef bint runs_while_busy(Store s, Command command, Args a) except -1
 cdef bint postpones(Store s, Client c, Command command, Args a) except -1
 # NOPERM for what the client's user may not do.
 cdef int check_access(Store s, Client c, Command command, Args a) except -1
+# End the connection of who sends requests of HTTP.
+cdef int cut_off_browser(Store s, Client c, Buf out) except -1
 # The error for a name that is in no table.
 cdef object unknown_command(Args a)

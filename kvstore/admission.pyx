@@ -135,19 +135,29 @@ cdef int hear_replica(Store s, Client c, Command command, Args a, Buf out) excep
     """A replica says something: there is no place for an answer in the stream it gets."""
     from kvstore.connection import show_client
 
-    cdef size_t mark = out.n
+    cdef Buf answer = Buf()            # `out` may get more of the stream meanwhile
     if flags_of(command, a) & (READ_ONLY | WRITE | MAY_REPLICATE):
-        s.refuse(c, command, out, ReplyError(NOT_FOR_REPLICAS))
+        s.refuse(c, command, answer, ReplyError(NOT_FOR_REPLICAS))
         log.error("== CRITICAL == This master is sending an error to its replica: "
                   f"'{NOT_FOR_REPLICAS[4:]}' after processing the command '{command.row.name}'")
     else:
-        s.call(c, command, a, out)
+        s.call(c, command, a, answer)
         command = c.command
-    if out.n > mark:
-        out.n = mark
+    if answer.n:
         log.warning(f"Replica generated a reply to command '{command.row.name}', "
                     f"disconnecting it: {show_client(c)}")
         c.link.close()
+    return 0
+
+
+cdef int cut_off_browser(Store s, Client c, Buf out) except -1:
+    """A web page made a browser send a request here: it gets no answer, to anything."""
+    log.warning("Possible SECURITY ATTACK detected. It looks like somebody is sending POST or "
+                "Host: commands to Redis. This is likely due to an attacker attempting to use "
+                "Cross Protocol Scripting to compromise your Redis instance. Connection from "
+                f"{c.link.peer} aborted.")
+    out.clear()
+    c.link.abort("POST or Host: command")
     return 0
 
 

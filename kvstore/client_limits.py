@@ -1,7 +1,8 @@
-"""What connections may cost: `client-output-buffer-limit` and `maxmemory-clients`.
+"""What connections may cost: `client-output-buffer-limit`, `maxmemory-clients`, `timeout`.
 
     output of one    class normal | slave | pubsub: more than `hard` bytes, or more than `soft` for
                      longer than its seconds: cut off, what waits for it is dropped
+    one that asks nothing for `timeout` seconds, and neither waits nor listens: cut off
     all together     more than `maxmemory-clients`: the largest are cut off until it is enough
 
 A client that asks and does not read is no longer listened to after a megabyte of replies anyway
@@ -35,6 +36,7 @@ class ClientLimits:
         """Take over changed parameters.  True if every request is to be watched."""
         self.classes = parameters["client-output-buffer-limit"]
         most = parameters["maxmemory-clients"]
+        self.idle_ms = parameters["timeout"] * 1000
         self.most = parameters["maxmemory"] * -most // 100 if most < 0 else most
         bounds = [n for hard, soft, _ in self.classes.values() for n in (hard, soft) if n]
         self.least = min(bounds, default=0)
@@ -80,6 +82,16 @@ class ClientLimits:
                 if client.link is not None and (client.link.queued or client in self.over_since):
                     self.check(client)
         self.evict(force=True)
+        if self.idle_ms:
+            self.cut_off_idle(self.store.keyspace.now_ms - self.idle_ms)
+
+    def cut_off_idle(self, since_ms: int) -> None:
+        """Cut off who has not asked for anything since then."""
+        for client in list(self.store.clients.values()):
+            if client.active_ms < since_ms and client.waiter is None \
+                    and client.link is not None and self.kind(client) == "normal":
+                log.info("Closing idle client", client=client.id)
+                client.link.abort("idle for too long")
 
     def evict(self, force: bool = False) -> None:
         """Keep `maxmemory-clients`: cut off the largest clients."""

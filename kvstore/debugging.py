@@ -10,6 +10,7 @@ from kvstore.digest import data_digest, value_digest
 from kvstore.dump import serialized_length
 from kvstore.engine import command
 from kvstore.parameter_kinds import parse_memory
+from kvstore.refusals import not_enabled
 from kvstore.resp import Members, Push, ReplyError, Simple, Verbatim, encode
 from kvstore.scripts import scripts_of
 from kvstore.strings import encoding_of, references
@@ -29,11 +30,7 @@ def text(word: bytes) -> str:
 def debug(client, words):
     """DEBUG subcommand"""
     if client.store.parameters["enable-debug-command"] == "no":
-        raise ReplyError(
-            "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
-            '"local", you can run it from a local connection, otherwise you need to set this '
-            "option in the configuration file, and then restart the server."
-        )
+        raise not_enabled("debug")
     name = text(words[1]).lower()
     if name == "help":
         return [Simple(line) for line in help_lines()]

@@ -18,7 +18,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 
 from kvstore.admission cimport (
-    admit, postpones, run_tracked, runs_while_busy, unknown_command,
+    admit, cut_off_browser, postpones, run_tracked, runs_while_busy, unknown_command,
 )
 from kvstore.hashtable cimport seed_hash
 from kvstore.timing cimport note_time, octave
@@ -449,6 +449,8 @@ cdef class Store:
         """Run one request, whatever state the client is in."""
         cdef Command command = self.lookup(a.v[0].p, a.v[0].n)
         if command is None:
+            if c.link is not None and (is_word(&a.v[0], "post") or is_word(&a.v[0], "host:")):
+                return cut_off_browser(self, c, out)
             return self.refuse(c, None, out, unknown_command(a))
         if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
             return self.refuse(c, command, out, wrong_arity(command))
@@ -665,6 +667,17 @@ cdef class Store:
         cdef Buf buf = self.instead(c)
         if buf is not None:
             put_request(buf, Args.of(*words))
+
+    def tell_replicas(self, Client c not None, *words) -> None:
+        """Let replicas run a request that changes no data, and that the log need not know."""
+        cdef Buf buf
+        cdef size_t start
+        if self.journal is None or self.journal.follower is None or c.replaying:
+            return
+        buf = self.journal.begin(c.db.index)
+        start = buf.n
+        put_request(buf, Args.of(*words))
+        self.journal.set_aside(start, False)
 
     def record_vanished(self, Database db, bytes key) -> None:
         """A key expired or was evicted: the log needs no clock and no limit to know."""

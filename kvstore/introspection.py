@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from kvstore.categories import categories
@@ -47,6 +48,7 @@ def subcommands(name: str) -> list[str]:
     return [full for full in ROWS if full.startswith(name + "|")]
 
 
+@cache
 def show_info(name: str) -> list[Any]:
     """The ten elements COMMAND INFO has for a command."""
     row = ROWS[name]
@@ -66,6 +68,7 @@ def show_info(name: str) -> list[Any]:
     ]
 
 
+@cache
 def show_docs(name: str) -> dict[bytes, Any]:
     """What COMMAND DOCS has for a command."""
     row = ROWS[name]

@@ -55,7 +55,8 @@ cdef class Journal:
         self.in_transaction = False
         if not self.opened:
             return 0
-        if self.records == 1 and self.opened_at + MULTI_BYTES < self.buffer.n \
+        if self.records == 1 and self.one_sided is None \
+                and self.opened_at + MULTI_BYTES < self.buffer.n \
                 and memcmp(multi, MULTI, MULTI_BYTES) == 0:
             # One record needs nothing around it to be whole.
             self.buffer.n -= MULTI_BYTES

@@ -94,7 +94,7 @@ dir                               text        -            rigid
 disable-thp                       bool        yes          fixed inert
 dynamic-hz                        bool        yes          inert
 enable-debug-command              debug       no           fixed
-enable-module-command             debug       no           fixed inert
+enable-module-command             debug       no           fixed
 enable-protected-configs          debug       no           fixed
 hash-max-listpack-entries         int         512          0..    =hash-max-ziplist-entries
 hash-max-listpack-value           memory      64           =hash-max-ziplist-value
@@ -185,7 +185,7 @@ syslog-facility                   text        local0       fixed inert
 syslog-ident                      text        redis        fixed inert
 tcp-backlog                       int         511          0..    fixed inert
 tcp-keepalive                     int         300          0..2147483647  inert
-timeout                           int         0            0..2147483647  inert
+timeout                           int         0            0..2147483647
 tls-auth-clients                  tls-auth    yes          inert
 tls-ca-cert-dir                   text        -            inert
 tls-ca-cert-file                  text        -            inert

@@ -146,12 +146,14 @@ for _kind in KINDS:
 @command("publish")
 def publish(client, words):
     """PUBLISH channel message"""
+    client.store.tell_replicas(client, *words)
     return client.store.pubsub.publish(words[1], words[2])
 
 
 @command("spublish")
 def spublish(client, words):
     """SPUBLISH channel message"""
+    client.store.tell_replicas(client, *words)
     return client.store.pubsub.publish_to_shard(words[1], words[2])
 
 

@@ -21,6 +21,14 @@ NOT_FOR_REPLICAS = "ERR Replica can't interact with the keyspace"
 READ_ONLY_REPLICA = "READONLY You can't write against a read only replica."
 
 
+def not_enabled(name: str) -> ReplyError:
+    """The error for a command that the configuration has to allow."""
+    return ReplyError(
+        f"ERR {name.upper()} command not allowed. If the enable-{name}-command option is set to "
+        '"local", you can run it from a local connection, otherwise you need to set this option in '
+        "the configuration file, and then restart the server.")
+
+
 def wrong_number(words: list[bytes]) -> ReplyError:
     """The error for more words than a subcommand takes, or others."""
     container, name = (word.decode("latin-1") for word in words[:2])

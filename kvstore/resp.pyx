@@ -232,7 +232,8 @@ cdef Py_ssize_t parse_inline(Args args, const char* p, size_t n) except -2:
     cdef list words
     cdef size_t at = 0
     args.reset()
-    if end is NULL:
+    # Behind a zero byte no line ends: text it is not, and whoever sent it gets no answer.
+    if end is NULL or memchr(p, 0, end - p) is not NULL:
         if n > LINE_MAX:
             return refuse(args, b"too big inline request")
         return 0

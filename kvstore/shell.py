@@ -13,13 +13,14 @@ from bedrock.app.shell import Candidate, Grammar
 from kvstore.commands import ROWS
 from kvstore.resp import Push, ReplyError, Simple, Verbatim, decode, request, split_words
 
-PEEK: dict[str, tuple[str, ...]] = {
-    "string": ("GET",),
-    "list": ("LRANGE", "0", "19"),
-    "set": ("SRANDMEMBER", "20"),
-    "zset": ("ZRANGE", "0", "19", "WITHSCORES"),
-    "hash": ("HGETALL",),
-    "stream": ("XREVRANGE", "+", "-", "COUNT", "20"),
+# Of each type: how much is there, and a beginning of it that is never long.
+PEEK: dict[str, tuple[str, tuple[str, ...]]] = {
+    "string": ("STRLEN", ("GETRANGE", "0", "1023")),
+    "list": ("LLEN", ("LRANGE", "0", "19")),
+    "set": ("SCARD", ("SRANDMEMBER", "20")),
+    "zset": ("ZCARD", ("ZRANGE", "0", "19", "WITHSCORES")),
+    "hash": ("HLEN", ("HSCAN", "0", "COUNT", "20")),
+    "stream": ("XLEN", ("XREVRANGE", "+", "-", "COUNT", "20")),
 }
 
 
@@ -56,8 +57,10 @@ def show(kind: str, value: Any) -> str:
         flat = [x for pair in value for x in pair] if isinstance(value[0], list) else value
         members = zip(flat[::2], flat[1::2], strict=True)
         return columns([(f"{float(score):g}", render(member)) for member, score in members])
-    if kind == "hash" and isinstance(value, dict):
-        return columns([(render(field), render(item)) for field, item in value.items()])
+    if kind == "hash" and len(value) == 2 and isinstance(value[1], list):
+        _, flat = value  # of HSCAN: where it would go on, and fields with their values
+        fields = zip(flat[:40:2], flat[1:40:2], strict=True)
+        return columns([(render(field), render(item)) for field, item in fields])
     if kind == "stream":
         return columns([
             (entry.decode(), " ".join(render(word) for word in words)) for entry, words in value
@@ -145,14 +148,17 @@ class KvstoreGrammar(Grammar):
         return render(reply)
 
     async def peek(self, key: bytes) -> str:
-        """Type, encoding, size, time to live and (the beginning of) the value of a key."""
+        """Type, encoding, length, size, time to live and the beginning of the value at a key."""
         kind = str(await self.ask("TYPE", key))
         if kind not in PEEK:
             return "(nothing there)"
         ttl = await self.ask("TTL", key)
-        name, *rest = PEEK[kind]
+        count, (name, *rest) = PEEK[kind]
+        length = await self.ask(count, key)
         value = await self.ask(name, key, *rest)
         encoding = (await self.ask("OBJECT", "ENCODING", key) or b"").decode()
         memory = await self.ask("MEMORY", "USAGE", key)
         lives = f", {ttl} s to live" if ttl >= 0 else ""
-        return f"{kind} ({encoding}, {memory} bytes){lives}\n{show(kind, value)}"
+        what = ("byte" if kind == "string" else "element") + "s" * (length != 1)
+        size = f"{length} {what}, {memory} bytes in memory"
+        return f"{kind} ({encoding}, {size}){lives}\n{show(kind, value)}"

@@ -259,6 +259,7 @@ cdef class Upstream(Session):
             self.begin()
             return True
         log.warning(f"Unexpected reply to PSYNC from master: {text}")
+        self.follower.refused = line.startswith(b"-")
         return False
 
     cdef bint begin_snapshot(self, bytes line) except -1:

@@ -7,22 +7,17 @@ where they are still there, or else of the bucket that was made of them before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any
 
 from tsdb.block import ROWS, Block
 from tsdb.block_writer import BlockWriter
 from tsdb.blocks import Blocks, times_meet
 from tsdb.columns import Columns
+from tsdb.jobs import SLICE, Job
 
-SLICE = 1000  # series a step takes
 
-
-def downsample(
-    blocks: Blocks, block: Block, resolution_ms: int
-) -> Generator[Callable[[], Any], None, Block | None]:
-    """A job (see `lifecycle`) that makes a block of a coarser tier beside a block."""
+def downsample(blocks: Blocks, block: Block, resolution_ms: int) -> Job[Block | None]:
+    """Make a block of a coarser tier beside a block."""
     inside = [b for b in blocks.of(resolution_ms) if b.within(block)]
     low, high = block.first - resolution_ms, block.last + resolution_ms
     lost = [time for time in blocks.lost(resolution_ms) if time[0] <= high and time[1] >= low]

@@ -11,7 +11,7 @@ from typing import Any
 
 from bedrock.app.pages import Missing
 from kvstore.resp import Args, ReplyError, decode
-from kvstore.shell import PEEK, render
+from kvstore.shell import PEEK, show
 
 SCANS, AT_ONCE, SHOWN = 20, 500, 100
 BIG, BIG_LOOK = 10, 2_000
@@ -126,10 +126,10 @@ class Views:
         line = self.line(db, key)
         if line["type"] not in PEEK:
             raise Missing(f"key {text(key)}")
-        command, *rest = PEEK[line["type"]]
+        _, (command, *rest) = PEEK[line["type"]]
         value = self.run(db, command, key, *rest)
         encoding = text(self.run(db, "OBJECT", "ENCODING", key))
-        return line | {"db": db, "encoding": encoding, "value": render(value)}
+        return line | {"db": db, "encoding": encoding, "value": show(line["type"], value)}
 
     def _known(self, db: int) -> None:
         if not 0 <= db < len(self.store.keyspace.databases):

@@ -215,7 +215,7 @@ JUDGES = {
         "no commit undone", "0 violations", simulator,
     ),
     "transactions": Judge(
-        "consume, transform, produce a million records, the processor killed every 2 s and the "
+        "consume, transform, produce a million records, the processor killed every 1.4 s and the "
         "broker now and then", "exactly once; zombies fenced",
         ours("test_exactly_once.py", "test_transaction_model.py"),
     ),

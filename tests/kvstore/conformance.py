@@ -86,6 +86,7 @@ FILES = [
 
 # Where the suite's own processes meet; it wants as many ports 10,000 higher to be free.
 BASE_PORTS = range(12_000, 32_000, 64)
+ATTEMPTS = 3  # somebody else may take the port meanwhile
 
 OUTCOME = re.compile(r"^\[(ok|err|exception)\]: (.*?)(?: \(\d+ ms\))?$")
 HUNG = re.compile(r"=> \(IN PROGRESS\) (.*)$")
@@ -137,11 +138,14 @@ def run_file(suite: Path, name: str, run: Run, program: list[str], seconds: int)
     with peer(program, run) as server:
         command = [
             "./runtest", "--durable", "--timeout", "60", "--host", server.host,
-            "--port", str(server.port), "--baseport", str(random.choice(BASE_PORTS)),
-            "--single", name, "--tags", run.tags, *run.suite,
+            "--port", str(server.port), "--single", name, "--tags", run.tags, *run.suite,
         ]  # fmt: skip
-        said, end = in_group(command, suite, seconds)
-        passed, failed = outcomes(said)
+        for _ in range(ATTEMPTS):
+            base_port = str(random.choice(BASE_PORTS))
+            said, end = in_group([*command, "--baseport", base_port], suite, seconds)
+            passed, failed = outcomes(said)
+            if b"couldn't open socket: address already in use" not in said:
+                break
         if not accepts(server.host, server.port):
             end.append(f"the server ended: {server.log[-300:]}")
     return Outcome(Counter(passed), Counter(PLACE.sub("", line) for line in failed + end))

@@ -18,5 +18,5 @@ def test_requests_of_any_kind_are_answered_as_redis_answers_them(tmp_path, proto
         "kvstore", port=0, data_dir=str(tmp_path), appendonly=False,
         set=["enable-debug-command=yes"],
     ) as ours:
-        assert differences(ours.port, theirs.port, seed=20 + protocol, requests=2500,
+        assert differences(ours.port, theirs.port, seed=20 + protocol, requests=700,
                            protocol=protocol) == []

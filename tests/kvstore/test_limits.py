@@ -142,3 +142,21 @@ def test_who_comes_from_another_machine_is_denied_without_a_password():
     assert run(scenario, 1, faults=Faults()).why == ""
     assert said["closed"].startswith("DENIED Redis is running in protected mode")
     assert said["open"].startswith("NOAUTH")
+
+
+def test_who_asks_nothing_for_too_long_is_cut_off_and_who_waits_or_listens_is_not(tmp_path):
+    with (
+        bedrock.run("kvstore", data_dir=str(tmp_path)) as server,
+        redis.Redis(port=server.port) as idle,
+        redis.Redis(port=server.port) as asking,
+        redis.Redis(port=server.port) as hearing,
+        hearing.pubsub() as listener,
+    ):
+        listener.subscribe("c")
+        lost = idle.client_id()
+        asking.config_set("timeout", 1)
+        deadline = time.monotonic() + 10
+        while lost in {int(each["id"]) for each in asking.client_list()}:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert len(asking.client_list()) == 2

@@ -89,5 +89,5 @@ def test_the_page_asks_for_the_password_clients_need(tmp_path):
 
 def test_values_are_shown_as_their_type_is_best_read():
     assert show("zset", [[b"ada", 3.0], [b"b", 1.5]]) == '3    "ada"\n1.5  "b"'
-    assert show("hash", {b"f": b"1", b"long": b"2"}) == '"f"     "1"\n"long"  "2"'
+    assert show("hash", [b"0", [b"f", b"1", b"long", b"2"]]) == '"f"     "1"\n"long"  "2"'
     assert show("stream", [[b"1-1", [b"a", b"b"]]]) == '1-1  "a" "b"'
