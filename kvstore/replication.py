@@ -214,6 +214,7 @@ class Primary:
         """What is written from now on is this server's own stream."""
         self.id2, self.offset2 = self.id, self.offset + 1
         self.id = self.new_id()
+        self.alone_ms = self.store.keyspace.now_ms  # the other replicas get time to come
         if self.begun:
             log.info(
                 f"Setting secondary replication ID to {self.id2.decode()}, valid up to offset: "

@@ -37,12 +37,19 @@ FILES = [
 LAUNCHER = '#!/bin/sh\nexec {python} -m kvstore.redis_server "$@"\n'
 
 NO_CHILD = "kills the forked child that saves; here the server itself writes, beside its service"
-NO_SHARING = "expects small integers to be one shared object; here each key has its own value"
+NO_QUERY_BUFFER = (
+    "expects a client to have an input buffer of its own; here requests are parsed where they were "
+    "received, and only one that is not whole is kept"
+)
 AFTER_KILL = "goes on from the files of a test before it, which kills a forked child"
 CAUSES: dict[str, dict[str, str]] = {
     "unit/maxmemory": {
-        "Without maxmemory small integers are shared": NO_SHARING,
-        "With maxmemory and non-LRU policy integers are still shared": NO_SHARING,
+        "With maxmemory and LRU policy integers are not shared":
+            "small integers are shared under every policy: when a key was used is not in its value",
+    },
+    "unit/querybuf": {
+        "query buffer resized correctly": NO_QUERY_BUFFER,
+        "query buffer resized correctly when not idle": NO_QUERY_BUFFER,
     },
     "integration/aof-multi-part": {
         "AOF multiple rewrite failures will open multiple INCR AOFs": NO_CHILD,
