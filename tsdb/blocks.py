@@ -68,6 +68,12 @@ def times_meet(block: Block, low_ms: int, high_ms: int) -> bool:
     return block.first <= high_ms and block.last >= low_ms
 
 
+def buckets_of(block: Block, resolution_ms: int) -> tuple[int, int]:
+    """The time of the buckets that a block has samples in."""
+    first, last = block.first - 1, block.last + resolution_ms - 1
+    return first - first % resolution_ms + 1, last - last % resolution_ms
+
+
 def _span(found: list[Block], block: Block) -> bool:
     """Whether blocks of one resolution have all ranks of a block."""
     return sum(

@@ -24,7 +24,7 @@ from pyroaring import BitMap
 
 from tsdb.block import Block
 from tsdb.block_writer import BlockWriter
-from tsdb.blocks import ALWAYS, DELETIONS, times_meet
+from tsdb.blocks import ALWAYS, DELETIONS, buckets_of, times_meet
 from tsdb.columns import Columns
 from tsdb.downsampling import downsample
 from tsdb.jobs import SLICE, Job, pause, slices, sorted_in_steps
@@ -139,7 +139,7 @@ class Lifecycle:
         for older in blocks.of(block.resolution):
             if (
                 older.rank < block.low
-                and times_meet(older, block.first, block.last)
+                and times_meet(older, *buckets_of(block, resolution_ms))
                 and not blocks.covered(older, resolution_ms)
             ):
                 return downsample(blocks, older, resolution_ms)
@@ -325,15 +325,16 @@ class Lifecycle:
         return None
 
     def _absorb(self, block: Block) -> Job[Any] | None:
-        """Bring what there is of a block's time to the tier above; None if there is nothing."""
+        """Bring what there is of a block's buckets to the tier above; None if there is nothing."""
         blocks, head = self.store.block_set, self.store.head
         finest = 0
         for tier in self.policy.tiers:
             if finest == block.resolution:
-                if not finest and head.samples and head.first <= block.last:
-                    return self.flush(block.last + 1)
+                low, high = buckets_of(block, tier.resolution_ms)
+                if not finest and head.samples and head.first <= high:
+                    return self.flush(high + 1)
                 for other in blocks.of(finest):
-                    if times_meet(other, block.first, block.last) and not blocks.covered(
+                    if times_meet(other, low, high) and not blocks.covered(
                         other, tier.resolution_ms
                     ):
                         return self._downsample(other, tier.resolution_ms)
