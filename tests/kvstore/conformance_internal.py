@@ -47,7 +47,7 @@ CAUSES: dict[str, dict[str, str]] = {
         "With maxmemory and LRU policy integers are not shared":
             "small integers are shared under every policy: when a key was used is not in its value",
         "client tracking don't cause eviction feedback loop":
-            "not found yet: it passed while clients that read nothing were not listened to after 1 MiB",
+            "not found yet; it passed while who reads nothing was not listened to after 1 MiB",
     },
     "unit/querybuf": {
         "query buffer resized correctly": NO_QUERY_BUFFER,
