@@ -75,7 +75,7 @@ cdef class Head:
     cdef readonly Py_ssize_t labels_max
     cdef readonly int64_t first, last      # bounds of the timestamps held
     cdef readonly uint64_t generation      # changes when refs were dropped
-    cdef int64_t rest_first                # of what is not being moved to a block
+    cdef int64_t rest_first, rest_last     # of what is not being moved to a block
     cdef list unsettled                    # series that got late samples since they were released
     cdef uint32_t epoch                    # of the log: it is begun anew with each
     cdef readonly int64_t held             # samples before go to `late`: a block is being written

@@ -422,6 +422,8 @@ cdef class Head:
                 self.rest_first = t
             if t > self.last:
                 self.last = t
+            if t > self.rest_last:
+                self.rest_last = t
         self.samples += batch.n
         return 0
 
@@ -458,6 +460,7 @@ cdef class Head:
         cdef Series series
         self.held = cut
         self.rest_first = TIME_MAX
+        self.rest_last = TIME_MIN
         for found in self.by_key.values():
             series = found
             series.late_mark = series.late_n
@@ -489,7 +492,6 @@ cdef class Head:
         After all of them, `released`; what arrives for that time is late until then.
         """
         cdef Series series
-        cdef int64_t last = TIME_MIN
         cdef Py_ssize_t count
         for key in keys:
             series = self.by_key[key]
@@ -498,7 +500,7 @@ cdef class Head:
             series.drop_before(self.held)
             self.samples += series.count() - count
             if series.count():
-                series.bounds(&self.rest_first, &last)
+                series.bounds(&self.rest_first, &self.rest_last)
             else:
                 self.drop(series)
 
@@ -509,7 +511,7 @@ cdef class Head:
             (<Series>found).settle()
         self.unsettled = []
         self.first = self.rest_first if self.samples else TIME_MAX
-        self.last = self.last if self.samples else TIME_MIN
+        self.last = self.rest_last if self.samples else TIME_MIN
 
     cdef int drop(self, Series series) except -1:
         """Forget a series."""
