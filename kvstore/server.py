@@ -75,7 +75,10 @@ class Server:
         # How many there may be is the session's to say: it can be changed, and has words for it.
         # Nor is who takes no output cut off by time: `client-output-buffer-limit` and
         # `repl-timeout` say when.
-        limits = Limits(max_clients=0, first_message_s=0, frame_s=0, stall_s=0)
+        # A client may send a long pipeline before it reads anything.
+        limits = Limits(
+            max_clients=0, first_message_s=0, frame_s=0, stall_s=0, high=HIGH, low=HIGH // 4
+        )
         self._net = NetServer(
             self.world,
             lambda: RespSession(store),
