@@ -28,8 +28,8 @@ from contextlib import contextmanager
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from benchmarks.harness import Bench, Row, Sample, Subject, cpu_ns
 from bedrock.world import OsClock, OsDisk, Turn
+from benchmarks.harness import Bench, Row, Sample, Subject, cpu_ns
 from kafkalite.batch import Record, pack
 from kafkalite.log import Log
 from kafkalite.requests import BY_NAME, encode_request

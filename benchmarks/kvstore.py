@@ -1,12 +1,13 @@
 """kvstore beside redis-server: the same redis-benchmark runs against both, in turns.
 
-What each row stands for, and the line it has to reach, is in `ROWS`; `memory`, `durable`,
-`first_pong` and `larger_than_memory` measure the rest.  `python -m benchmarks.kvstore` writes
+The commands, and the lines they have to reach, are in `COMMANDS`; `memory`, `durable`, `first_pong`
+and `larger_than_memory` measure the rest.  `python -m benchmarks.kvstore` writes
 docs/reference/kvstore-figures.md from the results of the last whole run.
 """
 
 from __future__ import annotations
 
+import json
 import socket
 import statistics
 import subprocess
@@ -16,9 +17,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bedrock.app.ports import free_port
-from benchmarks.harness import Bench, Sample, Subject, rss_bytes
+from benchmarks.harness import RESULTS, Bench, Sample, Subject, rss_bytes
 
 CLIENTS = 50
 KEYS = "100000"  # different keys, members and values
@@ -248,3 +250,55 @@ def main(argv: list[str]) -> int:
     from benchmarks.__main__ import main as run_named
 
     return run_named(["kvstore", *argv])
+
+
+HEAD = """# kvstore's figures
+
+Made by `python -m benchmarks kvstore` and `python -m benchmarks.kvstore` on {date}: {cpu}, {cores}
+cores shared with the load and with other work (load average {load_average} at the end), Linux
+{kernel}, Python {python}. redis-server 7.0 runs beside it and gets the same redis-benchmark (50
+connections, {keys} different keys) in turns; each figure is the median of {rounds} rounds, each
+ratio the median of the rounds' ratios, ours / redis-server. On a machine this busy CPU for each
+operation says most.
+
+| | ours | redis-server | rate | line | CPU | p99 |
+|---|---|---|---|---|---|---|
+"""
+ALONE = """
+| | figure | line |
+|---|---|---|
+"""
+
+
+def page(report: dict[str, Any]) -> str:
+    """The page of figures, from a saved report."""
+    lines = [HEAD.format(date=report["date"], rounds=report["rounds"], keys=f"{int(KEYS):,}",
+                         **report["machine"])]  # fmt: skip
+    lines += [row_line(row) for row in report["rows"]]
+    lines.append(ALONE)
+    lines += [figure_line(figure) for figure in report["figures"]]
+    return "".join(lines)
+
+
+def row_line(row: dict[str, Any]) -> str:
+    """A comparison."""
+
+    def ratio(name: str) -> str:
+        return f"{row[name]:.2f}" if row[name] is not None else ""
+
+    theirs = f"{row['peer']['rate']:,.0f}" if row["peer"] else ""
+    line = f">= {row['goals']['rps']:g}" if "rps" in row["goals"] else ""
+    return (f"| {row['title']} | {row['ours']['rate']:,.0f} | {theirs} | {ratio('rate_ratio')} "
+            f"| {line} | {ratio('cpu_ratio')} | {ratio('p99_ratio')} |\n")  # fmt: skip
+
+
+def figure_line(figure: dict[str, Any]) -> str:
+    """A number of ours alone."""
+    line = f">= {figure['at_least']:,g}" if figure["at_least"] is not None else ""
+    if figure["at_most"] is not None:
+        line = f"<= {figure['at_most']:,g}"
+    return f"| {figure['title']} | {figure['value']:,.4g} {figure['unit']} | {line} |\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(json.loads((RESULTS / "kvstore.json").read_text())))

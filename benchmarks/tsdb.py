@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
 import statistics
 import tempfile
+import threading
 import time
 from pathlib import Path
 from urllib.parse import urlencode
@@ -37,6 +39,7 @@ def run(bench: Bench) -> None:
     codec(bench)
     real_series(bench)
     embedded(bench)
+    beside_jobs(bench)
     with (
         bench.ours("tsdb") as ours,
         bench.peer(
@@ -131,6 +134,51 @@ def embedded(bench: Bench) -> None:
             rates.append(values.size / 1e6 / (time.perf_counter() - begun))
             store.close()
     bench.figure("numpy ingest", statistics.median(rates), "Mpoint/s", at_least=10.0)
+
+
+def beside_jobs(bench: Bench) -> None:
+    """A small query, asked all the time, while 1.2 M samples are flushed, merged, downsampled."""
+    series, samples = 50_000, 24
+    stopped = threading.Event()
+    taken: list[tuple[float, float]] = []
+    begun_s = int(time.time()) - 40 * 3600
+
+    def ask() -> None:
+        connection = http.client.HTTPConnection(side.host, side.port)
+        path = "/api/v1/query?" + urlencode({"query": 'm_v{i="5"}', "time": begun_s + 600})
+        while not stopped.is_set():
+            before = time.perf_counter()
+            connection.request("GET", path)
+            connection.getresponse().read()
+            taken.append((before, time.perf_counter() - before))
+            time.sleep(0.002)
+
+    with bench.ours("tsdb", maintenance_s=1.0, tiers="5m:1h:0") as side:
+        connection = Connection(side)
+        asking = threading.Thread(target=ask)
+        asking.start()
+        for number in range(samples):
+            for first in range(0, series, 10_000):
+                body = "\n".join(
+                    f"m,i={i} v={i % 100 + number}i {begun_s + number * 600}"
+                    for i in range(first, first + 10_000)
+                )
+                connection.post("/write?precision=s", body.encode(), {})
+        written = changed = time.perf_counter()
+        blocks: list[str] = []
+        while time.perf_counter() - changed < 4:
+            time.sleep(0.1)
+            found = sorted(os.listdir(Path(side.handle.data_dir, "blocks")))
+            if found != blocks:
+                blocks, changed = found, time.perf_counter()
+        stopped.set()
+        asking.join()
+    for what, low, high in (
+        ("jobs run", written, changed), ("no job runs", changed, math.inf)
+    ):  # fmt: skip
+        spent = [ms * 1e3 for at, ms in taken if low <= at < high]
+        if spent:
+            bench.figure(f"a query while {what}, p99", float(np.quantile(spent, 0.99)), "ms")
 
 
 # ---- loads -----------------------------------------------------------------------------------

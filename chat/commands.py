@@ -44,6 +44,7 @@ def _command(
 
 COMMANDS: dict[str, Command] = dict(
     (
+        _command("ADMIN", queries.admin, 0, "", "whose server this is"),
         _command("AWAY", queries.away, 0, "[message]", "say that you are away, or back"),
         _command("CAP", registration.cap, 1, "LS|REQ|LIST|END [args]", "negotiate", False),
         _command(
@@ -75,6 +76,7 @@ COMMANDS: dict[str, Command] = dict(
         _command("PRIVMSG", messages.privmsg, 0, "target text", "say something"),
         _command("QUIT", registration.quit_, 0, "[reason]", "leave the network", False),
         _command("SETNAME", registration.setname, 1, "realname", "change your real name"),
+        _command("STATS", queries.stats, 0, "[u]", "how long the server is up"),
         _command("TAGMSG", messages.tagmsg, 1, "target", "send client tags alone"),
         _command("TIME", queries.time, 0, "", "the server's time"),
         _command("TOPIC", channels.topic, 1, "#channel [topic]", "show or set the topic"),

@@ -55,6 +55,7 @@ class Network:
         self.oper_password: str = config.oper_password()
         self.history = History(world, config.history_lines)
         self.clients: dict[Client, None] = {}  # a set that keeps its order
+        self.users_most = 0
         self.nicks: dict[str, Client] = {}
         self.channels: dict[str, Channel] = {}
         self.whowas: deque[tuple[str, str, str, str, int]] = deque(maxlen=WHOWAS_KEPT)

@@ -1,4 +1,5 @@
-"""Questions: WHO, WHOIS, WHOWAS, AWAY, ISON, USERHOST, LUSERS, MOTD, VERSION, TIME, INFO, HELP."""
+"""Questions: WHO, WHOIS, WHOWAS, AWAY, ISON, USERHOST, LUSERS, MOTD, VERSION, TIME, INFO, ADMIN,
+STATS, HELP."""
 
 from __future__ import annotations
 
@@ -134,6 +135,10 @@ def lusers(network: Network, client: Client, message: Message) -> None:
     client.reply(n.LUSERUNKNOWN, str(len(network.clients) - len(users)))
     client.reply(n.LUSERCHANNELS, str(len(network.channels)))
     client.reply(n.LUSERME, text=f"I have {len(users)} clients and 0 servers")
+    network.users_most = max(network.users_most, len(users))
+    most, now = str(network.users_most), str(len(users))
+    client.reply(n.LOCALUSERS, now, most, text=f"Current local users {now}, max {most}")
+    client.reply(n.GLOBALUSERS, now, most, text=f"Current global users {now}, max {most}")
 
 
 def motd(network: Network, client: Client, message: Message) -> None:
@@ -162,6 +167,25 @@ def time(network: Network, client: Client, message: Message) -> None:
 def info(network: Network, client: Client, message: Message) -> None:
     client.reply(n.INFO, text=f"Bedrock chat {__version__}: an IRC server you can read")
     client.reply(n.ENDOFINFO)
+
+
+def admin(network: Network, client: Client, message: Message) -> None:
+    client.reply(n.ADMINME, network.name)
+    client.reply(n.ADMINLOC1, text=f"{network.name} of the network {network.config.network}")
+    client.reply(n.ADMINLOC2, text=f"Bedrock chat {__version__}")
+    client.reply(n.ADMINEMAIL, text="whoever started it")
+
+
+def stats(network: Network, client: Client, message: Message) -> None:
+    """`u` tells how long the server has been up; there are no other statistics."""
+    letter = message.params[0][:1] if message.params else "*"
+    if letter == "u":
+        minutes, seconds = divmod((network.world.clock.wall_ms() - network.created_ms) // 1000, 60)
+        hours, minutes = divmod(minutes, 60)
+        days, hours = divmod(hours, 24)
+        up = f"Server Up {days} days {hours}:{minutes:02}:{seconds:02}"
+        client.reply(n.STATSUPTIME, text=up)
+    client.reply(n.ENDOFSTATS, letter)
 
 
 def help_(network: Network, client: Client, message: Message) -> None:

@@ -16,6 +16,7 @@ beyond the recovery point: they are made anew.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bedrock.codec.errors import Malformed
@@ -103,17 +104,23 @@ def _misplaced(offset: int, expected: int, gaps: bool) -> bool:
     return offset < expected or (offset > expected and not gaps)
 
 
+def _load(index: Index | AbortedIndex, disk: Disk, name: str) -> str:
+    """Why an index cannot be read; "" if it was, or is not there and so stays empty."""
+    with suppress(FileNotFoundError):
+        try:
+            index.load(disk.read(name))
+        except Malformed as exc:
+            return str(exc)
+    return ""
+
+
 def _check_index(
     disk: Disk, name: str, base: int, width: int, truth: dict[int, int]
 ) -> Iterator[tuple[int, str]]:
     """Compare an index with the batches: offset -> position, or offset -> timestamp."""
     index = Index(base, width)
-    try:
-        index.load(disk.read(name))
-    except FileNotFoundError:
-        return
-    except Malformed as exc:
-        yield 0, str(exc)
+    if worn := _load(index, disk, name):
+        yield 0, worn
         return
     for number, (key, value) in enumerate(index):
         offset, claim = (key, value) if width == 8 else (value, key)
@@ -126,12 +133,8 @@ def _check_transactions(
 ) -> Iterator[tuple[int, str]]:
     """Compare a transaction index with the control batches: offset -> producer."""
     index = AbortedIndex()
-    try:
-        index.load(disk.read(name))
-    except FileNotFoundError:
-        return
-    except Malformed as exc:
-        yield 0, str(exc)
+    if worn := _load(index, disk, name):
+        yield 0, worn
         return
     for number, entry in enumerate(index.entries):
         if markers.get(entry.last_offset) != entry.producer_id:

@@ -16,9 +16,10 @@ straight from their bytes (`fetch_by_hand`).
 from libc.stdint cimport int32_t, int64_t
 
 from bedrock.net.buf cimport Buf
-from kafkalite.codec cimport Output, Reply, Slice, text_of
+from kafkalite.by_partition cimport ByPartition
+from kafkalite.codec cimport Output, Slice
 from kafkalite.cursor cimport Reader, put_count, put_int16, put_int32, put_int64, put_tags, \
-    put_text, skip_tags, take, take_count, take_int8, take_int32, take_int64, take_text
+    skip_tags, take, take_count, take_int8, take_int32, take_int64, take_text
 from kafkalite.log cimport Log
 
 from bedrock.codec.errors import Malformed
@@ -29,7 +30,6 @@ cdef enum:
     MAX_BYTES = 55 << 20           # of one response, whatever is asked for
     FIRST_WITH_IDS = 13            # version of Fetch
     READ_COMMITTED = 1
-    ID_BYTES = 16
 
     OFFSET_OUT_OF_RANGE = 1
     UNKNOWN_TOPIC_OR_PARTITION = 3
@@ -48,17 +48,13 @@ cdef struct Part:
     int64_t high_watermark, stable_offset, start_offset
 
 
-cdef class Fetched(Reply):
+cdef class Fetched(ByPartition):
     """A Fetch request, from its first try to its response."""
 
     cdef object broker
     cdef bint as_dict              # the response is for the table to encode
-    cdef bint by_id                # topics have ids instead of names
     cdef bint committed            # read up to the stable offset, and tell what was aborted
     cdef int32_t max_wait_ms, min_bytes, max_bytes
-    cdef list topics               # (name or id, number of partitions)
-    cdef Buf parts                 # of Part
-    cdef Py_ssize_t n
 
     cdef object later              # None until the first try failed
     cdef object timer
@@ -72,41 +68,30 @@ cdef class Fetched(Reply):
     cdef int code                  # of the whole response
 
     def __cinit__(self):
-        self.parts = Buf()
         self.logs = set()
 
-    cdef Part* next_part(self) except NULL:
-        cdef char* at = self.parts.room(sizeof(Part))
-        self.parts.n += sizeof(Part)
-        self.n += 1
-        return <Part*>at
-
     cdef Part* part(self, Py_ssize_t i) noexcept:
-        return <Part*>self.parts.p + i
+        return <Part*>self.entries.p + i
 
     # ------------------------------------------------------------------ the request
 
     cdef int adopt(self, dict request) except -1:
         """A request that the table decoded."""
-        cdef dict topic, wanted
-        cdef Part* part
-        cdef str key = "topic_id" if self.by_id else "name"
         self.as_dict = True
         self.max_wait_ms, self.min_bytes = request["max_wait_ms"], request["min_bytes"]
         self.max_bytes = request["max_bytes"]
         self.committed = request["isolation_level"] == READ_COMMITTED
         self.check_session(request["session_id"], request["session_epoch"])
-        self.topics = [(topic[key], len(topic["partitions"])) for topic in request["topics"]]
-        for topic in request["topics"]:
-            for wanted in topic["partitions"]:
-                part = self.next_part()
-                part.index, part.offset = wanted["index"], wanted["fetch_offset"]
-                part.epoch, part.max_bytes = wanted["current_leader_epoch"], wanted["max_bytes"]
+        return self.adopt_topics(request["topics"])
+
+    cdef int adopt_entry(self, dict wanted) except -1:
+        cdef Part* part = <Part*>self.next_entry(sizeof(Part))
+        part.index, part.offset = wanted["index"], wanted["fetch_offset"]
+        part.epoch, part.max_bytes = wanted["current_leader_epoch"], wanted["max_bytes"]
         return 0
 
     cdef int read(self, Reader* r, int version) except -1:
         """A request from its bytes."""
-        cdef Py_ssize_t topics, parts
         cdef int32_t session_id, session_epoch
         if version < 15:
             take_int32(r)                      # no replicas here
@@ -116,17 +101,7 @@ cdef class Fetched(Reply):
         if version >= 7:
             session_id, session_epoch = take_int32(r), take_int32(r)
             self.check_session(session_id, session_epoch)
-        self.topics = []
-        topics = take_count(r)
-        while topics and not r.bad:
-            topics -= 1
-            key = self.read_key(r)
-            parts = take_count(r)
-            self.topics.append((key, parts))
-            while parts and not r.bad:
-                parts -= 1
-                self.read_part(r, version)
-            skip_tags(r)
+        self.read_topics(r, version)
         if version >= 7:
             self.skip_forgotten(r)
         if version >= 11:
@@ -136,15 +111,8 @@ cdef class Fetched(Reply):
             raise Malformed("not a Fetch request")
         return 0
 
-    cdef object read_key(self, Reader* r):
-        cdef const char* p
-        if not self.by_id:
-            return text_of(take_text(r))
-        p = take(r, ID_BYTES)
-        return b"" if p is NULL else p[:ID_BYTES]
-
-    cdef int read_part(self, Reader* r, int version) except -1:
-        cdef Part* part = self.next_part()
+    cdef int read_entry(self, Reader* r, int version) except -1:
+        cdef Part* part = <Part*>self.next_entry(sizeof(Part))
         part.index = take_int32(r)
         part.epoch = take_int32(r) if version >= 9 else -1
         part.offset = take_int64(r)
@@ -153,7 +121,6 @@ cdef class Fetched(Reply):
         if version >= 5:
             take_int64(r)                      # log start offset, of a replica
         part.max_bytes = take_int32(r)
-        skip_tags(r)
         return 0
 
     cdef int skip_forgotten(self, Reader* r) except -1:
@@ -283,19 +250,11 @@ cdef class Fetched(Reply):
 
     cdef object response(self):
         """What answers the request, in the form it came in."""
-        cdef Py_ssize_t i = 0
-        cdef list topics = [], parts
         if not self.as_dict:
             return self
-        for key, count in self.topics:
-            parts = []
-            for _ in range(count):
-                parts.append(self.described(i))
-                i += 1
-            topics.append({"topic_id" if self.by_id else "name": key, "partitions": parts})
-        return {"error_code": self.code, "topics": topics}
+        return {"error_code": self.code, "topics": self.described_topics()}
 
-    cdef dict described(self, Py_ssize_t i):
+    cdef dict described_entry(self, Py_ssize_t i):
         """The response for one partition."""
         cdef Part* part = self.part(i)
         aborted = self.aborted[i]
@@ -314,26 +273,15 @@ cdef class Fetched(Reply):
 
     cdef int write(self, Output output, int version, bint flexible) except -1:
         cdef Buf out = output.buf
-        cdef Py_ssize_t i = 0
         put_int32(out, 0)                      # throttle time
         if version >= 7:
             put_int16(out, self.code)
             put_int32(out, 0)                  # no session
-        put_count(out, flexible, len(self.topics))
-        for key, parts in self.topics:
-            raw = key if self.by_id else (<str>key).encode()
-            if self.by_id:
-                out.put(<bytes>raw, ID_BYTES)
-            else:
-                put_text(out, flexible, <bytes>raw, len(<bytes>raw))
-            put_count(out, flexible, parts)
-            for _ in range(parts):
-                self.write_part(output, i, version, flexible)
-                i += 1
-            put_tags(out, flexible)
+        self.write_topics(output, version, flexible)
         return put_tags(out, flexible)
 
-    cdef int write_part(self, Output output, Py_ssize_t i, int version, bint flexible) except -1:
+    cdef int write_entry(self, Output output, Py_ssize_t i, int version,
+                         bint flexible) except -1:
         cdef Buf out = output.buf
         cdef Part* part = self.part(i)
         cdef Slice records = self.slices[i]
@@ -354,7 +302,7 @@ cdef class Fetched(Reply):
         put_count(out, flexible, 0 if records is None else records.n)
         if records is not None:
             output.cut(records)
-        return put_tags(out, flexible)
+        return 0
 
 
 def fetch(broker, dict request, call) -> dict | Later:

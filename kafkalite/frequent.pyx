@@ -7,9 +7,10 @@ Everything they decide is decided where the handlers of the same requests decide
 from libc.stdint cimport int32_t, int64_t
 
 from bedrock.net.buf cimport Buf
+from kafkalite.by_partition cimport ByPartition, put_str
 from kafkalite.codec cimport Output, Reply, text_of
 from kafkalite.cursor cimport Reader, Text, put_count, put_int8, put_int16, put_int32, put_tags, \
-    put_text, skip_tags, take, take_count, take_int8, take_int32, take_int64, take_text
+    skip_tags, take, take_count, take_int8, take_int32, take_int64, take_text
 
 from bedrock.codec.errors import Malformed
 
@@ -22,14 +23,6 @@ cdef enum:
     NOT_ASKED = -0x7FFFFFFF - 1    # what may be done, when nobody asked
 
 NO_ID = bytes(ID_BYTES)
-
-
-cdef int put_str(Buf out, bint flexible, str text) except -1:
-    cdef bytes raw
-    if text is None:
-        return put_text(out, flexible, NULL, -1)
-    raw = text.encode()
-    return put_text(out, flexible, raw, len(raw))
 
 
 cdef int end(Reader* r) except -1:
@@ -78,43 +71,19 @@ cdef struct Place:
     int code
 
 
-cdef class Commit(Reply):
+cdef class Commit(ByPartition):
     """An OffsetCommit request on its way to its response."""
 
-    cdef list topics               # (name, number of partitions)
-    cdef Buf places                # of Place
-    cdef Py_ssize_t n
-
-    def __cinit__(self):
-        self.topics = []
-        self.places = Buf()
-
     cdef Place* place(self, Py_ssize_t i) noexcept:
-        return <Place*>self.places.p + i
+        return <Place*>self.entries.p + i
 
-    cdef int read_topics(self, Reader* r, int version) except -1:
-        cdef Py_ssize_t topics = take_count(r), parts
-        while topics and not r.bad:
-            topics -= 1
-            name = text_of(take_text(r))
-            parts = take_count(r)
-            self.topics.append((name, parts))
-            while parts and not r.bad:
-                parts -= 1
-                self.read_place(r, version)
-            skip_tags(r)
-        return 0
-
-    cdef int read_place(self, Reader* r, int version) except -1:
-        cdef Place* place = <Place*>self.places.room(sizeof(Place))
-        self.places.n += sizeof(Place)
-        self.n += 1
+    cdef int read_entry(self, Reader* r, int version) except -1:
+        cdef Place* place = <Place*>self.next_entry(sizeof(Place))
         place.index = take_int32(r)
         place.offset = take_int64(r)
         place.leader_epoch = take_int32(r) if version >= 6 else -1
         place.metadata = take_text(r, True)
         place.code = 0
-        skip_tags(r)
         return 0
 
     cdef int refuse_all(self, int code) except -1:
@@ -149,22 +118,15 @@ cdef class Commit(Reply):
         return 0
 
     cdef int write(self, Output output, int version, bint flexible) except -1:
-        cdef Buf out = output.buf
-        cdef Py_ssize_t i = 0, parts
         if version >= 3:
-            put_int32(out, 0)                  # throttle time
-        put_count(out, flexible, len(self.topics))
-        for name, parts in self.topics:
-            put_str(out, flexible, name)
-            put_count(out, flexible, parts)
-            while parts:
-                parts -= 1
-                put_int32(out, self.place(i).index)
-                put_int16(out, self.place(i).code)
-                put_tags(out, flexible)
-                i += 1
-            put_tags(out, flexible)
-        return put_tags(out, flexible)
+            put_int32(output.buf, 0)           # throttle time
+        self.write_topics(output, version, flexible)
+        return put_tags(output.buf, flexible)
+
+    cdef int write_entry(self, Output output, Py_ssize_t i, int version,
+                         bint flexible) except -1:
+        put_int32(output.buf, self.place(i).index)
+        return put_int16(output.buf, self.place(i).code)
 
 
 cdef object commit_by_hand(broker, call, Reader* r):

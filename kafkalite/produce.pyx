@@ -12,10 +12,11 @@ from libc.stdint cimport int32_t, int64_t
 
 from bedrock.net.buf cimport Buf
 from kafkalite.batch cimport CODEC_BITS, HEADER, TRANSACTIONAL_BIT, Header, get16, read_header
-from kafkalite.codec cimport Output, Reply, Span, text_of
+from kafkalite.by_partition cimport ByPartition, put_str
+from kafkalite.codec cimport Output, Span, text_of
 from kafkalite.compaction cimport keyless
 from kafkalite.cursor cimport Reader, Text, put_count, put_int16, put_int32, put_int64, put_tags, \
-    put_text, skip_tags, take_bytes, take_count, take_int16, take_int32, take_text
+    skip_tags, take_bytes, take_int16, take_int32, take_text
 from kafkalite.log cimport Appended, Log
 
 from bedrock.codec.errors import Malformed
@@ -131,57 +132,27 @@ cdef object message_for(int code, list wrong):
     return NEEDS_KEY if wrong else MESSAGES.get(code)
 
 
-cdef class Produced(Reply):
+cdef class Produced(ByPartition):
     """A Produce request on its way to its response."""
 
-    cdef list topics               # (name, number of batches in it)
-    cdef Buf batches               # of Batch
     cdef dict wrong                # number of the batch -> its records that are wrong
 
-    def __cinit__(self):
-        self.batches = Buf()
-
-    cdef Batch* next_batch(self) except NULL:
-        cdef char* at = self.batches.room(sizeof(Batch))
-        self.batches.n += sizeof(Batch)
-        return <Batch*>at
-
     cdef Batch* batch(self, Py_ssize_t i) noexcept:
-        return <Batch*>self.batches.p + i
+        return <Batch*>self.entries.p + i
 
-    cdef int adopt(self, list topics) except -1:
-        """The topics of a request that the table decoded."""
-        cdef dict topic, part
-        cdef Batch* batch
-        self.topics = [(topic["name"], len(topic["partitions"])) for topic in topics]
-        for topic in topics:
-            for part in topic["partitions"]:
-                batch = self.next_batch()
-                batch.index = part["index"]
-                batch.records.n = -1
-                if isinstance(part["records"], Span):
-                    batch.records.p = (<Span>part["records"]).p
-                    batch.records.n = (<Span>part["records"]).n
+    cdef int adopt_entry(self, dict part) except -1:
+        cdef Batch* batch = <Batch*>self.next_entry(sizeof(Batch))
+        records = part["records"]
+        batch.index = part["index"]
+        batch.records.n = -1
+        if isinstance(records, Span):
+            batch.records.p, batch.records.n = (<Span>records).p, (<Span>records).n
         return 0
 
-    cdef int read(self, Reader* r) except -1:
-        """The topics of a request, from its bytes."""
-        cdef Py_ssize_t topics = take_count(r), parts
-        cdef Batch* batch
-        self.topics = []
-        while topics and not r.bad:
-            topics -= 1
-            name = text_of(take_text(r))
-            parts = take_count(r)
-            self.topics.append((name, parts))
-            while parts and not r.bad:
-                parts -= 1
-                batch = self.next_batch()
-                batch.index = take_int32(r)
-                batch.records = take_bytes(r, True)
-                skip_tags(r)
-            skip_tags(r)
-        skip_tags(r)
+    cdef int read_entry(self, Reader* r, int version) except -1:
+        cdef Batch* batch = <Batch*>self.next_entry(sizeof(Batch))
+        batch.index = take_int32(r)
+        batch.records = take_bytes(r, True)
         return 0
 
     cdef int append_all(self, broker, transactional_id, int acks, int version) except -1:
@@ -204,19 +175,7 @@ cdef class Produced(Reply):
                 i += 1
         return 0
 
-    cdef list described(self):
-        """The topics of the response, for the table to encode."""
-        cdef Py_ssize_t i = 0
-        cdef list topics = [], parts
-        for name, count in self.topics:
-            parts = []
-            for _ in range(count):
-                parts.append(self.described_batch(i))
-                i += 1
-            topics.append({"name": name, "partitions": parts})
-        return topics
-
-    cdef dict described_batch(self, Py_ssize_t i):
+    cdef dict described_entry(self, Py_ssize_t i):
         cdef Batch* batch = self.batch(i)
         cdef list wrong = None if self.wrong is None else self.wrong.get(i)
         return {
@@ -232,22 +191,13 @@ cdef class Produced(Reply):
         }
 
     cdef int write(self, Output output, int version, bint flexible) except -1:
-        cdef Buf out = output.buf
-        cdef Py_ssize_t i = 0
-        cdef bytes raw
-        put_count(out, flexible, len(self.topics))
-        for name, parts in self.topics:
-            raw = (<str>name).encode()
-            put_text(out, flexible, raw, len(raw))
-            put_count(out, flexible, parts)
-            for _ in range(parts):
-                self.write_batch(out, i, version, flexible)
-                i += 1
-            put_tags(out, flexible)
-        put_int32(out, 0)                      # throttle time
-        return put_tags(out, flexible)
+        self.write_topics(output, version, flexible)
+        put_int32(output.buf, 0)               # throttle time
+        return put_tags(output.buf, flexible)
 
-    cdef int write_batch(self, Buf out, Py_ssize_t i, int version, bint flexible) except -1:
+    cdef int write_entry(self, Output output, Py_ssize_t i, int version,
+                         bint flexible) except -1:
+        cdef Buf out = output.buf
         cdef Batch* batch = self.batch(i)
         cdef list wrong = None if self.wrong is None else self.wrong.get(i)
         put_int32(out, batch.index)
@@ -260,27 +210,19 @@ cdef class Produced(Reply):
             put_count(out, flexible, 0 if wrong is None else len(wrong))
             for index, why in wrong or ():
                 put_int32(out, index)
-                put_message(out, flexible, why)
+                put_str(out, flexible, why)
                 put_tags(out, flexible)
-            put_message(out, flexible, message_for(batch.code, wrong) if batch.code else None)
-        return put_tags(out, flexible)
-
-
-cdef int put_message(Buf out, bint flexible, str message) except -1:
-    cdef bytes raw
-    if message is None:
-        return put_text(out, flexible, NULL, -1)
-    raw = message.encode()
-    return put_text(out, flexible, raw, len(raw))
+            put_str(out, flexible, message_for(batch.code, wrong) if batch.code else None)
+        return 0
 
 
 def produce(broker, dict request, call) -> dict | None:
     """Append batches, one for each partition; no answer for acks=0."""
     cdef Produced produced = Produced()
     acks = request["acks"]
-    produced.adopt(request["topics"])
+    produced.adopt_topics(request["topics"])
     produced.append_all(broker, request["transactional_id"], acks, call.version)
-    return None if acks == 0 else {"topics": produced.described()}
+    return None if acks == 0 else {"topics": produced.described_topics()}
 
 
 cdef object produce_by_hand(broker, call, Reader* r):
@@ -289,7 +231,8 @@ cdef object produce_by_hand(broker, call, Reader* r):
     transactional_id = text_of(take_text(r, True))
     acks = take_int16(r)
     take_int32(r)                              # its timeout: nothing is waited for
-    produced.read(r)
+    produced.read_topics(r, call.version)
+    skip_tags(r)
     if r.bad:
         raise Malformed("not a Produce request")
     produced.append_all(broker, transactional_id, acks, call.version)

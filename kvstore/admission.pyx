@@ -60,9 +60,9 @@ cdef int admit(Store s, Client c, Command command, Args a, Buf out) except -1:
         except ReplyError as error:
             c.asking = False
             if command.row.name == "exec":
-                # The redirection itself is the answer, not that the transaction came to nothing.
-                c.leave_multi()
-                return s.refuse(c, None, out, error)
+                c.leave_multi()            # and told where to go, not EXECABORT
+                command.rejected += 1
+                command = None
             return s.refuse(c, command, out, error)
     if s.limited and not s.keyspace.loading:
         lacking = lacks_memory(s, c, command)

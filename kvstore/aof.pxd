@@ -1,5 +1,6 @@
 from libc.stdint cimport int64_t
 
+from bedrock.net.buf cimport Buf
 from bedrock.world.disk cimport File
 from bedrock.world.turn cimport Turn
 from kvstore.journal cimport Journal
@@ -28,9 +29,10 @@ cdef class Aof(Journal):
     cdef int64_t older                 # bytes of the files before this one
     cdef readonly int64_t total_before # bytes of all files after the last rewrite, or at the start
 
-    cdef int sync(self) except -1
     cdef public int64_t flush_sleep_us # before each write, for tests (DEBUG AOF-FLUSH-SLEEP)
 
+    cdef int write_batch(self, Buf buf) except -1
+    cdef int sync(self) except -1
     cdef int settle(self) except -1
     cdef int clear_away(self) except -1
     cdef int begin_base(self) except -1

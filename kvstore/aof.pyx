@@ -127,9 +127,17 @@ cdef class Aof(Journal):
     def flush(self) -> None:
         """Write the batch; before the turn's replies leave."""
         cdef Buf buf = self.buffer
-        cdef size_t first = 0 if self.checksums else HEADER
         if buf.n <= HEADER:
             return
+        self.split(HEADER)
+        if buf.n > HEADER:             # else it was for replicas alone
+            self.write_batch(buf)
+        self.publish(HEADER)
+        buf.clear()
+
+    cdef int write_batch(self, Buf buf) except -1:
+        """Write the buffer after what is in the file."""
+        cdef size_t first = 0 if self.checksums else HEADER
         if self.flush_sleep_us:
             stall(self.store, self.flush_sleep_us / 1e6)
         if self.timestamps:
@@ -140,8 +148,7 @@ cdef class Aof(Journal):
         self.size += buf.n - first
         if self.always:
             self.sync()
-        self.publish(HEADER)
-        buf.clear()
+        return 0
 
     def stamp(self) -> None:
         """Say what time it is, once in a second."""

@@ -5,7 +5,7 @@
     one that asks nothing for `timeout` seconds, and neither waits nor listens: cut off
     all together     more than `maxmemory-clients`: the largest are cut off until it is enough
 
-A client that asks and does not read is no longer listened to after a megabyte of replies anyway
+A client that asks and does not read is no longer listened to after 64 MiB of replies anyway
 (the core's back-pressure); the limits are for those who get without asking, and for single replies.
 
 Looking at every client costs; so it is done only when all buffers of the process together could

@@ -26,7 +26,7 @@ from kvstore.resp cimport is_word, put_error, put_object, put_request
 
 from kvstore.commands import ROWS
 from kvstore.keyspecs import key_places, keys_of
-from kvstore.resp import ReplyError, decode, encode
+from kvstore.resp import ReplyError, decode
 
 cdef class Bound:
     cdef Handler run
@@ -670,8 +670,14 @@ cdef class Store:
 
     def tell_replicas(self, Client c not None, *words) -> None:
         """Let replicas run a request that changes no data, and that the log need not know."""
-        if self.journal is not None and not c.replaying:
-            self.journal.tell_follower(c.db.index, encode(list(words)))
+        cdef Buf buf
+        cdef size_t start
+        if self.journal is None or self.journal.follower is None or c.replaying:
+            return
+        buf = self.journal.begin(c.db.index)
+        start = buf.n
+        put_request(buf, Args.of(*words))
+        self.journal.set_aside(start, False)
 
     def record_vanished(self, Database db, bytes key) -> None:
         """A key expired or was evicted: the log needs no clock and no limit to know."""

@@ -19,5 +19,6 @@ cdef class Feed(Journal):
 
     def flush(self) -> None:
         """Hand on what this turn wrote; before its replies leave."""
+        self.split(0)
         self.publish(0)
         self.buffer.clear()

@@ -33,9 +33,11 @@ Step = tuple[str, list[bytes]]
 class Follower:
     """Keeps a connection to the primary, and begins another when it ends."""
 
-    def __init__(self, store: Any, host: str, port: int):
+    def __init__(self, store: Any, host: str, port: int, failing_over: bool = False):
         self.store = store
         self.host, self.port = host, port
+        self.failing_over = failing_over  # it is a replica, and is asked to be the primary
+        self.refused = False  # the primary answered PSYNC with an error
         self.upstream: Any = None
         self.down_ns = store.clock.now_ns()  # since when the stream does not flow
         self.changed = asyncio.Event()
@@ -48,6 +50,7 @@ class Follower:
 
     def look(self) -> None:
         """Something about the connection has changed."""
+        self.failing_over = self.failing_over and not self.up
         self.changed.set()
         self.judge()
 
@@ -82,6 +85,8 @@ class Follower:
         if address:
             steps.append(("REPLCONF", [b"REPLCONF", b"ip-address", address.encode()]))
         steps.append(("REPLCONF", [b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]))
+        if self.failing_over:
+            wanted.append(b"FAILOVER")
         steps.append(("PSYNC", [b"PSYNC", *wanted]))
         return steps
 
@@ -152,13 +157,13 @@ class Follower:
         }
 
 
-def follow(store: Any, host: str, port: int) -> None:
+def follow(store: Any, host: str, port: int, failing_over: bool = False) -> None:
     """Become the replica of a server.
 
     Who follows this one stays: its data and its stream change only when another's has come.
     """
     cease(store, keep_place=True)
-    store.follow(Follower(store, host, port))
+    store.follow(Follower(store, host, port, failing_over))
     state_changed(store)
     for client in list(store.clients.values()):
         if client.waiter is not None:
@@ -203,6 +208,8 @@ def replicaof(client, words):
             log.info("MASTER MODE enabled (user request)")
         cease(store)
         return "OK"
+    if store.log_engine is not None:
+        raise ReplyError("ERR replication is not possible with the log engine")
     host, port = words[1].decode("latin-1"), number(words[2])
     if not 0 <= port < 65536:
         raise ReplyError("ERR Invalid master port")

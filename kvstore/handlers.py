@@ -12,7 +12,7 @@ MODULES = (
     "connection", "tracking", "pausing", "acl_commands", "cluster_commands", "latency",
     "debugging", "memory_report",
     "info", "introspection", "admin", "saving", "stopping", "replica_commands", "following",
-    "rehearsal", "slowlog", "migrating", "modules",
+    "failover", "rehearsal", "slowlog", "migrating", "modules",
 )
 
 

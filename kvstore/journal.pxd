@@ -8,17 +8,20 @@ cdef class Journal:
     cdef size_t opened_at              # where its MULTI stands in the buffer
     cdef Py_ssize_t records            # since then
     cdef bint opened               # MULTI was written
-    cdef list asides               # (offset in the buffer, bytes) for the follower alone
+    cdef list one_sided            # (start, end, for the file) of what one side alone gets, or None
+    cdef bytes streamed            # after `split`: what the follower gets, or None
     cdef object follower           # gets the records as bytes once they are kept, or None
 
     # The buffer, ready for a record about a database.
     cdef Buf begin(self, int db)
     # A request of n bytes is about to change the state: raise if its record would find no room.
     cdef int reserve(self, size_t n) except -1
-    # A request for the follower alone, in its place between the records.
-    cdef int tell_follower(self, int db, bytes request) except -1
     cdef int start_transaction(self) except -1
     cdef int end_transaction(self) except -1
+    # What was written from an offset on is for the file alone, or for the follower alone.
+    cdef int set_aside(self, size_t start, bint for_file) except -1
+    # Part the two: the file's stays in the buffer, which begins at an offset.
+    cdef int split(self, size_t start) except -1
     # Tell the follower of the buffer's bytes from an offset on.
     cdef int publish(self, size_t start) except -1
     cdef int deferred(self) except -1

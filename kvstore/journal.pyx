@@ -12,27 +12,28 @@ This is the part that knows what a record is; where the bytes go is for a subcla
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.string cimport memcmp, memmove
 
+from kvstore.resp cimport put_array, put_bulk
+
 cdef enum:
     MULTI_BYTES = 15
 
 cdef const char* MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 
 
-cdef bytes select(int db):
-    return b"*2\r\n$6\r\nSELECT\r\n$%d\r\n%d\r\n" % (len(b"%d" % db), db)
-
-
 cdef class Journal:
     def __cinit__(self, *_, **__):
         self.buffer = Buf()
         self.db = -1
-        self.asides = []
 
     cdef Buf begin(self, int db):
+        cdef bytes number
         if self.buffer.n == 0:
             self.deferred()
         if db != self.db:
-            self.buffer.write(select(db))
+            number = b"%d" % db
+            put_array(self.buffer, 2)
+            put_bulk(self.buffer, b"SELECT", 6)
+            put_bulk(self.buffer, number, len(number))
             self.db = db
         if self.in_transaction and not self.opened:
             self.opened = True
@@ -54,7 +55,8 @@ cdef class Journal:
         self.in_transaction = False
         if not self.opened:
             return 0
-        if self.records == 1 and not self.asides and self.opened_at + MULTI_BYTES < self.buffer.n \
+        if self.records == 1 and self.one_sided is None \
+                and self.opened_at + MULTI_BYTES < self.buffer.n \
                 and memcmp(multi, MULTI, MULTI_BYTES) == 0:
             # One record needs nothing around it to be whole.
             self.buffer.n -= MULTI_BYTES
@@ -67,24 +69,38 @@ cdef class Journal:
         """The buffer is no longer empty: see that it is written before the replies leave."""
         return 0
 
-    cdef int tell_follower(self, int db, bytes request) except -1:
-        if self.follower is None:
+    cdef int set_aside(self, size_t start, bint for_file) except -1:
+        if self.one_sided is None:
+            self.one_sided = []
+        self.one_sided.append((start, self.buffer.n, for_file))
+        return 0
+
+    cdef int split(self, size_t start) except -1:
+        cdef list streamed = [], kept = []
+        cdef bytes both, one
+        cdef size_t at = start, begin, end
+        if self.one_sided is None:
             return 0
-        if self.buffer.n:
-            self.asides.append((self.buffer.n, request))
-        else:
-            self.follower((b"" if self.db >= 0 else select(db)) + request)
+        for begin, end, for_file in [*self.one_sided, (self.buffer.n, self.buffer.n, True)]:
+            both = PyBytes_FromStringAndSize(self.buffer.p + at, begin - at)
+            one = PyBytes_FromStringAndSize(self.buffer.p + begin, end - begin)
+            kept += [both, one] if for_file else [both]
+            streamed += [both] if for_file else [both, one]
+            at = end
+        self.streamed, self.one_sided = b"".join(streamed), None
+        self.buffer.n = start
+        self.buffer.write(b"".join(kept))
         return 0
 
     cdef int publish(self, size_t start) except -1:
-        cdef list parts = []
-        if self.follower is not None and self.buffer.n > start:
-            for at, aside in self.asides:
-                parts += (PyBytes_FromStringAndSize(self.buffer.p + start, at - start), aside)
-                start = at
-            parts.append(PyBytes_FromStringAndSize(self.buffer.p + start, self.buffer.n - start))
-            self.follower(b"".join(parts))
-        self.asides.clear()
+        cdef bytes data = self.streamed
+        self.streamed = None
+        if self.follower is None:
+            return 0
+        if data is None:
+            data = PyBytes_FromStringAndSize(self.buffer.p + start, self.buffer.n - start)
+        if data:
+            self.follower(data)
         return 0
 
     def follow(self, follower) -> None:

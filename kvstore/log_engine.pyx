@@ -13,7 +13,8 @@ a record is read anyway, and says whose it is.
              one file beside each finished segment, so that starting reads no values
 
 When more than half of the records are dead, the oldest segment's live ones are appended again and
-the segment goes.  Deadlines are seen when a key is looked at.
+the segment goes.  A key dies when it is looked at after its deadline, or when its record would have
+to be appended again; until then it is counted.
 
 What it leaves out: other types (an error says so), snapshots and so replication, AOF, SWAPDB.
 
@@ -453,6 +454,7 @@ cdef class LogEngine(Behind):
         cdef uint16_t index
         cdef uint32_t length
         cdef uint64_t h, seen = 0
+        cdef int64_t deadline
         cdef Directory directory
         with self.disk.open(f"{base:020d}.log") as file:
             reader = SegmentReader(file, base)
@@ -472,6 +474,10 @@ cdef class LogEngine(Behind):
                 while position >= 0 and position != base + reader.record:
                     position = directory.next(h, &slot)
                 if position < 0:
+                    continue
+                memcpy(&deadline, reader.payload + 3, 8)
+                if 0 <= deadline <= self.store.keyspace.now_ms:
+                    directory.remove(h, slot)
                     continue
                 self.record.clear()
                 self.record.put(reader.payload, reader.n)

@@ -109,23 +109,40 @@ def replconf(client, words):
     return reply
 
 
+def take_over(client: Any, wanted: bytes) -> None:
+    """The primary asks this server, its replica, to be the primary."""
+    from kvstore.following import cease
+
+    store = client.store
+    if store.follower is None:
+        raise ReplyError("ERR PSYNC FAILOVER can't be sent to a master.")
+    if wanted != store.primary.id:
+        raise ReplyError("ERR PSYNC FAILOVER replid must match my replid.")
+    log.info("Failover request received for replid " + wanted.decode())
+    cease(store)
+
+
 def begin_to_follow(client: Any, wanted: bytes, offset: int) -> Any:
     """The client wants the stream."""
     if client.store.server is None:
         raise ReplyError("ERR an embedded store has no replicas")
+    if client.store.log_engine is not None:
+        raise ReplyError("ERR replication is not possible with the log engine")
     client.store.primary.follow(client, wanted, offset)
     return NotImplemented
 
 
 @command("psync")
 def psync(client, words):
-    """PSYNC replicationid offset"""
+    """PSYNC replicationid offset [FAILOVER]"""
     try:
         offset = number(words[2])
     except ReplyError:
         name = client.store.primary.replica(client).name
         log.warning(f"Replica {name} asks for synchronization but with a wrong offset")
         raise
+    if len(words) > 3 and words[3].upper() == b"FAILOVER":
+        take_over(client, words[1])
     return begin_to_follow(client, words[1], offset)
 
 

@@ -163,6 +163,7 @@ class Primary:
         self.introduced: dict[Any, Replica] = {}  # client -> who may ask for the stream
         self.replicas: dict[Any, Replica] = {}  # client -> who did
         self.transfers = Transfers(self)
+        self.failover: Any = None  # kvstore.failover.Failover under way, or None
         self.acknowledged = asyncio.Event()  # set and cleared when a replica tells how far it is
         self.pinged_ms = self.kept_ms = self.alone_ms = 0
         self.db = 0  # the database the stream speaks of, while it comes from another
@@ -213,6 +214,7 @@ class Primary:
         """What is written from now on is this server's own stream."""
         self.id2, self.offset2 = self.id, self.offset + 1
         self.id = self.new_id()
+        self.alone_ms = self.store.keyspace.now_ms  # the other replicas get time to come
         if self.begun:
             log.info(
                 f"Setting secondary replication ID to {self.id2.decode()}, valid up to offset: "
@@ -401,7 +403,7 @@ class Primary:
                 f"ip={r.host},port={r.port},state={r.state},offset={r.acked},lag={lag_s}"
             )
         return facts | {
-            "master_failover_state": "no-failover",
+            "master_failover_state": self.failover.state if self.failover else "no-failover",
             "master_replid": self.id.decode(),
             "master_replid2": self.id2.decode(),
             "master_repl_offset": self.offset,

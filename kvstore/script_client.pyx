@@ -17,11 +17,15 @@ from kvstore.engine cimport (
     DENY_OOM, MAY_REPLICATE, NO_SCRIPT, RESTRICTED, STALE, TRACKED, WHEN_STALE, WRITE, Client, Command,
     Store,
 )
+from kvstore.journal cimport Journal
 from kvstore.resp cimport Args
 from kvstore.slots cimport Router
 
 from kvstore.refusals import LOADING, OUT_OF_MEMORY
 from kvstore.resp import ReplyError
+from kvstore.slots import slot_of_request
+
+OTHER_SLOT = "ERR Script attempted to access keys that do not hash to the same slot"
 
 
 cdef class ScriptClient(Client):
@@ -36,7 +40,7 @@ cdef class ScriptClient(Client):
         """A script starts, called by a client."""
         self.db, self.resp, self.executing = caller.db, 2, True
         self.unrecorded = self.replaying = caller.replaying
-        self.read_only = read_only
+        self.read_only, self.sides = read_only, TO_BOTH
         if self.user is not caller.user or (self.gate ^ caller.gate) & RESTRICTED:
             self.become(caller.user)
         self.has_read = False
@@ -54,9 +58,10 @@ cdef class ScriptClient(Client):
             self.store.journal.end_transaction()
         return 0
 
-    def set_recorded(self, bint recorded) -> None:
-        """Whether what follows goes to the log and to replicas, for as long as the script runs."""
-        self.replaying = self.unrecorded or not recorded
+    def set_recorded(self, int sides) -> None:
+        """Who hears of what follows, for as long as the script runs."""
+        self.sides = sides
+        self.replaying = self.unrecorded or not sides
 
     def breathe(self, why: str) -> None:
         """Serve others from inside of a script, as far as may be; `why` is for the rest."""
@@ -83,7 +88,21 @@ cdef class ScriptClient(Client):
         except ReplyError as error:
             self.store.refuse(self, command, self.out, error)
             return 0
+        if self.sides != TO_BOTH and command.flags & WRITE and not self.replaying \
+                and self.store.journal is not None:
+            return self.call_for_one_side(command, a)
         self.store.call(self, command, a, self.out)
+        return 0
+
+    cdef int call_for_one_side(self, Command command, Args a) except -1:
+        """Run a command whose record is not for everyone who hears of changes."""
+        cdef Journal journal = self.store.journal
+        cdef size_t start
+        journal.begin(self.db.index)       # what opens a record is for both
+        start = journal.buffer.n
+        self.store.call(self, command, a, self.out)
+        if journal.buffer.n > start:
+            journal.set_aside(start, self.sides == TO_FILE)
         return 0
 
     cdef Command find(self, Args a):
@@ -130,13 +149,19 @@ cdef class ScriptClient(Client):
         return 0
 
     cdef int check_slot(self, Command command, Args a) except -1:
-        """A script may only use keys that are here."""
+        """A script may only use keys that are here, and of one slot unless it says otherwise."""
+        cdef Router router = self.store.router
+        cdef int slot
         try:
-            (<Router>self.store.router).check(self, command, a)
+            router.check(self, command, a)
         except ReplyError as error:
             if str(error).startswith("CROSSSLOT"):
-                raise ReplyError("ERR Script attempted to access keys that do not hash to the "
-                                 "same slot") from None
+                raise ReplyError(OTHER_SLOT) from None
             raise ReplyError("ERR Script attempted to access a non local key in a cluster "
                              "node") from None
+        if self.one_slot:
+            slot = slot_of_request(command.row.name, a.list())
+            if self.slot >= 0 and slot >= 0 and slot != self.slot:
+                raise ReplyError(OTHER_SLOT)
+            self.slot = slot if slot >= 0 else self.slot
         return 0

@@ -30,6 +30,7 @@ from bedrock.app.logs import logger
 from kvstore.refusals import MASTER_DOWN
 from kvstore.resp import ReplyError
 from kvstore.shebang import FLAGS, library_name, script_flags
+from kvstore.slots import key_slot
 from kvstore.version import REDIS_VERSION
 
 log = logger("kvstore")
@@ -245,6 +246,9 @@ cdef class Scripts:
     cdef int admit(self, Client caller, Script script, bint* read_only) except -1:
         """Refuse what the flags of a script do not let run now; whether it may only read."""
         self.client.may_take = False
+        if script.flags is not None and "no-cluster" in script.flags \
+                and self.store.router is not None:
+            raise ReplyError("ERR Can not run script on cluster, 'no-cluster' flag is set.")
         if caller.gate & STALE and (script.flags is None or "allow-stale" not in script.flags):
             raise ReplyError(MASTER_DOWN)
         if script.flags is None:
@@ -275,6 +279,10 @@ cdef class Scripts:
         running.is_function, running.name, running.killed = is_function, script.name, None
         running.slow = False
         client.begin(caller, read_only)
+        if self.store.router is not None:
+            client.one_slot = (
+                script.flags is not None and "allow-cross-slot-keys" not in script.flags)
+            client.slot = key_slot(a.text(3)) if n else -1
         self.running = running
         try:
             done = machine.run(script.code, a, 3, n, is_function, out, caller.resp)

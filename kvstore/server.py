@@ -22,6 +22,8 @@ from kvstore.saving import run_beside
 from kvstore.session import RespSession
 
 log = logger("kvstore")
+
+HIGH = 64 << 20  # bytes of replies to a client that reads none, at which it is not listened to
 UNLISTENED = "Unable to listen on this port. Check server logs."
 
 if TYPE_CHECKING:

@@ -15,7 +15,11 @@ for each, and with it the search of the checker.
 
 In every second run a replica follows on a third machine, which fares no better, over a connection
 that breaks; its data must always be the primary's at that place of the stream (kvstore.witness),
-and in the end, after one more break and some more writes, the same.
+and in the end, after one more break and some more writes, the same.  Snapshots go to it by file or
+by stream, and it loads them from a file or as they come.
+
+When all is calm the two change places, by FAILOVER or because the replica is told to follow nobody:
+everything acknowledged must be there, and the old primary must go on without a snapshot.
 """
 
 from __future__ import annotations
@@ -29,8 +33,8 @@ from bedrock.sim.simulation import Machine, Simulation, Violation
 from bedrock.testing.linearizable import UNKNOWN, Op, check
 from bedrock.world import World
 from kvstore.config import Config
-from kvstore.following import follow
-from kvstore.resp import ReplyError, decode
+from kvstore.following import cease, follow
+from kvstore.resp import Args, ReplyError, decode
 from kvstore.server import Server
 from kvstore.witness import Witness, data_of, differences
 
@@ -172,9 +176,9 @@ class Client:
 # ------------------------------------------------------------------ servers
 
 
-async def serve(world: World) -> Server:
+async def serve(world: World, more: tuple[str, ...] = ()) -> Server:
     """A server, as both machines have it."""
-    options = ["repl-timeout=5", "repl-ping-replica-period=1", "protected-mode=no"]
+    options = ["repl-timeout=5", "repl-ping-replica-period=1", "protected-mode=no", *more]
     server = Server(world, Config(host=world.node, appendfsync="always", set=options))
     await server.start()
     return server
@@ -182,14 +186,17 @@ async def serve(world: World) -> Server:
 
 def with_replica(sim: Simulation, witness: Witness) -> tuple[Machine, Machine]:
     """A primary and its replica, both watched."""
+    by_stream = sim.rand.choice(["no", "yes"])
+    loaded = sim.rand.choice(["disabled", "on-empty-db", "swapdb"])
+    options = f"repl-diskless-sync={by_stream}", f"repl-diskless-load={loaded}"
 
     async def primary(world: World) -> Server:
-        server = await serve(world)
+        server = await serve(world, options)
         witness.watch_primary(server.store)
         return server
 
     async def replica(world: World) -> Server:
-        server = await serve(world)
+        server = await serve(world, options)
         witness.watch_replica(server.store)
         follow(server.store, "server", 6379)
         return server
@@ -201,8 +208,9 @@ async def cut(sim: Simulation, replica: Machine) -> None:
     """Break the replica's connection now and then, so that it has to go on where it was."""
     while not sim.calm.is_set():
         await asyncio.sleep(sim.rand.random() * 2)
-        if replica.node is not None and replica.node.store.follower.up:
-            replica.node.store.follower.upstream.link.abort()
+        follower = None if replica.node is None else replica.node.store.follower
+        if follower is not None and follower.up:
+            follower.upstream.link.abort()
 
 
 async def caught_up(primary: Machine, replica: Machine) -> None:
@@ -219,6 +227,29 @@ async def caught_up(primary: Machine, replica: Machine) -> None:
     data, expected = data_of(replica.node.store), data_of(primary.node.store)
     if data != expected:
         raise Violation(f"in the end the replica has {differences(data, expected)}")
+
+
+async def change_places(sim: Simulation, old: Machine, new: Machine) -> None:
+    """Let the replica be the primary, and the primary its replica.
+
+    That takes no snapshot, unless the old primary has bytes of the stream that the new one lacks.
+    """
+    before, after = old.node.store, new.node.store
+    snapshots, ahead = after.primary.full, False
+    if sim.rand.chance(0.5):
+        client = before.client()
+        before.run(client, Args.of(b"FAILOVER"))
+    else:
+        cease(after)
+        ahead = before.primary.offset > after.primary.offset
+        follow(before, "replica", 6379)
+    until = asyncio.get_running_loop().time() + CATCH_UP_S
+    while before.follower is None or not before.follower.up:
+        await asyncio.sleep(0.1)
+        if asyncio.get_running_loop().time() > until:
+            raise Violation("the places were not changed in time")
+    if after.primary.full != snapshots and not ahead:
+        raise Violation("the old primary needed a snapshot to follow the new one")
 
 
 async def scenario(sim: Simulation) -> None:
@@ -248,6 +279,10 @@ async def scenario(sim: Simulation) -> None:
         replica.node.store.follower.upstream.link.abort()
         await clients[0].perform([clients[0].invent() for _ in range(3)])
         await caught_up(machine, replica)
+        await change_places(sim, machine, replica)
+        clients[0].line = Line(sim.host("observer"), ("replica", 6379), RespCaller)
+        await clients[0].perform([clients[0].invent() for _ in range(3)])
+        await caught_up(replica, machine)
         sim.trace("compared", witness.compared)
         if witness.wrong:
             raise Violation(witness.wrong)

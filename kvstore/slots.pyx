@@ -141,3 +141,9 @@ def same_slot(keys: list[bytes]) -> int:
     if len(slots) > 1:
         raise ReplyError(CROSS_SLOT)
     return slots.pop()
+
+
+def slot_of_request(name: str, words: list[bytes]) -> int:
+    """The slot of a request's keys, -1 when it names none."""
+    keys = keys_named(name, words)
+    return same_slot(keys) if keys else -1

@@ -22,7 +22,8 @@ bytes that came, so that offsets mean the same everywhere.
 Invariants:
 1. The offset is never inside a transaction: one whose EXEC did not come is asked for again.
 2. The server's own file has the snapshot's data before anything of the stream is applied.
-3. Name and place of the stream change in the same step as the data does.
+3. Only the connection of whom this server follows now changes anything.
+4. Name and place of the stream change in the same step as the data does.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -178,6 +179,8 @@ cdef class Upstream(Session):
         cdef Py_ssize_t used
         cdef const char* end
         self.heard_ns = self.store.clock.now_ns()
+        if self.store.follower is not self.follower:
+            return -1              # it was still being opened when this server was told otherwise
         while at < n and self.stage != LOADING:
             if self.stage == STREAM:
                 used = self.apply(p + at, n - at)
@@ -259,6 +262,7 @@ cdef class Upstream(Session):
             self.begin()
             return True
         log.warning(f"Unexpected reply to PSYNC from master: {text}")
+        self.follower.refused = line.startswith(b"-")
         return False
 
     cdef bint begin_snapshot(self, bytes line) except -1:
@@ -309,8 +313,8 @@ cdef class Upstream(Session):
             self.link.hold()
             if loaded:
                 recorded = await self.record()
-        except Damaged as damage:
-            log.error(f"Failed trying to load the MASTER synchronization DB: {damage}")
+        except (Damaged, DiskFull, ReplyError) as error:
+            log.error(f"Failed trying to load the MASTER synchronization DB: {error}")
         finally:
             self.drop_file()
             self.source = None
@@ -318,8 +322,10 @@ cdef class Upstream(Session):
                 store.primary.begun = False         # going on from here would leave a hole
             self.stage = HANDSHAKE
             self.follower.look()
+            if not recorded:
+                self.link.abort()
         if not recorded:
-            return self.link.abort()
+            return
         if self.lost or store.follower is not self.follower:
             return
         self.begin()

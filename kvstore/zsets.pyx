@@ -17,7 +17,7 @@ The commands are in `zset_commands`, those for ranges in `zset_ranges`, those th
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport INT64_MAX, int16_t, int32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy
 
 from kvstore.hashtable cimport Slot, hash_of
 from kvstore.keyspace cimport ZSET, as_arg
@@ -228,12 +228,12 @@ cdef class ZSet(Value):
 
 
 cdef int put_score(Arg* word, char* room, double score) noexcept:
-    """A score in as few of eight bytes as it needs."""
+    """A score in as few of eight bytes as it needs; as in Redis there is no negative zero here."""
     cdef int32_t number = <int32_t>score if -0x80000000 < score < 0x7FFFFFFF else 0
     cdef int16_t short_number = <int16_t>number
     cdef double again = number
     word.p = room
-    if memcmp(&again, &score, sizeof(double)) != 0:    # also -0.0
+    if again != score:
         memcpy(room, &score, sizeof(double))
         word.n = sizeof(double)
     elif short_number == number:

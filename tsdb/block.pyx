@@ -177,11 +177,10 @@ cdef class Block:
         """The inverted index, of series numbers."""
         if self.loaded_postings is None:
             try:
-                stored = msgpack.unpackb(
-                    decompress("zstd", self.part(1), INDEX_MAX), strict_map_key=False)
+                packed = decompress("zstd", self.part(1), INDEX_MAX)
             except Malformed as exc:
                 raise self.damaged(0, f"postings: {exc}") from exc
-            self.loaded_postings = StoredPostings(stored, self.meta["series"])
+            self.loaded_postings = StoredPostings(packed, self.meta["series"])
         return self.loaded_postings
 
     def key_of(self, Py_ssize_t number) -> bytes:

@@ -177,14 +177,14 @@ cdef class BlockWriter:
 
     def finish(self) -> None:
         """Write the index, make all durable, give the file its name and open it as `block`."""
-        postings = Postings()
+        postings = Postings(ordered=True)
         for i, key in enumerate(self.keys):
             postings.add(i, key)
         self.meta |= {"first": self.first, "last": self.last, "samples": self.samples,
                       "series": len(self.keys)}
         foot = b""
         for part in (compress("zstd", self.table()),
-                     compress("zstd", msgpack.packb(postings.stored())),
+                     compress("zstd", postings.packed()),
                      msgpack.packb(self.meta)):
             foot += (self.offset + self.out_n).to_bytes(8, "little") + sized(part)
             self.put(part)

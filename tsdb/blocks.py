@@ -68,6 +68,12 @@ def times_meet(block: Block, low_ms: int, high_ms: int) -> bool:
     return block.first <= high_ms and block.last >= low_ms
 
 
+def buckets_of(block: Block, resolution_ms: int) -> tuple[int, int]:
+    """The time of the buckets that a block has samples in."""
+    first, last = block.first - 1, block.last + resolution_ms - 1
+    return first - first % resolution_ms + 1, last - last % resolution_ms
+
+
 def _span(found: list[Block], block: Block) -> bool:
     """Whether blocks of one resolution have all ranks of a block."""
     return sum(
@@ -82,6 +88,7 @@ class Blocks:
         self.disk = disk
         self.log_number = 0  # of the store's log: a copied directory begins another
         self.all: list[Block] = []  # by rank, the finer before the coarser
+        self.tiers: dict[int, list[Block]] = {}  # the same, by resolution
         self.findings: list[Finding] = []
         self.deletions: list[Deletion] = []
         for name in disk.list():
@@ -107,6 +114,10 @@ class Blocks:
 
     def _sort(self) -> None:
         self.all.sort(key=lambda block: (block.rank, block.resolution))
+        self.tiers = {
+            resolution: [block for block in self.all if block.resolution == resolution]
+            for resolution in {block.resolution for block in self.all}
+        }
 
     # ---- what is in the log as well ----------------------------------------------------------
 
@@ -132,12 +143,12 @@ class Blocks:
         return max((block.rank for block in self.all), default=0) + 1
 
     def of(self, resolution_ms: int) -> list[Block]:
-        """Those of one resolution, by rank."""
-        return [block for block in self.all if block.resolution == resolution_ms]
+        """Those of one resolution, by rank; not to be changed."""
+        return self.tiers.get(resolution_ms, [])
 
     def resolutions(self) -> set[int]:
         """The tiers there are."""
-        return {block.resolution for block in self.all} - {0}
+        return self.tiers.keys() - {0}
 
     def covered(self, block: Block, resolution_ms: int) -> bool:
         """Whether all of a block is there in another resolution as well."""
@@ -145,8 +156,7 @@ class Blocks:
 
     def finer_of(self, block: Block) -> list[Block]:
         """The blocks of the next finer resolution that hold all of a tier's block; [] if none."""
-        finer = {b.resolution for b in self.all if b.resolution < block.resolution}
-        for resolution in sorted(finer, reverse=True):
+        for resolution in sorted((r for r in self.tiers if r < block.resolution), reverse=True):
             found = [b for b in self.of(resolution) if _ranks_meet(b, block)]
             if _span(found, block):
                 return found
@@ -228,7 +238,7 @@ class Blocks:
 
         Of a finer tier that must be in one block, so that it is whole as long as it is there.
         """
-        for resolution in {block.resolution for block in self.all} - {run[0].resolution}:
+        for resolution in self.tiers.keys() - {run[0].resolution}:
             others = self.of(resolution)
             if resolution < run[0].resolution:
                 meeting = [b for b in others if any(_ranks_meet(b, block) for block in run)]
@@ -272,6 +282,7 @@ class Blocks:
             block.close()
             self.disk.remove(block.name)
         if gone:
+            self._sort()
             self.disk.sync_dir()
 
     def set_aside(self, damage: Damaged) -> bool:
@@ -279,6 +290,7 @@ class Blocks:
         for block in self.all:
             if block.name == damage.file:
                 self.all.remove(block)
+                self._sort()
                 block.close()
                 self._rename(damage.finding)
                 return True

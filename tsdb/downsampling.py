@@ -7,24 +7,19 @@ where they are still there, or else of the bucket that was made of them before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any
 
 from tsdb.block import ROWS, Block
 from tsdb.block_writer import BlockWriter
-from tsdb.blocks import Blocks, times_meet
+from tsdb.blocks import Blocks, buckets_of, times_meet
 from tsdb.columns import Columns
+from tsdb.jobs import SLICE, Job
 
-SLICE = 1000  # series a step takes
 
-
-def downsample(
-    blocks: Blocks, block: Block, resolution_ms: int
-) -> Generator[Callable[[], Any], None, Block | None]:
-    """A job (see `lifecycle`) that makes a block of a coarser tier beside a block."""
+def downsample(blocks: Blocks, block: Block, resolution_ms: int) -> Job[Block | None]:
+    """Make a block of a coarser tier beside a block."""
     inside = [b for b in blocks.of(resolution_ms) if b.within(block)]
-    low, high = block.first - resolution_ms, block.last + resolution_ms
+    low, high = buckets_of(block, resolution_ms)
     lost = [time for time in blocks.lost(resolution_ms) if time[0] <= high and time[1] >= low]
     older, finer = (
         [b for b in blocks.of(tier) if b.rank < block.low and times_meet(b, low, high)]
@@ -46,8 +41,7 @@ def downsample(
             yield partial(
                 _downsample, writer, block, part, finer, older, lost, numbers, resolution_ms
             )
-        begun = (block.first - 1) // resolution_ms * resolution_ms + 1
-        writer.bound(begun, block.last)
+        writer.bound(low, high)
         yield writer.finish
     except BaseException:
         writer.abandon()
@@ -67,18 +61,18 @@ def _downsample(
     writer: BlockWriter, block: Block, part: range, finer: list[Block], older: list[Block],
     lost: list[tuple[int, int]], numbers: dict[Block, dict[bytes, int]], resolution_ms: int,
 ) -> None:  # fmt: skip
-    from tsdb.tiers import downsample as buckets_of
+    from tsdb.tiers import downsample as make_buckets
 
     columns = Columns()
     keys = [block.key_of(number) for number in part]
     for key, number in zip(keys, part, strict=True):
-        low, high = block.first - resolution_ms, block.last + resolution_ms
+        low, high = buckets_of(block, resolution_ms)
         late = [(b, numbers[b][key]) for b in finer if key in numbers[b]]
         base = [(b, numbers[b][key]) for b in older if key in numbers[b]]
         own = _read([(block, number)], block.first, block.last)
         fine = _read([*late, (block, number)], low, high) if late else own
         made = _read(base, low, high) if base else []
-        buckets_of(own, fine, made, lost, resolution_ms, columns)
+        make_buckets(own, fine, made, lost, resolution_ms, columns)
     writer.add(keys, columns)
 
 

@@ -15,6 +15,7 @@ cdef struct Chunk:
 cdef class Series:
     cdef readonly uint32_t ref
     cdef readonly bytes key
+    cdef uint32_t epoch            # of the log that knows the series
     cdef Labels known_labels       # decoded when first asked for
     cdef int64_t* t                # the tail: newest samples, uncompressed, sorted
     cdef double* v
@@ -74,8 +75,11 @@ cdef class Head:
     cdef readonly Py_ssize_t labels_max
     cdef readonly int64_t first, last      # bounds of the timestamps held
     cdef readonly uint64_t generation      # changes when refs were dropped
-    cdef readonly uint32_t unlogged        # refs from here on are not in the log yet
+    cdef int64_t rest_first, rest_last     # of what is not being moved to a block
+    cdef list unsettled                    # series that got late samples since they were released
+    cdef uint32_t epoch                    # of the log: it is begun anew with each
     cdef readonly int64_t held             # samples before go to `late`: a block is being written
 
     cpdef int64_t ref_of(self, bytes key) except -1
     cdef int apply(self, Batch batch) except -1
+    cdef int drop(self, Series series) except -1

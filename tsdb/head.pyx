@@ -21,7 +21,7 @@ Invariants:
 While a block is being written of what is older than a cut, the head keeps all of it, for who reads;
 what still arrives for that time goes to `late`, and stays when the rest is dropped:
 
-    hold(cut) ──► gather, some series at a time ──► (the block is durable) ──► release
+    hold(cut) ──► gather, some series at a time ──► (the block is durable) ──► release, likewise
 
 Left out: memory-mapped chunks (the head is small: it is flushed to a block every few hours).
 """
@@ -308,9 +308,14 @@ cdef class Series:
 
     cdef int delete(self, int64_t low, int64_t high) except -1:
         """Forget the samples in [low, high]."""
+        cdef int64_t first = TIME_MAX, last = TIME_MIN
         cdef Columns rest = Columns()
-        self.read(rest, TIME_MIN, TIME_MAX)
-        rest.cut(0, low, high)
+        self.bounds(&first, &last)
+        if first > high or last < low:
+            return 0
+        if first < low or last > high:
+            self.read(rest, TIME_MIN, TIME_MAX)
+            rest.cut(0, low, high)
         self.late_n = 0
         return self.rewrite(rest)
 
@@ -367,12 +372,14 @@ cdef class Head:
     def __init__(self, Py_ssize_t series_max=10_000_000, Py_ssize_t labels_max=512):
         self.series = []
         self.by_key = {}
-        self.postings = Postings()
+        self.postings = Postings(ordered=True)
+        self.epoch = 1
         self.series_max = series_max
         self.labels_max = labels_max
         self.first = TIME_MAX
         self.last = TIME_MIN
         self.held = TIME_MIN
+        self.unsettled = []
 
     cpdef int64_t ref_of(self, bytes key) except -1:
         """The ref of a series, made if it is new; TooManySeries, LabelLimit."""
@@ -388,7 +395,6 @@ cdef class Head:
         if self.live >= self.series_max:
             raise TooManySeries(f"the limit of {self.series_max} series in the head is reached")
         cdef Series series = Series(len(self.series), key)
-        series.held = self.held != TIME_MIN
         self.postings.add(series.ref, key)
         self.series.append(series)
         self.by_key[key] = series
@@ -399,17 +405,25 @@ cdef class Head:
         """Take the samples of a batch, which the log has already."""
         cdef Py_ssize_t i
         cdef int64_t t
-        cdef list series = self.series
+        cdef list all_series = self.series
+        cdef Series series
         for i in range(batch.n):
             t = batch.t[i]
+            series = <Series>all_series[batch.ref[i]]
             if t < self.held:
-                (<Series>series[batch.ref[i]]).put_late(t, batch.v[i])
+                series.put_late(t, batch.v[i])
+                if not series.held:
+                    self.unsettled.append(series)
             else:
-                (<Series>series[batch.ref[i]]).append(t, batch.v[i])
+                series.append(t, batch.v[i])
             if t < self.first:
                 self.first = t
+            if t < self.rest_first:
+                self.rest_first = t
             if t > self.last:
                 self.last = t
+            if t > self.rest_last:
+                self.rest_last = t
         self.samples += batch.n
         return 0
 
@@ -425,18 +439,15 @@ cdef class Head:
         found = self.by_key.get(key)
         if found is None:
             found = series = Series(ref, key)
+            series.epoch = self.epoch
             self.postings.add(ref, key)
             self.by_key[key] = series
             self.live += 1
         self.series[ref] = found
 
-    def all_unlogged(self) -> None:
-        """The log is about to be begun anew."""
-        self.unlogged = 0
-
-    def logged(self) -> None:
-        """All series made so far are in the log."""
-        self.unlogged = <uint32_t>len(self.series)
+    def log_begins(self) -> None:
+        """The log is begun anew: it knows no series."""
+        self.epoch += 1
 
     def read(self, Series series, Columns into, int64_t low, int64_t high) -> None:
         """Add a series' samples in [low, high] to the one `into` is gathering."""
@@ -448,6 +459,8 @@ cdef class Head:
         """What is older than cut now is about to be gathered."""
         cdef Series series
         self.held = cut
+        self.rest_first = TIME_MAX
+        self.rest_last = TIME_MIN
         for found in self.by_key.values():
             series = found
             series.late_mark = series.late_n
@@ -463,43 +476,79 @@ cdef class Head:
             columns.end_series(None, True)
         return columns
 
-    def release(self, bint gathered=True) -> None:
-        """What was gathered is in a block: forget it (or is not, and all stays)."""
-        cdef int64_t cut = self.held
+    def keep_all(self) -> None:
+        """What was gathered is not in a block: all stays."""
         cdef Series series
         self.held = TIME_MIN
+        self.unsettled = []
         for found in self.by_key.values():
             series = found
             series.held = False
-            if gathered:
-                series.drop_before(cut)
+            series.settle()
+
+    def release(self, list keys) -> None:
+        """What was gathered of these series is in a block: forget it.
+
+        After all of them, `released`; what arrives for that time is late until then.
+        """
+        cdef Series series
+        cdef Py_ssize_t count
+        for key in keys:
+            series = self.by_key[key]
+            count = series.count()
+            series.held = False
+            series.drop_before(self.held)
+            self.samples += series.count() - count
+            if series.count():
+                series.bounds(&self.rest_first, &self.rest_last)
             else:
-                series.settle()
-        if gathered:
-            self.recount()
+                self.drop(series)
+
+    def released(self) -> None:
+        """All series are released."""
+        self.held = TIME_MIN
+        for found in self.unsettled:
+            (<Series>found).settle()
+        self.unsettled = []
+        self.first = self.rest_first if self.samples else TIME_MAX
+        self.last = self.rest_last if self.samples else TIME_MIN
+
+    cdef int drop(self, Series series) except -1:
+        """Forget a series."""
+        self.postings.remove(series.ref, series.key)
+        self.series[series.ref] = None
+        del self.by_key[series.key]
+        self.live -= 1
+        self.generation += 1
+        return 0
 
     def delete(self, refs, int64_t low, int64_t high) -> None:
         """Forget the samples in [low, high] of these series."""
         for ref in refs:
             (<Series>self.series[ref]).delete(low, high)
 
+    def drop_empty(self, list refs) -> None:
+        """Forget those of these series that have no samples."""
+        for ref in refs:
+            if not (<Series>self.series[ref]).count():
+                self.drop(self.series[ref])
+
     def recount(self) -> None:
         """Samples and bounds anew, after some were deleted; series without samples go."""
         cdef Series series
         cdef Py_ssize_t count
+        cdef list empty = []
         self.samples = 0
         self.first = TIME_MAX
         self.last = TIME_MIN
-        for found in list(self.by_key.values()):
+        for found in self.by_key.values():
             series = found
             count = series.count()
             if count:
                 self.samples += count
                 series.bounds(&self.first, &self.last)
-                continue
-            self.postings.remove(series.ref, series.key)
-            self.series[series.ref] = None
-            del self.by_key[series.key]
-            self.live -= 1
+            else:
+                empty.append(series)
+        for found in empty:
+            self.drop(found)
         self.generation += 1
-        return 0

@@ -1,7 +1,8 @@
 """InfluxDB's HTTP API: writing (/write and /api/v2/write), InfluxQL (/query), /ping and /health.
 
 A write is taken line by line: good lines are stored, and the answer to a body with bad ones is
-400 with their numbers and what is wrong, as InfluxDB's "partial write".  Flux is refused, with a hint.
+400 with their numbers and what is wrong, as InfluxDB's "partial write".  Flux is refused, with a
+hint.
 """
 
 from __future__ import annotations

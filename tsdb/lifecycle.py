@@ -6,11 +6,6 @@
 
 Nothing expires before the tier above it has it, with all that came late for its time.
 
-A job is a generator: what it yields are steps that touch only files and memory of its own, so they
-may run on a thread beside the loop, while reading and writing go on; what lies between two steps
-runs on the loop.  `run` does all of it at once, for embedded use; `run_beside` is the server's.
-One job runs at a time.
-
 Flushing: the block is made durable, and says up to where in the log it has what is older than the
 cut, so that whoever reads the log passes over it; the head drops those samples; what is left of the
 head is logged anew (the checkpoint); `meta` is pointed at it; the older log is removed.
@@ -20,32 +15,30 @@ Ages are told by the world's clock, so a test can let a year pass in a moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pyroaring import BitMap
 
 from tsdb.block import Block
 from tsdb.block_writer import BlockWriter
-from tsdb.blocks import ALWAYS, DELETIONS, times_meet
+from tsdb.blocks import ALWAYS, DELETIONS, buckets_of, times_meet
 from tsdb.columns import Columns
-from tsdb.downsampling import SLICE, downsample
+from tsdb.downsampling import downsample
+from tsdb.jobs import SLICE, Job, pause, slices, sorted_in_steps
 from tsdb.matchers import Matcher
-from tsdb.wal import log_samples, log_series
+from tsdb.wal import log_deletion, log_samples
 
 if TYPE_CHECKING:
-    from bedrock.world import Disk, World
+    from bedrock.world import Disk
     from tsdb.store import Store
 
 HOUR_MS = 3_600_000
 COMPACT_RUN = 4  # blocks of one generation that are made one
 MERGED_SAMPLES_MAX = 2_000_000_000
 MERGED_SPAN_MAX_MS = 31 * 24 * HOUR_MS
-
-T = TypeVar("T")
-Job = Generator[Callable[[], Any], None, T]
 
 
 @dataclass(frozen=True)
@@ -81,40 +74,6 @@ class Policy:
     rules: tuple[Rule, ...] = ()
     tiers: tuple[Tier, ...] = ()
     cold_ms: int = 0
-
-
-def run(job: Job[T]) -> T:
-    """Do a job at once."""
-    try:
-        step = next(job)
-        while True:
-            try:
-                step()
-            except BaseException as exc:
-                step = job.throw(exc)
-            else:
-                step = next(job)
-    except StopIteration as stop:
-        return stop.value
-
-
-async def run_beside(world: World, job: Job[T]) -> T:
-    """Do a job while the loop goes on."""
-    try:
-        step = next(job)
-        while True:
-            try:
-                await world.beside(step)
-            except BaseException as exc:
-                step = job.throw(exc)
-            else:
-                step = next(job)
-    except StopIteration as stop:
-        return stop.value
-
-
-def _pause() -> None:
-    """A step that only lets others have their turn."""
 
 
 class Lifecycle:
@@ -180,7 +139,7 @@ class Lifecycle:
         for older in blocks.of(block.resolution):
             if (
                 older.rank < block.low
-                and times_meet(older, block.first, block.last)
+                and times_meet(older, *buckets_of(block, resolution_ms))
                 and not blocks.covered(older, resolution_ms)
             ):
                 return downsample(blocks, older, resolution_ms)
@@ -214,22 +173,24 @@ class Lifecycle:
         held = store.log.end, cut_ms
         name, meta = store.block_set.described(rank, 0, rank, flushed=[held])
         head.hold(cut_ms)
-        done = False
         try:
-            keys = sorted(head.by_key)
+            keys = yield from sorted_in_steps(list(head.by_key))
             writer = BlockWriter(store.block_set.disk, name, meta)
             try:
-                for first in range(0, len(keys), SLICE):
-                    part = keys[first : first + SLICE]
+                for part in slices(keys):
                     yield partial(writer.add, part, head.gather(part))
                 yield writer.finish
             except BaseException:
                 writer.abandon()
                 raise
-            store.block_set.install(writer.block)
-            done = True
-        finally:
-            head.release(done)
+        except BaseException:
+            head.keep_all()
+            raise
+        store.block_set.install(writer.block)
+        for part in slices(keys):
+            head.release(part)
+            yield pause
+        head.released()
         yield from self.checkpoint()
         return writer.block
 
@@ -238,14 +199,27 @@ class Lifecycle:
         log, head = self.store.log, self.store.head
         log.roll()
         start = log.end
-        log_series(log, head)
-        keys = list(head.by_key)
-        for first in range(0, len(keys), SLICE):
-            log_samples(log, head, keys[first : first + SLICE])
-            yield _pause
+        head.log_begins()
+        for part in slices(list(head.by_key)):
+            log_samples(log, head, part)
+            yield pause
         log.flush()
         self.store.write_meta(start)
         log.trim(start)
+
+    def delete(self, matchers: Sequence[Matcher], low_ms: int, high_ms: int) -> Job[None]:
+        """Delete samples, in the head some series at a time."""
+        head = self.store.head
+        self.store.block_set.delete(matchers, low_ms, high_ms)
+        refs = list(head.postings.select(matchers))
+        for first in range(0, len(refs), SLICE):
+            part = [ref for ref in refs[first : first + SLICE] if head.series[ref] is not None]
+            log_deletion(self.store.log, part, low_ms, high_ms)
+            head.delete(part, low_ms, high_ms)
+            head.drop_empty(part)
+            yield pause
+        if refs:
+            head.recount()
 
     # ---- rewriting blocks --------------------------------------------------------------------
 
@@ -285,10 +259,8 @@ class Lifecycle:
             places: dict[bytes, list[tuple[Block, int]]] = {}
             for block in run:
                 yield partial(_find_places, block, expired or BitMap(), places)
-            keys: list[bytes] = []
-            yield lambda: keys.extend(sorted(places))
-            for first in range(0, len(keys), SLICE):
-                yield partial(_copy, writer, keys[first : first + SLICE], places)
+            for part in slices((yield from sorted_in_steps(list(places)))):
+                yield partial(_copy, writer, part, places)
             if writer.samples:
                 yield writer.finish
             else:
@@ -353,15 +325,16 @@ class Lifecycle:
         return None
 
     def _absorb(self, block: Block) -> Job[Any] | None:
-        """Bring what there is of a block's time to the tier above; None if there is nothing."""
+        """Bring what there is of a block's buckets to the tier above; None if there is nothing."""
         blocks, head = self.store.block_set, self.store.head
         finest = 0
         for tier in self.policy.tiers:
             if finest == block.resolution:
-                if not finest and head.samples and head.first <= block.last:
-                    return self.flush(block.last + 1)
+                low, high = buckets_of(block, tier.resolution_ms)
+                if not finest and head.samples and head.first <= high:
+                    return self.flush(high + 1)
                 for other in blocks.of(finest):
-                    if times_meet(other, block.first, block.last) and not blocks.covered(
+                    if times_meet(other, low, high) and not blocks.covered(
                         other, tier.resolution_ms
                     ):
                         return self._downsample(other, tier.resolution_ms)

@@ -8,12 +8,17 @@ conditions that an absent label meets are taken away from the result instead (`!
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
+import msgpack
 from pyroaring import BitMap
 
 from tsdb.matchers import Matcher
+
+LIST_MAX = 1000  # strings of one list
 
 
 def _pairs(key: bytes) -> Iterator[bytes]:
@@ -27,13 +32,44 @@ def _union(bitmaps: list[BitMap]) -> BitMap:
     return bitmaps[0] if len(bitmaps) == 1 else BitMap.union(*bitmaps) if bitmaps else BitMap()
 
 
-class Postings:
-    """The inverted index of one set of series."""
+class Sorted:
+    """Strings that come and go, in order: lists of a few hundred, one after the other."""
 
     def __init__(self) -> None:
+        self.lists: list[list[str]] = [[]]
+        self.firsts: list[str] = [""]  # nothing below it is in a list, or in one before
+
+    def add(self, value: str) -> None:
+        """Add a string that is not there."""
+        at = bisect_right(self.firsts, value) - 1
+        values = self.lists[at]
+        insort(values, value)
+        if len(values) > LIST_MAX:
+            self.lists.insert(at + 1, values[LIST_MAX // 2 :])
+            self.firsts.insert(at + 1, values[LIST_MAX // 2])
+            del values[LIST_MAX // 2 :]
+
+    def remove(self, value: str) -> None:
+        """Remove a string that is there."""
+        values = self.lists[bisect_right(self.firsts, value) - 1]
+        del values[bisect_left(values, value)]
+
+    def all(self) -> list[str]:
+        """All of them."""
+        return list(chain.from_iterable(self.lists))
+
+
+class Postings:
+    """The inverted index of one set of series.
+
+    ordered: values of labels are kept in order as they come, so that nobody waits for a sort
+    """
+
+    def __init__(self, ordered: bool = False) -> None:
         self.everything = BitMap()
         self.by_name: dict[str, dict[str, BitMap]] = {}
         self._by_pair: dict[bytes, BitMap] = {}  # the same, by the bytes a key has for a label
+        self._ordered: dict[str, Sorted] | None = {} if ordered else None
         self._sorted: dict[str, list[str]] = {}  # values of a name, until one comes or goes
 
     def add(self, number: int, key: bytes) -> None:
@@ -51,6 +87,11 @@ class Postings:
         bitmap = self._by_pair[pair] = BitMap((number,))
         self.by_name.setdefault(name, {})[value] = bitmap
         self._sorted.pop(name, None)
+        if self._ordered is not None:
+            order = self._ordered.get(name)
+            if order is None:
+                order = self._ordered[name] = Sorted()
+            order.add(value)
 
     def remove(self, number: int, key: bytes) -> None:
         """Forget a series."""
@@ -63,6 +104,8 @@ class Postings:
                 name, value = (part.decode() for part in pair.split(b"\xff"))
                 self._sorted.pop(name, None)
                 del self.by_name[name][value]
+                if self._ordered is not None:
+                    self._ordered[name].remove(value)
                 if not self.by_name[name]:
                     del self.by_name[name]
 
@@ -107,25 +150,34 @@ class Postings:
         """Values of a label, sorted, of all series or of the chosen ones; not to be changed."""
         found = self._sorted.get(name)
         if found is None:
-            found = self._sorted[name] = sorted(self.by_name.get(name, ()))
+            order = self._ordered.get(name) if self._ordered is not None else None
+            found = order.all() if order is not None else sorted(self.by_name.get(name, ()))
+            self._sorted[name] = found
         if chosen is None:
             return found
         return [value for value in found if self.bitmap(name, value).intersect(chosen)]
 
-    def stored(self) -> dict[str, dict[str, bytes]]:
-        """What a block keeps."""
-        return {
-            name: {value: bitmap.serialize() for value, bitmap in sorted(values.items())}
-            for name, values in sorted(self.by_name.items())
-        }
+    def packed(self) -> bytes:
+        """What a block keeps, as msgpack; piece by piece, so that other threads get their turn."""
+        packer = msgpack.Packer(autoreset=False)
+        packer.pack_map_header(len(self.by_name))
+        for name in sorted(self.by_name):
+            values = self.values(name)
+            packer.pack(name)
+            packer.pack_map_header(len(values))
+            for value in values:
+                packer.pack(value)
+                packer.pack(self.bitmap(name, value).serialize())
+        return packer.bytes()
 
 
 class StoredPostings(Postings):
     """A block's postings; a bitmap is made of its bytes when it is first asked for."""
 
-    def __init__(self, stored: dict[str, dict[str, Any]], series: int) -> None:
+    def __init__(self, packed: bytes, series: int) -> None:
         super().__init__()
         self.everything = BitMap(range(series))
+        stored: dict[str, dict[str, Any]] = msgpack.unpackb(packed, strict_map_key=False)
         self.by_name = stored
 
     def bitmap(self, name: str, value: str) -> BitMap:

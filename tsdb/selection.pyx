@@ -277,7 +277,7 @@ class Finder:
         since = head.first if head.samples else TIME_MAX
         blocks = self.store.block_set.sources(low, high, resolution, since)
         state = head.generation, len(head.series)
-        key = tuple(matchers), resolution, tuple([block.name for block in blocks])
+        key = tuple(matchers), resolution, tuple(blocks)
         known = self.kept.get(key)
         if known is not None and known[0] == state:
             self.kept.move_to_end(key)

@@ -31,13 +31,14 @@ from tsdb.block import Block
 from tsdb.blocks import Blocks
 from tsdb.columns import Columns
 from tsdb.head import Batch, Head
+from tsdb.jobs import run, run_beside
 from tsdb.labels import Labels
-from tsdb.lifecycle import Lifecycle, Policy, run, run_beside
+from tsdb.lifecycle import Lifecycle, Policy
 from tsdb.line_protocol import LineParser
 from tsdb.matchers import Matcher
 from tsdb.remote_write import RemoteWriteParser
 from tsdb.selection import Finder
-from tsdb.wal import BadRecord, log_batch, log_deletion, replay
+from tsdb.wal import BadRecord, log_batch, replay
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -234,12 +235,7 @@ class Store:
 
     def delete(self, matchers: Sequence[Matcher], low_ms: int, high_ms: int) -> None:
         """Delete samples; their disk is free after the next maintenance.  Not during a job."""
-        self.block_set.delete(matchers, low_ms, high_ms)
-        refs = list(self.head.postings.select(matchers))
-        if refs:
-            log_deletion(self.log, refs, low_ms, high_ms)
-            self.head.delete(refs, low_ms, high_ms)
-            self.head.recount()
+        run(self.lifecycle.delete(matchers, low_ms, high_ms))
 
     def maintain(self) -> None:
         """Do all that is due: flush the head, merge, downsample, remove what is too old."""
@@ -257,7 +253,7 @@ class Store:
     ) -> None:
         """`delete`, as soon as no job runs."""
         async with self.busy:
-            self.delete(matchers, low_ms, high_ms)
+            await run_beside(self.world, self.lifecycle.delete(matchers, low_ms, high_ms))
 
     async def snapshot_beside(self, skip_head: bool = False) -> str:
         """Copy all blocks, and the head as one, to a directory of their own; its name."""

@@ -86,7 +86,6 @@ def log_batch(RecordLog log, Head head, Batch batch) -> None:
     while True:
         n = min(batch.n - first, RECORD_SAMPLES)
         log_part(log, head, batch, first, n)
-        head.logged()
         first += n
         if first >= batch.n:
             return
@@ -94,7 +93,7 @@ def log_batch(RecordLog log, Head head, Batch batch) -> None:
 
 cdef int log_part(RecordLog log, Head head, Batch batch, Py_ssize_t first,
                   Py_ssize_t n) except -1:
-    cdef list fresh = [s for s in head.series[head.unlogged:] if s is not None]
+    cdef list fresh = unknown(head, batch, first, n)
     cdef Py_ssize_t room = 16 + n * SAMPLE_MAX, i
     cdef Series series
     cdef char* start
@@ -131,9 +130,26 @@ cdef int log_part(RecordLog log, Head head, Batch batch, Py_ssize_t first,
             ref = batch.ref[i]
             time = batch.t[i]
         log.put(start, p - start)
+    except BaseException:
+        for series in fresh:
+            series.epoch = 0
+        raise
     finally:
         free(start)
     return 0
+
+
+cdef list unknown(Head head, Batch batch, Py_ssize_t first, Py_ssize_t n):
+    """The series of samples that the log does not know yet; from now on it does."""
+    cdef list found = []
+    cdef Series series
+    cdef Py_ssize_t i
+    for i in range(first, first + n):
+        series = <Series>head.series[batch.ref[i]]
+        if series.epoch != head.epoch:
+            series.epoch = head.epoch
+            found.append(series)
+    return found
 
 
 def replay(const uint8_t[::1] record not None, Head head, Batch batch,
@@ -203,7 +219,6 @@ def replay(const uint8_t[::1] record not None, Head head, Batch batch,
         if time >= cut:
             batch_add(batch, <uint32_t>last, time, v)
     head.append(batch)
-    head.logged()
 
 
 def log_deletion(RecordLog log, list refs, int64_t low, int64_t high) -> None:
@@ -242,13 +257,6 @@ cdef int replay_deletion(const char* p, const char* end, Head head) except -1:
         elif used > 0:
             n -= 1
     raise BadRecord("cut off in a deletion")
-
-
-def log_series(RecordLog log, Head head) -> None:
-    """Append all series anew, for a log of which older records are dropped."""
-    head.all_unlogged()
-    log_part(log, head, Batch(), 0, 0)
-    head.logged()
 
 
 def log_samples(RecordLog log, Head head, list keys) -> None:

@@ -30,6 +30,7 @@ PEERS = {
     "psql": "client of minidb",
     "kcat": "client of kafkalite",
     "prometheus": "peer of tsdb",
+    "prometheus-alertmanager": "peer of tsdb",
     "promtool": "client of tsdb",
     "ngircd": "peer of chat",
     "irssi": "client of chat",

@@ -38,11 +38,23 @@ class World:
     node: str = "local"
 
     def spawn(self, coro: Coroutine, name: str) -> asyncio.Task:
-        """Run `coro` as a task of the running loop, kept alive until it ends."""
+        """Run `coro` as a task of the running loop, kept alive until it ends.
+
+        DiskFailed stops the server, as it does within a turn; other errors are told to the loop.
+        """
         task = asyncio.get_running_loop().create_task(coro, name=name)
         _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task) -> None:
+        _tasks.discard(task)
+        exc = None if task.cancelled() else task.exception()
+        if isinstance(exc, DiskFailed):
+            self.turn.fail(exc)
+        elif exc is not None:
+            said = {"message": f"task failed: {task.get_name()}", "exception": exc, "task": task}
+            task.get_loop().call_exception_handler(said)
 
     async def beside(self, call: Callable[..., T], *args: Any) -> T:
         """The result of a blocking call, a sync above all, made while the loop goes on.

@@ -88,7 +88,7 @@ embedded store with its log on disk; real series in blocks of 1,000 beside pcode
     yield """
 ## As it grows
 
-Ten times the series, 100 samples each, in one process.
+Ten times the series, 100 samples each, in one process; CPU time.
 
 ![Cost as the number of series grows](../images/tsdb-growth.svg)
 

@@ -118,31 +118,34 @@ def create_topics(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
     return {"topics": results}
 
 
-def _create(broker: Broker, item: dict, validate_only: bool) -> dict[str, Any]:
-    count = item["num_partitions"]
-    overrides = {config["name"]: config["value"] for config in item["configs"]}
+def _partitions(broker: Broker, item: dict) -> int:
+    """How many partitions a new topic is to have; KafkaError if it cannot be placed so."""
+    count, replicas = item["num_partitions"], item["replication_factor"]
     if item["assignments"]:
-        count = len(item["assignments"])
-        if item["num_partitions"] != DEFAULT or item["replication_factor"] != DEFAULT:
+        if count != DEFAULT or replicas != DEFAULT:
             raise KafkaError(
                 Code.INVALID_REQUEST,
                 "Both numPartitions or replicationFactor and replicasAssignments were set.",
             )
         check_assignments(broker, [a["broker_ids"] for a in item["assignments"]])
+        count = len(item["assignments"])
         if sorted(a["index"] for a in item["assignments"]) != list(range(count)):
             raise KafkaError(
                 Code.INVALID_REPLICA_ASSIGNMENT, "Partitions must be a consecutive sequence from 0."
             )
-    elif item["replication_factor"] not in (DEFAULT, REPLICAS) and not (
-        broker.config.clamp_replication and item["replication_factor"] > REPLICAS
-    ):
+        return count
+    clamped = broker.config.clamp_replication and replicas > REPLICAS
+    if replicas not in (DEFAULT, REPLICAS) and not clamped:
         raise KafkaError(
             Code.INVALID_REPLICATION_FACTOR,
-            f"Unable to replicate the partition {item['replication_factor']} time(s): "
-            "the cluster has 1 broker.",
+            f"Unable to replicate the partition {replicas} time(s): the cluster has 1 broker.",
         )
-    elif count == DEFAULT:
-        count = broker.config.num_partitions
+    return broker.config.num_partitions if count == DEFAULT else count
+
+
+def _create(broker: Broker, item: dict, validate_only: bool) -> dict[str, Any]:
+    count = _partitions(broker, item)
+    overrides = {config["name"]: config["value"] for config in item["configs"]}
     if validate_only:
         broker.topics.check_new(item["name"], count, overrides)
         topic = Topic(item["name"], bytes(16), overrides)

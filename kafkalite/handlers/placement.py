@@ -8,8 +8,10 @@ from kafkalite.acls import Resource
 from kafkalite.broker import Broker, Call
 from kafkalite.errors import Code, KafkaError
 from kafkalite.handlers.cluster import authorized, check_assignments
+from kafkalite.topics import Topic
 
 METADATA_PARTITION = ("__cluster_metadata", 0)
+PAGE_PARTITIONS = 2000
 
 
 def elect_leaders(broker: Broker, request: dict, call: Call) -> dict[str, Any]:
@@ -91,15 +93,11 @@ def describe_topic_partitions(broker: Broker, request: dict, call: Call) -> dict
     names = sorted({t["name"] for t in request["topics"]} or broker.topics.by_name)
     cursor = request["cursor"]
     at = (cursor["topic_name"], cursor["partition_index"]) if cursor else ("", 0)
-    room = max(1, min(request["response_partition_limit"], 2000))
+    room = max(1, min(request["response_partition_limit"], PAGE_PARTITIONS))
     topics: list[dict[str, Any]] = []
-    for name in names:
-        if name < at[0]:
-            continue
+    for name in [name for name in names if name >= at[0]]:
         if room == 0:
-            return {
-                "topics": topics, "next_cursor": {"topic_name": name, "partition_index": 0},
-            }
+            return {"topics": topics, "next_cursor": {"topic_name": name, "partition_index": 0}}
         try:
             topic = broker.topics.find(name)
         except KafkaError as exc:
@@ -107,28 +105,29 @@ def describe_topic_partitions(broker: Broker, request: dict, call: Call) -> dict
             continue
         first = at[1] if name == at[0] else 0
         last = min(len(topic.logs), first + room)
-        me = [broker.node_id]
-        topics.append(
-            {
-                "name": name,
-                "topic_id": topic.id,
-                "is_internal": topic.internal,
-                "topic_authorized_operations": authorized(broker, call, Resource.TOPIC, name),
-                "partitions": [
-                    {
-                        "partition_index": index,
-                        "leader_id": broker.node_id,
-                        "leader_epoch": 0,
-                        "replica_nodes": me,
-                        "isr_nodes": me,
-                    }
-                    for index in range(first, last)
-                ],
-            }
-        )
+        topics.append(_topic_page(broker, call, topic, range(first, last)))
         room -= last - first
         if last < len(topic.logs):
-            return {
-                "topics": topics, "next_cursor": {"topic_name": name, "partition_index": last},
-            }
+            return {"topics": topics, "next_cursor": {"topic_name": name, "partition_index": last}}
     return {"topics": topics}
+
+
+def _topic_page(broker: Broker, call: Call, topic: Topic, indexes: range) -> dict[str, Any]:
+    """Some partitions of a topic."""
+    me = [broker.node_id]
+    return {
+        "name": topic.name,
+        "topic_id": topic.id,
+        "is_internal": topic.internal,
+        "topic_authorized_operations": authorized(broker, call, Resource.TOPIC, topic.name),
+        "partitions": [
+            {
+                "partition_index": index,
+                "leader_id": broker.node_id,
+                "leader_epoch": 0,
+                "replica_nodes": me,
+                "isr_nodes": me,
+            }
+            for index in indexes
+        ],
+    }

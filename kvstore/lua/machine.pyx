@@ -16,18 +16,17 @@ Invariants:
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport INT32_MAX, int32_t, int64_t
 from libc.stdio cimport snprintf
 from libc.string cimport strcmp, strlen
 
 from kvstore.lua.api cimport (
-    BOOLEAN, GC_COLLECT, GC_COUNT, GC_SETPAUSE, GLOBALS, MASKCOUNT, MASKLINE, MULTRET, NIL, NUMBER,
-    REGISTRY, STRING, TABLE, UPVALUE, Bare, find, lua, lua_CFunction, lua_Debug, lua_State,
-    put_function,
+    BOOLEAN, GC_COLLECT, GC_COUNT, GC_SETPAUSE, GLOBALS, MASKCOUNT, MASKLINE, NIL, NUMBER,
+    REGISTRY, STRING, TABLE, UPVALUE, Bare, find, lua, lua_Debug, lua_State, put_function,
 )
 from kvstore.lua.bits cimport open_bit
 from kvstore.lua.json cimport open_json
 from kvstore.lua.msgpack cimport open_msgpack
+from kvstore.lua.sandbox cimport lend_sandbox
 from kvstore.lua.struct cimport open_struct
 from kvstore.lua.values cimport push_error, push_reply, put_value
 
@@ -191,114 +190,6 @@ cdef int set_repl(lua_State* L) noexcept:
     return 0
 
 
-# ---------------------------------------------------------------------- of Lua's own functions
-
-cdef int pcall(lua_State* L) noexcept nogil:
-    """Lua's, but of an error that is a table only the text is told."""
-    if lua.gettop(L) == 0:
-        lua.argerror(L, 1, b"value expected")
-    if lua.pcall(L, lua.gettop(L) - 1, MULTRET, 0) == 0:
-        lua.pushboolean(L, True)
-    else:
-        if lua.type(L, -1) == TABLE:
-            lua.getfield(L, -1, b"err")
-            if lua.type(L, -1) == STRING or lua.type(L, -1) == NUMBER:
-                lua.replace(L, -2)
-            else:
-                lua.settop(L, -2)
-        lua.pushboolean(L, False)
-    lua.insert(L, 1)
-    return lua.gettop(L)
-
-
-cdef int unpack(lua_State* L) noexcept nogil:
-    """Lua's, which does not survive bounds that are too far apart for an int."""
-    cdef int64_t first, last, i
-    lua.checktype(L, 1, TABLE)
-    first = lua.optinteger(L, 2, 1)
-    if lua.type(L, 3) <= NIL:
-        last = <int64_t>lua.objlen(L, 1)
-    else:
-        last = lua.checkinteger(L, 3)
-    first, last = <int32_t>first, <int32_t>last
-    if first > last:
-        return 0
-    if last - first >= INT32_MAX or not lua.checkstack(L, <int>(last - first + 1)):
-        lua.error(L, b"too many results to unpack")
-    for i in range(first, last + 1):
-        lua.rawgeti(L, 1, <int>i)
-    return <int>(last - first + 1)
-
-
-# ---------------------------------------------------------------------- tables that do not change
-
-cdef bint is_frozen(lua_State* L) noexcept nogil:
-    """Push what the first argument, a frozen table, shows; or nothing."""
-    if lua.type(L, 1) != TABLE or not lua.getmetatable(L, 1):
-        return False
-    lua.settop(L, -2)
-    lua.pushvalue(L, 1)
-    lua.rawget(L, UPVALUE - 1)
-    if lua.type(L, -1) == TABLE:
-        return True
-    lua.settop(L, -2)
-    return False
-
-
-cdef int guarded(lua_State* L) noexcept nogil:
-    """The function in upvalue 2, unless its first argument is frozen."""
-    if is_frozen(L):
-        lua.pushstring(L, b"Attempt to modify a readonly table")
-        return lua.raise_(L)
-    return lua.tocfunction(L, UPVALUE - 2)(L)
-
-
-cdef int seeing(lua_State* L) noexcept nogil:
-    """The function in upvalue 2, with what a frozen table shows in its place."""
-    if is_frozen(L):
-        lua.replace(L, 1)
-    return lua.tocfunction(L, UPVALUE - 2)(L)
-
-
-cdef void push_variant(lua_State* L, lua_CFunction function) noexcept nogil:
-    lua.pushvalue(L, UPVALUE - 1)      # the frozen tables
-    lua.pushvalue(L, 1)
-    lua.pushcclosure(L, function, 2)
-
-
-cdef int through(lua_State* L) noexcept nogil:
-    """The function in the upvalue; unlike a Lua function, its caller keeps its place when it
-    returns what this returns, so that an error can name the caller's line."""
-    cdef int n = lua.gettop(L)
-    lua.pushvalue(L, UPVALUE - 1)
-    lua.insert(L, 1)
-    lua.call(L, n, MULTRET)
-    return lua.gettop(L)
-
-
-cdef int make_native(lua_State* L) noexcept nogil:
-    lua.settop(L, 1)
-    lua.pushcclosure(L, through, 1)
-    return 1
-
-
-cdef int make_guarded(lua_State* L) noexcept nogil:
-    push_variant(L, guarded)
-    return 1
-
-
-cdef int make_seeing(lua_State* L) noexcept nogil:
-    push_variant(L, seeing)
-    return 1
-
-
-cdef int make_pairs(lua_State* L) noexcept nogil:
-    """`pairs` with another `next`, its upvalue."""
-    lua.settop(L, 2)
-    lua.pushcclosure(L, lua.tocfunction(L, 1), 1)
-    return 1
-
-
 # ---------------------------------------------------------------------- stopping, and errors
 
 cdef bint look(lua_State* L, const char** why, size_t* n) noexcept:
@@ -330,18 +221,23 @@ cdef void on_count(lua_State* L, lua_Debug* at) noexcept:
         lua.raise_(L)
 
 
-cdef void put_field(lua_State* L, const char* name) noexcept nogil:
-    """Set a field of the table at 1 to the value on top, past any metatable."""
+cdef void copy_field(lua_State* L, const char* name) noexcept nogil:
+    """A field of the table at 1 goes into the one at 2."""
     lua.pushstring(L, name)
-    lua.insert(L, -2)
-    lua.rawset(L, 1)
+    lua.pushvalue(L, -1)
+    lua.rawget(L, 1)
+    lua.rawset(L, 2)
 
 
 cdef int on_error(lua_State* L) noexcept nogil:
     """What was raised becomes a table: err, and the source and line of the script it came from."""
     cdef lua_Debug at
     cdef int level = 1, kind = lua.type(L, 1)
-    if kind != TABLE:
+    lua.createtable(L, 0, 4)           # anew, for what was raised may be anyone's table
+    if kind == TABLE:
+        copy_field(L, b"err")
+        copy_field(L, b"ignore_error_stats_update")
+    else:
         lua.pushstring(L, b"ERR ")
         if kind == STRING or kind == NUMBER:
             lua.pushvalue(L, 1)
@@ -352,20 +248,17 @@ cdef int on_error(lua_State* L) noexcept nogil:
         else:
             lua.pushfstring(L, b"%s: %p", lua.typename(L, kind), lua.topointer(L, 1))
         lua.concat(L, 2)
-        lua.createtable(L, 0, 3)
-        lua.replace(L, 1)
-        put_field(L, b"err")
+        lua.setfield(L, 2, b"err")
     while lua.getstack(L, level, &at):
         lua.getinfo(L, b"Sl", &at)
         if strcmp(at.what, b"C") != 0 and strcmp(at.source, b"=prelude") != 0 \
                 and at.currentline >= 0:
             lua.pushstring(L, at.source)
-            put_field(L, b"source")
+            lua.setfield(L, 2, b"source")
             lua.pushnumber(L, at.currentline)
-            put_field(L, b"line")
+            lua.setfield(L, 2, b"line")
             break
         level += 1
-    lua.settop(L, 1)
     return 1
 
 
@@ -470,18 +363,7 @@ cdef class Machine:
         lua.setfield(L, -2, b"set_repl")
         put_function(L, b"sha1hex", sha1hex)
         put_function(L, b"log", write_log)
-        put_function(L, b"walking", make_pairs)
-        put_function(L, b"native", make_native)
-        put_function(L, b"pcall", pcall)
-        put_function(L, b"unpack", unpack)
-        lua.createtable(L, 0, 16)
-        lua.pushvalue(L, -1)
-        lua.pushcclosure(L, make_guarded, 1)
-        lua.setfield(L, -3, b"guarding")
-        lua.pushvalue(L, -1)
-        lua.pushcclosure(L, make_seeing, 1)
-        lua.setfield(L, -3, b"seeing")
-        lua.setfield(L, -2, b"frozen")
+        lend_sandbox(L)
 
     cpdef int compile(self, bytes code, bytes name) except -1:
         """Compile a script; its place in the registry."""

@@ -30,6 +30,7 @@ cdef struct Layout:
     char code                          # of the item at hand
     size_t size
     bint lax                           # letters that mean nothing are passed over
+    bint beyond                        # the data ended before this
 
 
 cdef inline bint is_digit(char c) noexcept nogil:
@@ -87,6 +88,8 @@ cdef bint next_item(lua_State* L, Layout* layout) noexcept nogil:
                 lua.error(L, b"integral size %d is larger than limit of %d",
                           <int>layout.size, <int>LARGEST)
         else:
+            if layout.beyond:
+                lua.argerror(L, 2, b"data string too short")
             control(L, layout)
             continue
         return True
@@ -142,7 +145,7 @@ cdef void put_text(lua_State* L, Layout* layout, int arg) noexcept nogil:
 
 
 cdef int pack(lua_State* L) noexcept nogil:
-    cdef Layout layout = [lua.checklstring(L, 1, NULL), True, 1, 0, 0, False]
+    cdef Layout layout = [lua.checklstring(L, 1, NULL), True, 1, 0, 0, False, False]
     cdef int arg = 2
     cdef size_t _i
     lua.pushnil(L)                     # what a missing argument is
@@ -224,7 +227,7 @@ cdef size_t push_text(lua_State* L, Layout* layout, const char* p, size_t left,
 
 cdef int unpack(lua_State* L) noexcept nogil:
     """unpack(format, data [, from]): the values, and where the next byte is."""
-    cdef Layout layout = [lua.checklstring(L, 1, NULL), True, 1, 0, 0, False]
+    cdef Layout layout = [lua.checklstring(L, 1, NULL), True, 1, 0, 0, False, False]
     cdef size_t n
     cdef const char* data = lua.checklstring(L, 2, &n)
     cdef Py_ssize_t start = lua.optinteger(L, 3, 1)
@@ -233,11 +236,8 @@ cdef int unpack(lua_State* L) noexcept nogil:
     if start <= 0:
         lua.argerror(L, 3, b"offset must be 1 or greater")
     at = start - 1
-    while layout.p[0]:
-        if at > n:
-            lua.argerror(L, 2, b"data string too short")
-        if not next_item(L, &layout):
-            break
+    layout.beyond = at > n
+    while next_item(L, &layout):
         at += padding(&layout, at)
         if at > n or layout.size > n - at:
             lua.argerror(L, 2, b"data string too short")
@@ -258,7 +258,7 @@ cdef int unpack(lua_State* L) noexcept nogil:
 
 cdef int size(lua_State* L) noexcept nogil:
     """size(format): bytes of what has a fixed size."""
-    cdef Layout layout = [lua.checklstring(L, 1, NULL), True, 1, 0, 0, True]
+    cdef Layout layout = [lua.checklstring(L, 1, NULL), True, 1, 0, 0, True, False]
     cdef size_t at = 0
     while next_item(L, &layout):
         at += padding(&layout, at)

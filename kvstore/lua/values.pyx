@@ -262,7 +262,7 @@ cdef int put_value(lua_State* L, Buf out, int resp, bint booleans) except -1:
     cdef int kind = lua.type(L, -1)
     cdef size_t n
     cdef const char* s
-    if not lua.checkstack(L, 5):
+    if not lua.checkstack(L, 4):
         out.put(b"-ERR reached lua stack limit\r\n", 30)
     elif kind == STRING:
         s = lua.tolstring(L, -1, &n)

@@ -157,6 +157,7 @@ def test_kill_dash_nine_loses_nothing_that_was_acknowledged(tmp_path, fsync):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_kill_dash_nine_a_hundred_times(tmp_path):
     killed_in_a_write_loop(tmp_path, 100, "always")
 

@@ -198,3 +198,14 @@ def test_scripts_keep_to_the_slots_of_this_node(three):
     assert source.eval("return redis.call('INCR', KEYS[1])", 1, "{t}n") == 1
     said = refusal(source, "EVAL", f"return redis.call('INCR', '{other}')", 0)
     assert "non local key" in said
+
+
+def test_a_script_that_states_its_flags_keeps_to_one_slot(three):
+    source = three[0]
+    a, b = [f"key{i}" for i in range(99) if probes(source, f"key{i}")][:2]
+    body = f"redis.call('INCR', '{a}') return redis.call('INCR', '{b}')"
+    assert source.eval(body, 0) == 1
+    assert "same slot" in refusal(source, "EVAL", "#!lua\n" + body, 0)
+    assert "same slot" in refusal(source, "EVAL", f"#!lua\nredis.call('GET', '{a}')", 1, b)
+    assert source.eval("#!lua flags=allow-cross-slot-keys\n" + body, 0) == 2
+    assert "no-cluster" in refusal(source, "EVAL", "#!lua flags=no-cluster\nreturn 1", 0)

@@ -130,11 +130,52 @@ def test_other_types_are_refused_clearly(both, words):
 
 @pytest.mark.parametrize("words", [
     ("SAVE",), ("SWAPDB", 0, 1), ("CONFIG", "SET", "appendonly", "yes"), ("BGREWRITEAOF",),
+    ("REPLICAOF", "127.0.0.1", 6379), ("PSYNC", "?", -1), ("SYNC",),
 ])  # fmt: skip
 def test_what_it_cannot_do_is_refused(both, words):
     _, ours, _ = both
     with pytest.raises(redis.ResponseError):
         ours(*words)
+
+
+def test_what_was_acknowledged_is_there_after_each_kill_9(tmp_path):
+    options = {**LOG, "data_dir": str(tmp_path), "appendfsync": "always", "log_level": "error"}
+    rand, model = random.Random(7), {}
+    with bedrock.run("kvstore", process=True, **options) as server:
+        for turn in range(4):
+            with redis.Redis(port=server.port) as client, client.pipeline(False) as pipe:
+                for _ in range(30):
+                    written = {f"k{rand.randrange(500)}": f"{turn}" * rand.randrange(1, 400)
+                               for _ in range(10)}
+                    doomed = rand.sample(range(500), 3)
+                    for key, value in written.items():
+                        pipe.set(key, value)
+                    for number in doomed:
+                        pipe.delete(f"k{number}")
+                    pipe.execute()
+                    model |= written
+                    for number in doomed:
+                        model.pop(f"k{number}", None)
+                # Sent, but not waited for: it may be there or not.
+                client.connection_pool.get_connection().send_command("SET", "unsure", turn)
+            server.restart()
+            with redis.Redis(port=server.port, decode_responses=True) as client:
+                keys = sorted(set(client.keys()) - {"unsure"})
+                assert keys == sorted(model)
+                assert client.mget(keys) == [model[key] for key in keys]
+
+
+def test_keys_whose_time_has_passed_are_not_kept_by_cleaning_up(tmp_path):
+    with bedrock.run("kvstore", **LOG) as server, redis.Redis(port=server.port) as client:
+        with client.pipeline(False) as pipe:
+            for i in range(2000):
+                pipe.set(f"mortal{i}", "x" * 8000, px=1)
+            pipe.execute()
+        for turn in range(8):
+            for start in range(0, 40_000, 4000):
+                client.mset({f"k{i}": f"{turn}" * 100 for i in range(start, start + 4000)})
+        wait_until(lambda: client.dbsize() == 40_000)
+        assert not list(client.scan_iter("mortal*"))
 
 
 def test_a_hint_that_was_damaged_counts_for_nothing(tmp_path):

@@ -1,8 +1,8 @@
 """Random Lua scripts: redis-server and kvstore give the same bytes back.
 
-The scripts come from a small grammar: values of all types, tables with holes, calls that succeed and
-that fail, and the libraries, fed also with what they refuse.  What redis-server 7.0 dies of is left
-out: raising a table without `err`.
+The scripts come from a small grammar: values of all types, tables with holes, calls that succeed
+and that fail, and the libraries, fed also with what they refuse.  What redis-server 7.0 dies of is
+left out: raising a table without `err`.
 """
 
 import random
@@ -29,7 +29,6 @@ JSON = ['[1,2,{"a":null}]', '{"a":{"b":[true,false]}}', '"\\u00e9\\ud83d\\ude00"
         '"a\\/b"', "[1 2]", '{"k":"v"} x', ""]
 FORMATS = ["b", "B", "h", "H", "i", "I4", "l", ">I2", "<i3", "s", "c0", "c3", "f", "d", ">d", "x",
            "i8", "!4bi", "!bh", "bc0", "z", "i33", "!3i", " > i2 < i2", "L", "bbs", "T"]
-LISTS = {"string": STRINGS, "number": NUMBERS}
 
 
 class Grammar:
@@ -84,7 +83,8 @@ class Grammar:
     def special(self, depth):
         return self.pick(
             lambda: f"{{ok = {self.plain()}}}", lambda: f"{{err = {self.plain()}}}",
-            lambda: f"{{double = {self.plain()}}}", lambda: f"{{map = {{a = {self.value(depth)}}}}}",
+            lambda: f"{{double = {self.plain()}}}",
+            lambda: f"{{map = {{a = {self.value(depth)}}}}}",
             lambda: f"{{set = {{[{self.string()}] = true}}}}",
             lambda: f"{{big_number = {self.string()}}}",
             lambda: f"{{verbatim_string = {{format = 'txt', string = {self.string()}}}}}",

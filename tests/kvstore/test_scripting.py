@@ -72,12 +72,29 @@ def test_values_cross_the_border(kv, code, reply):
         ("return redis.error_reply('MINE own')", "^MINE own$"),
         ("return cjson.decode('[1,')", "Expected value but found T_END at character 4"),
         ("return (", "Error compiling script"),
+        ("return unpack({}, -2147483648, 2147483647)", "too many results to unpack"),
+        ("return redis.pcall('rpush', 'l', unpack({}, 1, 7990))", "must be strings or integers"),
+        ("local t = {} t.t = t return cjson.encode(t)", "excessive nesting .1001."),
+        ("return cjson.decode(string.rep('[', 2000))", "too many nested data structures .1001."),
+        ("return cmsgpack.unpack(string.rep('\\145', 100000))", "in function mp_decode_to_lua_"),
+        ("error({})", "unknown error"),
+        ("error(math)", "unknown error"),
+        ("local function f() return f() + 1 end f()", "stack overflow"),
+        ("\n\nreturn redis.call('incr')", "on @user_script:3"),
     ],
 )
 def test_what_a_script_may_not_do_is_an_error(kv, code, why):
     with pytest.raises(kvstore.ReplyError, match=why):
         kv.execute("EVAL", code, 0)
     assert kv.execute("EVAL", "return 1", 0) == 1
+
+
+def test_a_frozen_table_can_be_looked_at(kv):
+    code = """
+        local seen = {next(redis) ~= nil, rawget(_G, 'redis') == redis, math.line == nil}
+        for name in pairs(cjson) do seen[name] = true end
+        return {seen[1], seen[2], seen[3], seen.decode, pcall(table.insert, redis, 1)}"""
+    assert kv.execute("EVAL", code, 0)[:4] == [1, 1, 1, 1]
 
 
 def test_a_script_that_only_reads_may_not_write(kv):
@@ -136,6 +153,42 @@ def test_json_and_msgpack_come_back_as_they_went(value):
     with kvstore.connect() as kv:
         code = "return cjson.encode(cmsgpack.unpack(cmsgpack.pack(cjson.decode(ARGV[1]))))"
         assert json.loads(kv.execute("EVAL", code, 0, json.dumps(value))) == value
+
+
+def test_set_repl_chooses_who_hears_of_changes(tmp_path):
+    streamed = []
+    with kvstore.connect(str(tmp_path)) as kv:
+        kv.store.journal.follow(streamed.append)
+        kv.execute("EVAL", """
+            redis.call('set', 'a', 1)
+            redis.set_repl(redis.REPL_NONE) redis.call('set', 'b', 2)
+            redis.set_repl(redis.REPL_AOF) redis.call('set', 'c', 3)
+            redis.set_repl(redis.REPL_REPLICA) redis.call('set', 'd', 4)
+            redis.set_repl(redis.REPL_ALL) redis.call('set', 'e', 5)""", 0)
+        assert kv.execute("MGET", *"abcde") == [b"1", b"2", b"3", b"4", b"5"]
+    stream = b"".join(streamed)
+    told = [key for key in b"abcde" if b"\r\n$1\r\n%c\r\n" % key in stream]
+    assert bytes(told) == b"ade" and stream.count(b"MULTI") == stream.count(b"EXEC") == 1
+    with kvstore.connect(str(tmp_path)) as kv:
+        assert kv.execute("MGET", *"abcde") == [b"1", None, b"3", None, b"5"]
+
+
+def test_a_script_sees_one_moment(kv):
+    code = """redis.call('set', 'k', 'v', 'px', 1) redis.call('debug', 'sleep', 0.01)
+              return redis.call('exists', 'k')"""
+    kv.store.parameters.set([("enable-debug-command", "yes")], True)
+    kv.execute("DEBUG", "SET-DISABLE-DENY-SCRIPTS", 1)
+    assert kv.execute("EVAL", code, 0) == 1
+    assert kv.execute("EXISTS", "k") == 0
+
+
+def test_settings_of_cjson_are_read_and_changed(kv):
+    code = """
+        local own = cjson.new()
+        own.encode_sparse_array(true) own.encode_number_precision(3)
+        return {own.encode({[1] = 1.23456, [100] = 2}), own.encode_max_depth(7),
+                tostring(cjson.encode_sparse_array()), cjson.encode_number_precision()}"""
+    assert kv.execute("EVAL", code, 0) == [b'{"1":1.23,"100":2}', 7, b"false", 14]
 
 
 LOOPS = {

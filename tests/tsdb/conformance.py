@@ -43,7 +43,8 @@ CLIENTS = {
     "tsdb analyze; Parquet read by pyarrow",
     "test_intake.py": "remote-write 2.0, OTLP in protobuf and JSON, exposition pages",
     "test_crash.py": "kill -9 while three writers write, and while rules are evaluated",
-    "test_sim.py": "seeds of the simulator: crashes, full and failing disks, deletion, retention",
+    "test_sim.py": "seeds of the simulator: crashes, full and failing disks, deletion, retention, "
+    "sums of downsampled buckets",
 }
 OUTCOMES = re.compile(r"(\d+) (passed|failed|skipped|error)")
 

@@ -35,7 +35,8 @@ def move(head, cut):
     """What flushing to a block does to the head."""
     head.hold(cut)
     moved = head.gather(sorted(head.by_key))
-    head.release()
+    head.release(list(head.by_key))
+    head.released()
     return moved
 
 
@@ -75,7 +76,11 @@ def test_what_arrives_while_a_block_is_written_stays(samples, cut, before, after
     fill(head, after)
     everything = {**dict(samples), **dict(before), **dict(after)}
     assert read(head) == dict(sorted(everything.items()))
-    head.release(whole)
+    if whole:
+        head.release(list(head.by_key))
+        head.released()
+    else:
+        head.keep_all()
     stays = {t for t, _ in (*before, *after)}
     kept = {t: v for t, v in everything.items() if not whole or t >= cut or t in stays}
     assert read(head) == dict(sorted(kept.items()))

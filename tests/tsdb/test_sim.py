@@ -3,10 +3,13 @@
 from bedrock.sim.simulation import PLANTS, run
 from tsdb.simulation import scenario
 
+# Buckets told something twice, or not at all, in these; or a query met a block that was closed.
+FOUND = (8, 115, 159, 160, 284, 288, 309, 492, 756, 1120, 1219, 1380)
+
 
 def test_acknowledged_batches_are_read_back_through_crashes_flushes_and_merges():
     crashes = 0
-    for seed in range(15):
+    for seed in (*range(10), *FOUND):
         outcome = run(scenario, seed)
         assert not outcome.why, f"seed {seed}: {outcome.why}"
         crashes += outcome.crashes

@@ -148,7 +148,8 @@ MATH: dict[str, Callable[..., Values]] = {
     "abs": np.abs, "acos": np.arccos, "asin": np.arcsin, "atan": np.arctan, "atan2": np.arctan2,
     "ceil": np.ceil, "cos": np.cos, "exp": np.exp, "floor": np.floor, "ln": np.log,
     "log": lambda v, base: np.log(v) / np.log(base), "log10": np.log10, "log2": np.log2,
-    "pow": np.power, "round": np.round, "sin": np.sin, "sqrt": np.sqrt, "tan": np.tan,
+    "pow": np.power, "round": lambda v: np.copysign(np.floor(np.abs(v) + 0.5), v),
+    "sin": np.sin, "sqrt": np.sqrt, "tan": np.tan,
 }  # fmt: skip
 
 REDUCING = AGGREGATES.keys() | SELECTORS.keys() | SEVERAL.keys() | {"integral"}

@@ -51,9 +51,7 @@ def run(select: Select, scope: Scope) -> list[Series]:
     """The answer to a SELECT."""
     for expr, _ in select.columns:
         _check(expr)
-    parts = list(_parts(select, scope))
-    if select.descending:
-        parts.reverse()
+    parts = _united(_parts(select, scope), select.descending)
     every = sorted({field for part in parts if part.series for field in part.fields})
     tags = sorted({tag for part in parts for points in part.series for tag in points.tags})
     answer = [series for part in parts for series in part.answer(every, tags)]
@@ -61,6 +59,17 @@ def run(select: Select, scope: Scope) -> list[Series]:
         end = select.series_offset + select.series_limit if select.series_limit else None
         answer = answer[select.series_offset : end]
     return answer
+
+
+def _united(parts: Iterable[Measurement], descending: bool) -> list[Measurement]:
+    """Parts in the order of their names, those of one name made one."""
+    found: dict[str, Measurement] = {}
+    for part in parts:
+        known = found.setdefault(part.name, part)
+        if known is not part:
+            known.fields |= part.fields
+            known.series += part.series
+    return [found[name] for name in sorted(found, reverse=descending)]
 
 
 def _parts(select: Select, scope: Scope) -> Iterator[Measurement]:

@@ -16,7 +16,7 @@ export class Chart {
   // series: [{name, points: [[seconds, value], ...]}]; points further apart than `gap` are not joined.
   // zoom(start, end) is called with what was dragged over, zoom() for a double click; low: half as high.
   constructor(place, series, start, end, gap, { zoom = null, low = false, legend = true } = {}) {
-    Object.assign(this, { gap, zoom, hidden: new Set(), hover: null, drag: null });
+    Object.assign(this, { zoom, hidden: new Set(), hover: null, drag: null });
     this.canvas = element("canvas", { class: low ? "low" : "" });
     this.tip = element("div", { class: "tip", hidden: "" });
     this.box = element("div", { class: "chart" }, this.canvas, this.tip);
@@ -30,12 +30,12 @@ export class Chart {
       this.canvas.addEventListener("dblclick", () => zoom());
     }
     new ResizeObserver(() => this.draw()).observe(this.canvas);
-    this.show(series, start, end);
+    this.show(series, start, end, gap);
   }
 
   // Draw these instead.
-  show(series, start, end) {
-    Object.assign(this, { series, start, end });
+  show(series, start, end, gap) {
+    Object.assign(this, { series, start, end, gap });
     this.legend.replaceChildren(...series.map((one, index) => this.entry(one, index)));
     this.draw();
   }

@@ -7,7 +7,7 @@ import { Completer } from "/static/complete.js";
 const LINES = 200, POINTS = 250;
 const at = (id) => document.getElementById(id);
 const form = at("ask"), query = at("query");
-let tab = "graph";
+let tab = "graph", chart = null;
 
 new Completer(query, at("choices"));
 
@@ -92,7 +92,10 @@ function graph(result, start, end, step) {
   at("chart").hidden = false;
   const series = result.slice(0, LINES).map(({ metric, values }) => ({ name: metricText(metric),
     points: values.map(([t, v]) => [t, parseFloat(v.replace("Inf", "Infinity"))]) }));
-  new Chart(at("chart"), series, start, end, step * 1.5, { zoom });
+  // The same lines at another time: what was hidden stays hidden.
+  const same = chart?.series.length === series.length && series.every(({ name }, i) => name === chart.series[i].name);
+  if (same) chart.show(series, start, end, step * 1.5);
+  else chart = new Chart(at("chart"), series, start, end, step * 1.5, { zoom });
 }
 
 function table({ resultType, result }) {

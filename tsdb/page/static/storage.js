@@ -32,7 +32,7 @@ function totals({ head, log, blocks, rate }) {
 function rates(rate, now) {
   const end = now / 1000, start = rate.length ? Math.min(rate[0][0] / 1000, end - 300) : end - 300;
   const series = [{ name: "samples/s", points: rate.map(([t, v]) => [t / 1000, v]) }];
-  if (chart) chart.show(series, start, end);
+  if (chart) chart.show(series, start, end, PULSE_S * 2.5);
   else chart = new Chart(at("rate"), series, start, end, PULSE_S * 2.5, { low: true, legend: false });
 }
 
