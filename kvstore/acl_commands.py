@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from kvstore.acl import BadRule, Denial, Selector, User, members
@@ -114,6 +113,8 @@ def acl_genpass(client, words):
         raise ReplyError(
             "ERR ACL GENPASS argument must be the number of bits for the output password, a "
             f"positive number up to {PASSWORD_BITS}")
+    import secrets
+
     digits = (bits + 3) // 4
     return secrets.token_hex((digits + 1) // 2)[:digits].encode()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from typing import Any
 
@@ -123,6 +122,8 @@ def memory_doctor(client, words):
 @command("memory|purge")
 def memory_purge(client, words):
     """MEMORY PURGE"""
+    import ctypes
+
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -14,9 +14,9 @@ Reference: the comments of Redis 7.0's own redis.conf.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from kvstore import resp
@@ -74,10 +74,12 @@ def parse(lines: Iterable[str]) -> Iterator[Directive]:
 def read(path: str) -> list[str]:
     """The lines of a file; `-` is standard input."""
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8")
+        if path == "-":
+            return sys.stdin.read().splitlines()
+        with open(path, encoding="utf-8") as file:
+            return file.read().splitlines()
     except OSError as error:
         raise Unreadable(f"can't open config file '{path}': {error.strerror}") from None
-    return text.splitlines()
 
 
 def quoted(word: str) -> str:
@@ -130,7 +132,6 @@ def rewrite(path: str, values: dict[str, str], users: list[str]) -> None:
     if left or users:
         lines.append(GENERATED)
     lines += [f"{name} {text or quoted(text)}" for name, text in left.items()] + users
-    target = Path(path)
-    new = target.with_name(target.name + ".new")
-    new.write_text("\n".join(lines) + "\n", "utf-8", "surrogateescape")
-    new.replace(target)
+    with open(f"{path}.new", "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write("\n".join(lines) + "\n")
+    os.replace(f"{path}.new", path)
