@@ -78,15 +78,20 @@ cdef class Evictor:
         return self.used_memory() - self.not_counted()
 
     cdef bint make_room(self) except -1:
-        """Evict until the limit is kept; False when that cannot be."""
+        """Evict as much data as is too much; False when that cannot be.
+
+        What those who track evicted keys are sent meanwhile is left to the next request: it goes
+        away by itself, and to evict more for it would make more of it.
+        """
         cdef int n = 0
-        cdef int64_t until
-        if self.used() <= self.limit:
+        cdef int64_t until, excess = self.used() - self.limit
+        cdef int64_t enough = account.data - excess
+        if excess <= 0:
             return True
         if self.order == NOBODY:
             return False
         until = self.store.clock.now_ns() + self.slice_ns
-        while self.used() > self.limit:
+        while account.data > enough:
             if not self.evict_one():
                 return False
             n += 1

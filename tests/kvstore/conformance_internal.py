@@ -46,8 +46,6 @@ CAUSES: dict[str, dict[str, str]] = {
     "unit/maxmemory": {
         "With maxmemory and LRU policy integers are not shared":
             "small integers are shared under every policy: when a key was used is not in its value",
-        "client tracking don't cause eviction feedback loop":
-            "not found yet; it passed while who reads nothing was not listened to after 1 MiB",
     },
     "unit/querybuf": {
         "query buffer resized correctly": NO_QUERY_BUFFER,
