@@ -90,6 +90,8 @@ cdef class SkipList:
         cdef Node* update[MAX_HEIGHT]
         cdef Py_ssize_t[MAX_HEIGHT] rank
         cdef Node* node = self.head
+        cdef Node* next
+        cdef Node* stop = NULL             # known to come after: not compared again a lane below
         cdef const char* p = PyBytes_AS_STRING(member)
         cdef Py_ssize_t n = PyBytes_GET_SIZE(member)
         cdef int i, height = 1
@@ -97,9 +99,12 @@ cdef class SkipList:
         while height < MAX_HEIGHT and self.rand.next() & 3 == 0:
             height += 1
         for i in range(self.height - 1, -1, -1):
-            while node.lanes[i].next is not NULL and order_of(node.lanes[i].next, score, p, n) < 0:
+            next = node.lanes[i].next
+            while next is not stop and next is not NULL and order_of(next, score, p, n) < 0:
                 passed += node.lanes[i].span
-                node = node.lanes[i].next
+                node = next
+                next = node.lanes[i].next
+            stop = next
             update[i] = node
             rank[i] = passed
         for i in range(self.height, height):
@@ -124,11 +129,16 @@ cdef class SkipList:
         """Remove an element; False if it is not there."""
         cdef Node* update[MAX_HEIGHT]
         cdef Node* node = self.head
+        cdef Node* next
+        cdef Node* stop = NULL
         cdef int i
         for i in range(self.height - 1, -1, -1):
-            while node.lanes[i].next is not NULL and \
-                    order_of(node.lanes[i].next, score, member.p, member.n) < 0:
-                node = node.lanes[i].next
+            next = node.lanes[i].next
+            while next is not stop and next is not NULL and \
+                    order_of(next, score, member.p, member.n) < 0:
+                node = next
+                next = node.lanes[i].next
+            stop = next
             update[i] = node
         node = node.lanes[0].next
         if node is NULL or order_of(node, score, member.p, member.n) != 0:
