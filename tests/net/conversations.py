@@ -86,7 +86,7 @@ CONVERSATIONS = {
         + pg(b"P", b"\0select $1::int + 1\0\0\0")
         + pg(b"B", b"\0\0\0\0\0\1\0\0\0\2" + b"41" + b"\0\0") + pg(b"E", b"\0\0\0\0\0")
         + pg(b"S", b"") + pg(b"Q", b"select wrong\0") + pg(b"X", b""),
-        rb"^R.*D.{6}\0\0\0\x011\0\0\0\x03abc.*D.{6}\0\0\0\x0242.*E.*C42703",
+        rb"(?s)^R.*D.{6}\0\0\0\x011\0\0\0\x03abc.*D.{6}\0\0\0\x0242.*E.*C42703",
         differs=rb"(?s)K\0\0\0\x0c.{8}",
     ),
     "kafkalite": Conversation(
