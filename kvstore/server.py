@@ -169,7 +169,7 @@ class Server:
 
     async def _load_snapshot(self, store: Store) -> None:
         try:
-            await run_beside(self.world, store.saver.loading())
+            await run_beside(self.world, store.saver.starting())
         except Damaged as damage:
             what = "RDB CRC error" if "checksum" in damage.why else "Bad RDB file"
             log.error(f"Fatal error loading the DB, {what}: {damage}")
@@ -223,6 +223,8 @@ class Server:
     async def drain(self, grace_s: float) -> None:
         """Let requests that were begun end; blocked clients get until grace_s."""
         self.ready = False
+        if self.store is not None:
+            self.store.stopping.end()
         for net in (self._local, self._net):
             if net is not None:
                 await net.drain(grace_s)

@@ -135,6 +135,12 @@ class Stopping:
         primary = self.store.primary
         return [r for r in primary.replicas.values() if r.acked < primary.offset]
 
+    def end(self) -> None:
+        """It is the end: who asked for it is not answered."""
+        for client in self.waiting:
+            client.link.abort("shut down")
+        self.waiting.clear()
+
     def save(self) -> bool:
         """The snapshot at the end, if there is to be one; False when it failed."""
         store = self.store
