@@ -243,6 +243,38 @@ def test_connect_reaches_a_server_of_ours(play):
     play(body)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_both_sides_know_who_they_talk_to(play, host):
+    met = []
+
+    class Named(Session):
+        def opened(self):
+            met.append(self.link.peer)
+
+        def received(self, data, out):
+            return len(data)
+
+        def closed(self, exc):
+            met.append(self.link.peer)
+            gone.set()
+
+    gone = asyncio.Event()
+
+    async def body(world):
+        server = await Server(world, Named, (host, 0)).start()
+        _, writer = await asyncio.open_connection(host, server.port)
+        name = writer.get_extra_info("sockname")[:2]
+        writer.close()
+        await gone.wait()
+        assert met == [name, name]
+        client = await world.net.connect(Lines, (host, server.port))
+        assert client.link.peer == (host, server.port)
+        client.link.close()
+        await server.stop()
+
+    play(body)
+
+
 def test_a_unix_socket_serves_too(play, tmp_path):
     async def body(world):
         path = str(tmp_path / "s")
