@@ -173,6 +173,23 @@ def test_a_client_that_says_nothing_is_dropped(play):
     play(body)
 
 
+def test_a_sweep_over_many_makes_steps_and_finds_each(play, monkeypatch):
+    monkeypatch.setattr("bedrock.net.server.STEP_LINKS", 2)
+    monkeypatch.setattr("bedrock.net.server.SWEEP_NS", 150_000_000)
+
+    async def body(world):
+        server = await Server(world, Lines, LOCAL, limits=Limits(first_message_s=0.1)).start()
+        silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(5)]
+        for reader, writer in silent:
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+            writer.close()
+        assert server.expired == 5
+        await server.stop()
+
+    play(body)
+
+
 def test_drain_lets_a_held_request_end(play):
     async def body(world):
         server = await Server(world, Lines, LOCAL).start()
