@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from bedrock.app.logs import logger
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.replica_commands import number
 from kvstore.resp import ReplyError, Simple
 from kvstore.upstream import Upstream

@@ -19,7 +19,8 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport STALE, TRACKED, Client, Store, define
+from kvstore.binding cimport define
+from kvstore.engine cimport STALE, TRACKED, Client, Store
 from kvstore.lua.machine cimport Machine
 from kvstore.resp cimport Args, parse_int, put_error
 from kvstore.script_client cimport ScriptClient
