@@ -135,15 +135,21 @@ class Lifecycle:
         return None
 
     def _downsample(self, block: Block, resolution_ms: int) -> Job[Block | None]:
-        """Downsample a block, but first an older one whose buckets it may share."""
+        """Downsample a block, but first, tier by tier, what older blocks have of its buckets."""
         blocks = self.store.block_set
-        for older in blocks.of(block.resolution):
-            if (
-                older.rank < block.low
-                and times_meet(older, *buckets_of(block, resolution_ms))
-                and not blocks.covered(older, resolution_ms)
-            ):
-                return downsample(blocks, older, resolution_ms)
+        low, high = buckets_of(block, resolution_ms)
+        finest = 0
+        for tier in self.policy.tiers:
+            if finest > block.resolution:
+                break
+            for older in blocks.of(finest):
+                if (
+                    older.rank < block.low
+                    and times_meet(older, low, high)
+                    and not blocks.covered(older, tier.resolution_ms)
+                ):
+                    return self._downsample(older, tier.resolution_ms)
+            finest = tier.resolution_ms
         return downsample(blocks, block, resolution_ms)
 
     def _merge_due(self) -> Job[Any] | None:
@@ -265,6 +271,8 @@ class Lifecycle:
             for part in slices((yield from sorted_in_steps(list(places)))):
                 yield partial(_copy, writer, part, places)
             if writer.samples:
+                if run[0].resolution:  # a bucket stands for the time before it
+                    writer.bound(min(b.first for b in run), max(b.last for b in run))
                 yield writer.finish
             else:
                 writer.abandon()
