@@ -106,6 +106,13 @@ cdef class Link:
         return 0 if self.tail is None else self.tail.cap - self.tail.head - self.tail.n
 
     @property
+    def full(self) -> bool:
+        """More output waits than the limit: who goes on answering fills memory (see `drained`)."""
+        if self.feeding and self.high:
+            return self.queued + self.driver_sink().n > self.high
+        return self.paused
+
+    @property
     def memory(self) -> int:
         """Bytes its buffers take, and what else waits to be sent."""
         return self.buffered + sum([
@@ -233,6 +240,33 @@ cdef class Link:
             self.disconnect(reset)
             self.lost(why)
         return 0
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether `wait_input`, `send_now` and `branch` work here."""
+        return False
+
+    cpdef bint send_now(self, data) except -1:
+        """Send, past what is queued, and wait until it went; False if it did not.
+
+        These three are for a session that has to ask its client something from inside a feed.
+        """
+        raise NotImplementedError
+
+    cpdef bytes wait_input(self, meanwhile=None):
+        """Wait for the next bytes; b"" if none will come.
+
+        meanwhile: called when other connections have something, to serve them (`Driver.breathe`);
+                   what it raises ends the waiting.  Without it everyone waits.
+        """
+        raise NotImplementedError
+
+    cpdef branch(self, run):
+        """Give the connection to a process of its own, a copy of this one that ends after `run()`.
+
+        Here it is closed, without a word to the other side.
+        """
+        raise NotImplementedError
 
     cpdef upgrade(self, Session session):
         """Speak another protocol from the next byte on (STARTTLS, WebSocket).

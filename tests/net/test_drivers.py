@@ -12,7 +12,7 @@ from bedrock.net import Limits, Server, Session
 from bedrock.net.http import HttpSession
 from bedrock.world import DiskFailed
 
-from .sessions import HTTP, LINES, LINES_REPLY, Lines, http_session, router
+from .sessions import HTTP, LINES, LINES_REPLY, PAGE, Lines, http_session, router
 
 LOCAL = ("127.0.0.1", 0)
 
@@ -376,6 +376,27 @@ def test_a_stream_of_known_length_is_not_chunked_and_one_too_short_ends_the_conn
         assert b"Content-Length: 3\r\n" in first and b"chunked" not in reply
         assert second.startswith(b"xxxHTTP/1.1 200") and b"Content-Length: 0\r\n" in second
         assert b"Content-Length: 9\r\n" in third and rest == b"xxxx"
+        await server.stop()
+
+    play(body)
+
+
+@pytest.mark.parametrize("path", [b"page", b"late"])
+def test_requests_that_come_together_are_answered_no_faster_than_the_answers_are_taken(play, path):
+    async def body(world):
+        server = await Server(world, http_session, LOCAL).start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        count = 400
+        for i in range(count):
+            writer.write(b"GET /%b/%d HTTP/1.1\r\nHost: x\r\n\r\n" % (path, i))
+        most = 0
+        for i in range(count):
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert b" 200 " in head
+            assert int(await reader.readexactly(PAGE)) == i
+            most = max([most, *(link.queued for link in server.links)])
+        assert most <= (1 << 20) + 2 * PAGE
+        writer.close()
         await server.stop()
 
     play(body)
