@@ -20,6 +20,7 @@ Invariants:
 """
 
 import os
+from threading import current_thread, main_thread
 
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
@@ -40,8 +41,11 @@ cdef int64_t now_ns() noexcept nogil:
 
 
 def worthwhile() -> bool:
-    """Whether a client can run while we are awake."""
-    return len(os.sched_getaffinity(0)) > 1
+    """Whether a client can run while we are awake: on another core, and in another process.
+
+    Who has a server on a thread beside his own needs the interpreter that we would keep.
+    """
+    return len(os.sched_getaffinity(0)) > 1 and current_thread() is main_thread()
 
 
 cdef class Linger:
