@@ -13,6 +13,7 @@ of the answer: with ORDER BY time DESC "previous" is what is later, and a deriva
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -46,6 +47,7 @@ from tsdb.influxql.spans import Span
 from tsdb.influxql.where import ARITHMETIC, MS, label_of
 
 MIXED = "mixing aggregate and non-aggregate queries is not supported"
+Cell = float | int | None
 Columns = Sequence[tuple[Expr, str]]  # expression, title
 
 
@@ -171,10 +173,7 @@ class Group:
             self._filled(values, isinstance(expr, Call) and expr.name == "count")
             for (_, values), (expr, _) in zip(made, columns, strict=True)
         ]
-        rows = [
-            [int(start), *(_number(values[i]) for values in filled)]
-            for i, start in enumerate(self.starts)
-        ]
+        rows = [list(row) for row in zip(self.starts.tolist(), *map(_cells, filled), strict=True)]
         if self.select.fill == "none" or any(_transforms(expr) for expr, _ in columns):
             rows = [row for row in rows if any(cell is not None for cell in row[1:])]
         return rows
@@ -245,6 +244,8 @@ class Group:
     def _filled(self, values: np.ndarray, counting: bool) -> np.ndarray:
         """Windows without a value, as FILL has them."""
         fill, empty = self.select.fill, np.isnan(values)
+        if not empty.any():
+            return values
         if fill == "null" and counting:
             return np.where(empty, 0.0, values)
         if isinstance(fill, float):
@@ -308,10 +309,14 @@ def _cell(column: Any, i: int) -> Any:
     return column if isinstance(column, str) else _number(column[i])
 
 
-def _number(value: float) -> float | int | None:
+def _cells(column: np.ndarray) -> list[Cell]:
+    return [_number(value) for value in column.tolist()]
+
+
+def _number(value: float) -> Cell:
     """A value as JSON has it; NaN is null."""
     value = float(value)
-    if np.isnan(value) or np.isinf(value):
+    if not math.isfinite(value):
         return None
     return int(value) if value.is_integer() and abs(value) < 2**63 else value
 

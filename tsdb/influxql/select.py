@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC
 
+from bedrock.world.slices import paced
 from tsdb.budget import Budget
 from tsdb.catalog import Catalog
 from tsdb.influxql.ast import (
@@ -32,6 +33,7 @@ from tsdb.influxql.functions import check
 from tsdb.influxql.group import Group
 from tsdb.influxql.points import Points, Row, Series, derived, stored
 from tsdb.influxql.spans import Span, spans, window
+from tsdb.influxql.summed import Key, is_summed, summed
 from tsdb.influxql.where import MS, Bounds, label_of
 
 WINDOWS_MAX = 100_000
@@ -89,6 +91,10 @@ def _parts(select: Select, scope: Scope) -> Iterator[Measurement]:
             if not named(source.name, name):
                 continue
             part = Measurement(select, name, metrics, scope.now_ms)
+            if is_summed(select, part.bounds, metrics):
+                part.sum_up(scope, database, metrics)
+                yield part
+                continue
             read = asked.union(names(part.bounds.rest))
             wanted = [field for field in metrics if star or field in read]
             found = stored(scope.catalog, database, metrics, wanted, part.bounds, scope.budget)
@@ -138,6 +144,7 @@ class Measurement:
         self.bounds = Bounds(select.where, now_ms, select.zone or UTC)
         self.bounds.within(select.low, select.high)
         self.series: list[Points] = []
+        self.summed: dict[Key, Group] | None = None
         if select.interval:
             if not any(calls(expr) for expr, _ in select.columns):
                 raise InfluxError("GROUP BY requires at least one aggregate function")
@@ -156,6 +163,13 @@ class Measurement:
         kept = (points.meeting(self.bounds) for points in found)
         self.series = [points for points in kept if len(points.times)]
 
+    def sum_up(self, scope: Scope, database: str, metrics: dict[str, str]) -> None:
+        """Read what the windows come to instead of points."""
+        spans = list(self._spans([]))
+        self.summed = summed(
+            self.select, spans, scope.catalog, database, metrics, self.bounds, scope.budget
+        )
+
     def answer(self, every: list[str], tag_names: list[str]) -> list[Series]:
         """The series of the answer, one for each group of tags.
 
@@ -165,20 +179,26 @@ class Measurement:
         if not any(name in self.fields for expr, _ in columns for name in names(expr)):
             return []
         by = self._dimensions(tag_names)
-        groups: dict[tuple[str, ...], list[Points]] = {}
-        for points in self.series:
-            key = tuple(points.tags.get(label_of(tag), "") for tag in by)
-            groups.setdefault(key, []).append(points)
+        groups = self._groups(by) if self.summed is None else self.summed
         answer = []
-        for key in sorted(groups, reverse=self.select.descending):
-            found = groups[key]
-            group = Group(self.select, found, list(self._spans(found)))
-            rows = self._limited(group.rows(columns, self.fields))
+        for key in paced(sorted(groups, reverse=self.select.descending)):
+            rows = self._limited(groups[key].rows(columns, self.fields))
             if rows:
                 tags = dict(zip(by, key, strict=True))
                 header = ["time", *unique([title for _, title in columns])]
                 answer.append(Series(self.name, tags, header, rows, self.bounds.zone))
         return answer
+
+    def _groups(self, by: list[str]) -> dict[Key, Group]:
+        """The points, by the values of the tags they are grouped by."""
+        found: dict[Key, list[Points]] = {}
+        for points in paced(self.series):
+            key = tuple(points.tags.get(label_of(tag), "") for tag in by)
+            found.setdefault(key, []).append(points)
+        return {
+            key: Group(self.select, points, list(self._spans(points)))
+            for key, points in paced(found.items())
+        }
 
     def _columns(self, fields: list[str], tag_names: list[str]) -> list[tuple[Expr, str]]:
         """The columns asked for, with their titles; `*` and regexes written out."""
