@@ -90,9 +90,9 @@ def _parts(select: Select, scope: Scope) -> Iterator[Measurement]:
         for name, metrics in scope.catalog.measurements(database).items():
             if not named(source.name, name):
                 continue
-            part = Measurement(select, name, metrics, scope.now_ms)
+            part = Measurement(select, name, metrics, scope)
             if is_summed(select, part.bounds, metrics):
-                part.sum_up(scope, database, metrics)
+                part.sum_up(database, metrics)
                 yield part
                 continue
             read = asked.union(names(part.bounds.rest))
@@ -121,7 +121,7 @@ def _nested(outer: Select, inner: Select, scope: Scope) -> Iterator[Measurement]
     for name, listed in found.items():
         points = derived(listed)
         fields = dict.fromkeys(field for one in points for field in one.fields)
-        part = Measurement(outer, name, fields, scope.now_ms)
+        part = Measurement(outer, name, fields, scope)
         part.widen()
         part.take(points)
         yield part
@@ -137,11 +137,12 @@ def named(wanted: str | Pattern, name: str) -> bool:
 class Measurement:
     """A SELECT at work on one measurement."""
 
-    def __init__(self, select: Select, name: str, fields: Iterable[str], now_ms: int):
+    def __init__(self, select: Select, name: str, fields: Iterable[str], scope: Scope):
         self.select = select
+        self.scope = scope
         self.name = name
         self.fields = set(fields)
-        self.bounds = Bounds(select.where, now_ms, select.zone or UTC)
+        self.bounds = Bounds(select.where, scope.now_ms, select.zone or UTC)
         self.bounds.within(select.low, select.high)
         self.series: list[Points] = []
         self.summed: dict[Key, Group] | None = None
@@ -149,7 +150,7 @@ class Measurement:
             if not any(calls(expr) for expr, _ in select.columns):
                 raise InfluxError("GROUP BY requires at least one aggregate function")
             if self.bounds.high == TIME_MAX:
-                self.bounds.high = now_ms
+                self.bounds.high = scope.now_ms
 
     def widen(self) -> None:
         """Begin with a whole window: a row within may be of one that begins before the bound."""
@@ -163,9 +164,9 @@ class Measurement:
         kept = (points.meeting(self.bounds) for points in found)
         self.series = [points for points in kept if len(points.times)]
 
-    def sum_up(self, scope: Scope, database: str, metrics: dict[str, str]) -> None:
+    def sum_up(self, database: str, metrics: dict[str, str]) -> None:
         """Read what the windows come to instead of points."""
-        spans = list(self._spans([]))
+        spans, scope = list(self._spans([])), self.scope
         self.summed = summed(
             self.select, spans, scope.catalog, database, metrics, self.bounds, scope.budget
         )
@@ -195,8 +196,9 @@ class Measurement:
         for points in paced(self.series):
             key = tuple(points.tags.get(label_of(tag), "") for tag in by)
             found.setdefault(key, []).append(points)
+        rand = self.scope.catalog.store.world.rand
         return {
-            key: Group(self.select, points, list(self._spans(points)))
+            key: Group(self.select, points, list(self._spans(points)), rand)
             for key, points in paced(found.items())
         }
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from bedrock.world import Rand
 from bedrock.world.slices import paced
 from tsdb.budget import Budget
 from tsdb.catalog import Catalog, database_matcher
@@ -26,7 +27,7 @@ from tsdb.influxql.ast import (
     Select,
     calls,
 )
-from tsdb.influxql.functions import SELECTORS, TRANSFORMS
+from tsdb.influxql.functions import PREDICTING, SELECTORS, TRANSFORMS
 from tsdb.influxql.group import Group
 from tsdb.influxql.points import Column
 from tsdb.influxql.spans import Span
@@ -59,7 +60,9 @@ def _of_sums(expr: Expr) -> bool:
     match expr:
         case Call(name, (Name(),)) if name in SUMMED:
             return True
-        case Call(name, (Call() | Math() | Operation() as inner, *_)) if name in TRANSFORMS:
+        case Call(name, (Call() | Math() | Operation() as inner, *_)) if (
+            name in TRANSFORMS or name in PREDICTING
+        ):
             return _of_sums(inner)
         case Math(_, args):
             return all(map(_of_sums, args))
@@ -126,16 +129,19 @@ def summed(
         for name in {*functions, "count"}:
             told[name, field] = found.told(name)
         some |= ~np.isnan(told["count", field][1]).all(axis=1)
+    rand = catalog.store.world.rand
     return {
-        key: SummedGroup(select, spans, told, group) for key, group in number.items() if some[group]
+        key: SummedGroup(select, spans, rand, told, group)
+        for key, group in number.items()
+        if some[group]
     }
 
 
 class SummedGroup(Group):
     """A group of which only the sums are known."""
 
-    def __init__(self, select: Select, spans: list[Span], told: Told, number: int):
-        super().__init__(select, [], spans)
+    def __init__(self, select: Select, spans: list[Span], rand: Rand, told: Told, number: int):
+        super().__init__(select, [], spans, rand)
         self.told = told
         self.number = number
 
