@@ -46,7 +46,7 @@ from tsdb.influxql.functions import (
 )
 from tsdb.influxql.points import Column, Merged, Points, Row
 from tsdb.influxql.spans import Span
-from tsdb.influxql.where import ARITHMETIC, MS, label_of
+from tsdb.influxql.where import ARITHMETIC, MS, computed, label_of
 
 MIXED = "mixing aggregate and non-aggregate queries is not supported"
 Cell = float | int | None
@@ -314,16 +314,15 @@ def plain(expr: Expr, points: Points) -> Any:
                 return points.fields[name]
             tag = points.tags.get(label_of(name))
             return np.full(len(points.times), np.nan) if tag is None else tag
-        case Literal(bool() | str()):
-            pass
-        case Literal(value):
-            return np.full(len(points.times), float(value))
+        case Literal(float() as value):
+            made = np.float64(value)
         case Operation(op, left, right) if op in ARITHMETIC:
-            return ARITHMETIC[op](plain(left, points), plain(right, points))
+            made = computed(ARITHMETIC[op], plain(left, points), plain(right, points))
         case Math(name, args):
-            with np.errstate(all="ignore"):
-                return MATH[name](*(plain(arg, points) for arg in args))
-    raise InfluxError("invalid expression in SELECT")
+            made = computed(MATH[name], *(plain(arg, points) for arg in args))
+        case _:
+            raise InfluxError("invalid expression in SELECT")
+    return np.broadcast_to(made, len(points.times))
 
 
 def reduces(call: Call) -> bool:

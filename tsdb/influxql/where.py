@@ -198,6 +198,14 @@ def holds(
     raise InfluxError("invalid condition expression")
 
 
+def computed(function: Callable[..., Any], *args: Any) -> Any:
+    """The function of numbers, alone or in columns; of a text there is none."""
+    if any(isinstance(arg, str) for arg in args):
+        return np.float64("nan")
+    with np.errstate(all="ignore"):
+        return function(*args)
+
+
 def _side(expr: Expr, tags: Mapping[str, str], columns: Mapping[str, np.ndarray]) -> Any:
     match expr:
         case Name(name):
@@ -208,5 +216,7 @@ def _side(expr: Expr, tags: Mapping[str, str], columns: Mapping[str, np.ndarray]
         case Literal(value):
             return np.float64(value)
         case Operation(op, left, right) if op in ARITHMETIC:
-            return ARITHMETIC[op](_side(left, tags, columns), _side(right, tags, columns))
+            return computed(
+                ARITHMETIC[op], _side(left, tags, columns), _side(right, tags, columns)
+            )
     raise InfluxError("invalid condition expression")
