@@ -13,11 +13,13 @@ of the answer: with ORDER BY time DESC "previous" is what is later, and a deriva
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from bedrock.world import Rand
 from tsdb.influxql.ast import (
     Call,
     Duration,
@@ -35,6 +37,7 @@ from tsdb.influxql.functions import (
     AGGREGATES,
     MATH,
     PER_UNIT,
+    PREDICTING,
     REDUCING,
     SELECTORS,
     SEVERAL,
@@ -46,14 +49,16 @@ from tsdb.influxql.spans import Span
 from tsdb.influxql.where import ARITHMETIC, MS, label_of
 
 MIXED = "mixing aggregate and non-aggregate queries is not supported"
+Cell = float | int | None
 Columns = Sequence[tuple[Expr, str]]  # expression, title
 
 
 class Group:
     """The points of one group; spans are its windows, one if they are not grouped by time."""
 
-    def __init__(self, select: Select, points: list[Points], spans: list[Span]):
+    def __init__(self, select: Select, points: list[Points], spans: list[Span], rand: Rand):
         self.select = select
+        self.rand = rand
         self.points = points
         self.order = slice(None, None, -1 if select.descending else 1)
         self.spans = spans[self.order]
@@ -65,6 +70,8 @@ class Group:
         picking = [call for call in found if call.name in SEVERAL or call.name in SELECTORS]
         if len(picking) == len(found) == 1 and _stands_alone(picking[0], columns):
             return self._picked(picking[0], columns)
+        if any(call.name in PREDICTING for call in found):
+            return self._merged([self._predicted(expr) for expr, _ in columns])
         if any(map(reduces, found)):
             return self._reduced(columns)
         return self._transformed(columns) if found else self._plain(columns, fields)
@@ -80,18 +87,25 @@ class Group:
                 if any(name in fields for name in names(expr))
             ]  # fmt: skip
             some = ~np.all([np.isnan(value) for value in telling], axis=0)
-            for i in np.flatnonzero(some).tolist():
-                rows.append([int(points.times[i]), *(_cell(value, i) for value in values)])
+            shown = np.flatnonzero(some)
+            cells = [
+                [value] * len(shown) if isinstance(value, str) else _cells(value[shown])
+                for value in values
+            ]
+            rows += map(list, zip(points.times[shown].tolist(), *cells, strict=True))
         rows.sort(key=lambda row: row[0])
         return rows[self.order]
 
     def _transformed(self, columns: Columns) -> list[Row]:
-        made = [self._over_points(expr) for expr, _ in columns]
+        return self._merged([self._over_points(expr) for expr, _ in columns])
+
+    def _merged(self, made: Sequence[Column]) -> list[Row]:
+        """Columns with times of their own as rows."""
         times = np.unique(np.concatenate([t for t, _ in made]))
         rows: list[Row] = [[int(t)] + [None] * len(made) for t in times]
-        for number, (at, values) in enumerate(made):
-            for i, value in zip(np.searchsorted(times, at), values, strict=True):
-                rows[i][number + 1] = _number(value)
+        for number, (at, values) in enumerate(made, 1):
+            for i, value in zip(np.searchsorted(times, at).tolist(), _cells(values), strict=True):
+                rows[i][number] = value
         return rows[self.order]
 
     def _over_points(self, expr: Expr) -> Column:
@@ -143,7 +157,8 @@ class Group:
         tags = [arg.name for arg in call.args[1:] if isinstance(arg, Name)]
         params = [_param(arg) for arg in call.args[1 + len(tags) :]]
         if not tags:
-            made = SEVERAL[call.name](values, times, *params)
+            rand = [self.rand] if call.name == "sample" else []
+            made = SEVERAL[call.name](values, times, *params, *rand)
             return [(offset + i if i >= 0 else -1, value) for i, value in made]
         best: dict[tuple[str, ...], int] = {}  # of the points with these tags
         sign = 1 if call.name == "top" else -1
@@ -171,13 +186,40 @@ class Group:
             self._filled(values, isinstance(expr, Call) and expr.name == "count")
             for (_, values), (expr, _) in zip(made, columns, strict=True)
         ]
-        rows = [
-            [int(start), *(_number(values[i]) for values in filled)]
-            for i, start in enumerate(self.starts)
-        ]
+        rows = [list(row) for row in zip(self.starts.tolist(), *map(_cells, filled), strict=True)]
         if self.select.fill == "none" or any(_transforms(expr) for expr, _ in columns):
             rows = [row for row in rows if any(cell is not None for cell in row[1:])]
         return rows
+
+    def _predicted(self, expr: Expr) -> Column:
+        """How a column of windows goes on; at least two of them have a value."""
+        from tsdb.influxql.holt_winters import holt_winters
+
+        match expr:
+            case Call(name, (Call() as inner, *numbers)) if name in PREDICTING:
+                ahead, m = map(_whole, numbers)
+            case Call(name) if name in PREDICTING:
+                raise InfluxError(f"must use aggregate function with {name}")
+            case _:
+                raise InfluxError(MIXED)
+        if ahead <= 0:
+            raise InfluxError(f"second arg to {name} must be greater than 0, got {ahead}")
+        if m < 0:
+            raise InfluxError(f"third arg to {name} cannot be negative, got {m}")
+        interval = self.select.interval // MS
+        if not interval:
+            raise InfluxError(f"{name} aggregate requires a GROUP BY interval")
+        times, values = (array[self.order] for array in self._column(inner))
+        there = np.flatnonzero(~np.isnan(values))
+        if len(there) < max(2, m):
+            return times[:0], values[:0]
+        first, last = there[0], there[-1] + 1
+        made = holt_winters(values[first:last].copy(), ahead, m)
+        at = times[first] + interval * np.arange(len(made))
+        shown = ~np.isnan(made)
+        if name == "holt_winters":
+            shown[: last - first] = False
+        return at[shown], made[shown]
 
     def _column(self, expr: Expr) -> Column:
         """Times and values of an expression for every window."""
@@ -245,6 +287,8 @@ class Group:
     def _filled(self, values: np.ndarray, counting: bool) -> np.ndarray:
         """Windows without a value, as FILL has them."""
         fill, empty = self.select.fill, np.isnan(values)
+        if not empty.any():
+            return values
         if fill == "null" and counting:
             return np.where(empty, 0.0, values)
         if isinstance(fill, float):
@@ -308,12 +352,30 @@ def _cell(column: Any, i: int) -> Any:
     return column if isinstance(column, str) else _number(column[i])
 
 
-def _number(value: float) -> float | int | None:
+def _cells(column: np.ndarray) -> list[Cell]:
+    """`_number` of each."""
+    return [
+        (int(v) if v.is_integer() and abs(v) < 2**63 else v) if math.isfinite(v) else None
+        for v in column.tolist()
+    ]
+
+
+def _number(value: float) -> Cell:
     """A value as JSON has it; NaN is null."""
     value = float(value)
-    if np.isnan(value) or np.isinf(value):
+    if not math.isfinite(value):
         return None
     return int(value) if value.is_integer() and abs(value) < 2**63 else value
+
+
+def _whole(expr: Expr) -> int:
+    """A whole number; one below zero is an operation on one above."""
+    match expr:
+        case Literal(float() as value):
+            return int(value)
+        case Operation("-", Literal(0.0), Literal(float() as value)):
+            return -int(value)
+    raise InfluxError("expected integer argument")
 
 
 def _param(expr: Expr) -> float:
