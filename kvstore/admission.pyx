@@ -265,12 +265,11 @@ cdef int check_subcommand(Command container, Args a) except -1:
 
 cdef object unknown_command(Args a):
     """The error for a name that is in no table."""
-    cdef str name = a.text(0).decode("latin-1")
     cdef str words = ""
     cdef Py_ssize_t i
     for i in range(1, a.n):
         if len(words) >= 128:
             break
-        words += f"'{a.text(i).decode('latin-1')[:128 - len(words)]}' "
+        words += f"'{a.shown(i, 128 - len(words))}' "
     return ReplyError(
-        f"ERR unknown command '{name[:128]}', with args beginning with: {words}")
+        f"ERR unknown command '{a.shown(0)}', with args beginning with: {words}")

@@ -12,7 +12,7 @@ from kvstore.glob import matches
 from kvstore.refusals import OUT_OF_MEMORY, wrong_number
 from kvstore.resp import Members, ReplyError, Simple
 from kvstore.scripts import scripts_of
-from kvstore.shebang import script_flags
+from kvstore.shebang import FLAGS, script_flags
 
 
 def memory_facts(store: Any) -> dict[str, int]:
@@ -170,7 +170,7 @@ def function_list(client, words):
             b"library_name": library.name, b"engine": b"LUA",
             b"functions": [
                 {b"name": function.name, b"description": function.description,
-                 b"flags": Members(Simple(flag) for flag in function.flags)}
+                 b"flags": Members(Simple(flag) for flag in FLAGS if flag in function.flags)}
                 for function in library.functions],
         }  # fmt: skip
         found.append(shown | ({b"library_code": library.code} if with_code else {}))

@@ -129,7 +129,7 @@ cdef object lag(Stream stream, Group group):
         return 0
     if read < 0 or has_gaps(stream, group.last):
         read = distance(stream, group.last)
-    return None if read < 0 else stream.added - read
+    return None if read < 0 else <int64_t>stream.added - read
 
 
 # ---------------------------------------------------------------------- reading
