@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t
 from bedrock.net.buf cimport Buf
 from kvstore.hashes cimport Hash
 from kvstore.keyspace cimport HASH, LIST, SET, STREAM, Database, Value
-from kvstore.lists cimport List
+from kvstore.lists cimport List, Place
 from kvstore.resp cimport Arg, format_double, put_array, put_bulk, put_bytes, put_object
 from kvstore.sets cimport Set
 from kvstore.snapshot cimport DatabaseWalk, Snapshot
@@ -37,12 +37,14 @@ cdef int put_string(Buf out, bytes key, object value) except -1:
 
 
 cdef int put_list(Buf out, bytes key, List value) except -1:
-    cdef Py_ssize_t i, place = 0
+    cdef Py_ssize_t i
+    cdef Place place
     cdef Arg element
+    value.seek(0, &place)
     for i in range(value.n):
         if i % CHUNK == 0:
             put_head(out, b"RPUSH", key, min(<Py_ssize_t>CHUNK, value.n - i))
-        place = value.read(place, &element)
+        value.read(&place, &element)
         put_bulk(out, element.p, element.n)
     return 0
 

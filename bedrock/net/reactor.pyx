@@ -60,6 +60,8 @@ cdef extern from "<sys/socket.h>" nogil:
     ctypedef unsigned int socklen_t
     struct sockaddr:
         pass
+    enum:
+        AF_INET, AF_INET6
     struct linger:
         int l_onoff
         int l_linger
@@ -68,6 +70,21 @@ cdef extern from "<sys/socket.h>" nogil:
     int accept4(int fd, sockaddr* address, socklen_t* size, int flags)
     int shutdown(int fd, int how)
     int setsockopt(int fd, int level, int name, const void* value, socklen_t n)
+
+cdef extern from "<netinet/in.h>" nogil:
+    struct in6_addr:
+        pass
+    struct sockaddr_in6:           # the widest name a TCP socket has
+        unsigned short sin6_family, sin6_port
+        in6_addr sin6_addr
+    struct sockaddr_in:
+        unsigned int sin_addr
+    unsigned short ntohs(unsigned short n)
+
+cdef extern from "<arpa/inet.h>" nogil:
+    enum:
+        INET6_ADDRSTRLEN
+    const char* inet_ntop(int family, const void* host, char* text, socklen_t n)
 
 cdef extern from "<netinet/tcp.h>" nogil:
     enum:
@@ -167,9 +184,12 @@ cdef class Listener(Watched):
 
     cdef int ready(self, uint32_t events) except -1:
         cdef int fd, one = 1
+        cdef sockaddr_in6 name
+        cdef socklen_t size
         cdef EpollLink link
         for _ in range(ACCEPTS):
-            fd = accept4(self.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+            size = sizeof(name)
+            fd = accept4(self.fd, <sockaddr*>&name, &size, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd < 0:
                 # Out of descriptors: the connection waits in the kernel's queue for one.
                 if c_errno in (EMFILE, ENFILE):
@@ -183,6 +203,7 @@ cdef class Listener(Watched):
                 setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
             self.reactor.accepted += 1
             link = EpollLink(self.reactor, self.limits)
+            link.name = name
             self.reactor.adopt(link, fd)
             self.links.add(link)
             link.listener = self
@@ -196,7 +217,8 @@ cdef class EpollLink(Link):
 
     cdef Watched socket
     cdef Listener listener
-    cdef object address
+    cdef sockaddr_in6 name         # the other side, as the system says it
+    cdef object address            # and in Python, once someone asked
     cdef bint given_away           # another process has it
     cdef int lifeline              # in that process: ends with the server; 0 = in the server
 
@@ -204,13 +226,15 @@ cdef class EpollLink(Link):
         return self.socket.watch(events)
 
     cdef object peer_address(self):
-        if self.address is None and self.socket.fd >= 0:
-            with socket.socket(fileno=os.dup(self.socket.fd)) as sock:
-                try:
-                    name = sock.getpeername()
-                except OSError:
-                    return None
-            self.address = plain_address(name)
+        cdef char[INET6_ADDRSTRLEN] host
+        if self.address is None:
+            if self.name.sin6_family == AF_INET6:
+                inet_ntop(AF_INET6, &self.name.sin6_addr, host, sizeof(host))
+            elif self.name.sin6_family == AF_INET:
+                inet_ntop(AF_INET, &(<sockaddr_in*>&self.name).sin_addr, host, sizeof(host))
+            else:
+                return ""           # who comes by a unix socket has no name
+            self.address = host.decode(), ntohs(self.name.sin6_port)
         return self.address
 
     cdef int readable(self) except -1:
@@ -387,13 +411,12 @@ cdef class EpollLink(Link):
         cdef Reactor reactor = <Reactor>self.driver
         if self.socket.fd < 0:
             return 0
-        self.peer_address()
         if self.given_away:
             self.socket.watch(0)       # closing does not take it out of the set: it is open elsewhere
         elif reset:
             hard.l_onoff, hard.l_linger = 1, 0
             setsockopt(self.socket.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard))
-        else:
+        elif not self.eof:
             # Closing with unread input sends a reset, which can overtake our last reply.
             shutdown(self.socket.fd, SHUT_WR)
             for _ in range(16):
@@ -562,6 +585,7 @@ cdef class Reactor(Driver):
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.adopt(link, os.dup(sock.fileno()))
+        link.address = plain_address(address)
         connected = <Connected>link.socket
         try:
             if code == errno.EINPROGRESS:

@@ -92,7 +92,7 @@ cdef class Link:
 
     @property
     def peer(self):
-        """Address of the other side: (host, port), a path, or None once it is gone."""
+        """Address of the other side: (host, port) or a path; some drivers forget it at the end."""
         return self.peer_address()
 
     @property
