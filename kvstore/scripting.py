@@ -14,7 +14,6 @@ from kvstore.resp import Members, ReplyError, Simple
 from kvstore.scripts import scripts_of
 from kvstore.shebang import script_flags
 
-
 WRITES_NOTHING = frozenset({"no-writes"})
 
 
