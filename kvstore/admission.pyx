@@ -16,11 +16,13 @@ Invariants:
 """
 
 from bedrock.net.buf cimport Buf
+from kvstore.binding cimport (
+    ALLOW_BUSY, DENY_OOM, MAY_REPLICATE, NOT_ASIDE, NO_AUTH, NO_MULTI, READ_ONLY, UNQUEUED,
+    WHEN_LOADING, WHEN_STALE, WHEN_SUBSCRIBED, WRITE, Command, check_arity, subcommand,
+)
 from kvstore.engine cimport (
-    ALLOW_BUSY, DENY_OOM, FAULTY, FOLLOWING, IN_MULTI, LOADING, LOADING_ASIDE, MAY_REPLICATE, NO_AUTH,
-    NO_MULTI, NOT_ASIDE, READ_ONLY, REPLY_OFF, REPLY_SKIP, RESTRICTED, STALE, SUBSCRIBED,
-    UNAUTHENTICATED, UNQUEUED, WHEN_LOADING, WHEN_STALE, WHEN_SUBSCRIBED, WRITE, Client, Command,
-    Store, check_arity, subcommand,
+    FAULTY, FOLLOWING, IN_MULTI, LOADING, LOADING_ASIDE, REPLY_OFF, REPLY_SKIP, RESTRICTED, STALE,
+    SUBSCRIBED, UNAUTHENTICATED, Client, Store,
 )
 from kvstore.eviction cimport Evictor
 from kvstore.resp cimport Args, is_word

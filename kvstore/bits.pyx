@@ -5,7 +5,8 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport Client, define
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_STRING
 from kvstore.resp cimport Arg, Args, is_word, parse_int, put_int
 from kvstore.resp import ReplyError

@@ -11,7 +11,8 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t
 
 from bedrock.net.buf cimport Buf
 from bedrock.world.rand cimport Rand
-from kvstore.engine cimport Client, define
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
 from kvstore.hashtable cimport Slot, read_slot
 from kvstore.keyspace cimport EVENT_HASH, HASH, as_arg
 from kvstore.resp cimport Args, format_int, format_long_double, is_word, parse_int, \

@@ -64,4 +64,6 @@ cdef inline int read_slot(const Slot* slot, Arg* key, Arg* value) noexcept:
 
 
 cdef uint64_t hash_of(const char* p, Py_ssize_t n) noexcept
+# All 64 bits, under a key of the caller's: two numbers.
+cdef uint64_t keyed_hash(const char* p, Py_ssize_t n, const uint64_t* seed) noexcept
 cdef int seed_hash(Rand rand) except -1

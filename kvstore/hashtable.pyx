@@ -57,12 +57,12 @@ cdef extern from *:
     static inline uint64_t half(const char* p) {
         uint32_t x; memcpy(&x, p, 4); return x;
     }
-    static inline uint64_t hash_bytes(const char* p, Py_ssize_t n) {
-        uint64_t h = table_seed[0] ^ (uint64_t)n, a, b;
+    static inline uint64_t hash_with(const char* p, Py_ssize_t n, const uint64_t* seed) {
+        uint64_t h = seed[0] ^ (uint64_t)n, a, b;
         if (n > 16) {
             const char* last = p + n - 16;
             while (p < last) {
-                h = fold(word(p) ^ table_seed[1], word(p + 8) ^ h);
+                h = fold(word(p) ^ seed[1], word(p + 8) ^ h);
                 p += 16;
             }
             a = word(last); b = word(last + 8);
@@ -77,8 +77,10 @@ cdef extern from *:
         } else {
             a = b = 0;
         }
-        h = fold(fold(a ^ table_seed[1], b ^ h), table_seed[0] ^ 0x2D358DCCAA6C78A5ull);
-        return h & ~(uint64_t)0xFFFFFF;
+        return fold(fold(a ^ seed[1], b ^ h), seed[0] ^ 0x2D358DCCAA6C78A5ull);
+    }
+    static inline uint64_t hash_bytes(const char* p, Py_ssize_t n) {
+        return hash_with(p, n, table_seed) & ~(uint64_t)0xFFFFFF;
     }
     static inline size_t home_of(uint64_t h, size_t cap) {
         return (size_t)(((__uint128_t)h * cap) >> 64);
@@ -86,6 +88,7 @@ cdef extern from *:
     """
     uint64_t* table_seed
     uint64_t hash_bytes(const char* p, Py_ssize_t n) nogil
+    uint64_t hash_with(const char* p, Py_ssize_t n, const uint64_t* seed) nogil
     size_t home_of(uint64_t h, size_t cap) nogil
 
 cdef enum:
@@ -102,6 +105,10 @@ cdef inline size_t larger(size_t cap) noexcept:
 
 cdef uint64_t hash_of(const char* p, Py_ssize_t n) noexcept:
     return hash_bytes(p, n)
+
+
+cdef uint64_t keyed_hash(const char* p, Py_ssize_t n, const uint64_t* seed) noexcept:
+    return hash_with(p, n, seed)
 
 
 cdef bint decided = False          # the first store of a process decides for all

@@ -4,8 +4,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, int64_t, uint64_t
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport Client, define
-from kvstore.engine import command
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
+from kvstore.binding import command
 from kvstore.glob cimport glob
 from kvstore.hashtable cimport Slot
 from kvstore.keyspace cimport EVENT_GENERIC, Database, Keyspace, Value

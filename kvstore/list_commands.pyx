@@ -9,7 +9,8 @@ from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
 from kvstore.blocking cimport PopWaiter, Waiter, timeout_of
-from kvstore.engine cimport Client, define
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_LIST, LIST, Database, Value, as_arg
 from kvstore.listpack cimport Entry, encode
 from kvstore.lists cimport List, Place

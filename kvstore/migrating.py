@@ -15,8 +15,8 @@ import asyncio
 from typing import Any, NamedTuple
 
 from bedrock.net.session import Session
+from kvstore.binding import command
 from kvstore.dump import sealed
-from kvstore.engine import command
 from kvstore.pausing import Pause
 from kvstore.resp import ReplyError, Simple, encode, whole
 

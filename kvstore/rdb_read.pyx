@@ -441,6 +441,8 @@ cdef class Reader:
             self.db = self.databases[found]
         elif op == OP_RESIZE:
             keys, mortal = self.length(), self.length()
+            if self.db.behind is not None:
+                return A_FACT          # no more than a turn's keys are ever in memory
             self.db.keys.reserve(self.db.keys.used + min(keys, <uint64_t>MOST_RESERVED))
             self.db.expires.reserve(self.db.expires.used + min(mortal, <uint64_t>MOST_RESERVED))
         elif op == OP_AUX:
@@ -478,6 +480,7 @@ cdef class Reader:
         cdef bytes key = self.text()
         cdef Arg arg = as_arg(key)
         cdef int64_t expires = self.expires
+        cdef int64_t start = self.base + self.at
         value = self.value(kind)
         self.expires = -1
         if is_empty(value) or (
@@ -487,6 +490,8 @@ cdef class Reader:
         self.loaded += 1
         if not self.merges and self.db.find_bytes(key) is not None:
             raise self.damaged(f"key twice: {key[:40]!r}")
+        if self.db.behind is not None:
+            self.db.behind.reserve(self.base + self.at - start + len(key))
         self.db.set(&arg, value, False)
         if expires >= 0:
             self.db.set_expiry(&arg, expires)

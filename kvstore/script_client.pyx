@@ -13,10 +13,8 @@ from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
 from kvstore.admission cimport check_access
-from kvstore.engine cimport (
-    DENY_OOM, MAY_REPLICATE, NO_SCRIPT, RESTRICTED, STALE, TRACKED, WHEN_STALE, WRITE, Client, Command,
-    Store,
-)
+from kvstore.binding cimport DENY_OOM, MAY_REPLICATE, NO_SCRIPT, WHEN_STALE, WRITE, Command
+from kvstore.engine cimport RESTRICTED, STALE, TRACKED, Client, Store
 from kvstore.journal cimport Journal
 from kvstore.resp cimport Args
 from kvstore.slots cimport Router
@@ -107,7 +105,7 @@ cdef class ScriptClient(Client):
 
     cdef Command find(self, Args a):
         """The command a script means."""
-        cdef Command command = self.store.lookup(a.v[0].p, a.v[0].n)
+        cdef Command command = self.store.bindings.lookup(a.v[0].p, a.v[0].n)
         if command is None:
             raise ReplyError("ERR Unknown Redis command called from script")
         if command.subcommands is not None and a.n > 1:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.glob import matches
 from kvstore.refusals import OUT_OF_MEMORY, wrong_number
 from kvstore.resp import Members, ReplyError, Simple
@@ -94,12 +94,13 @@ def function_kill(client, words):
 
 @command("script|debug")
 def script_debug(client, words):
-    """SCRIPT DEBUG YES | SYNC | NO: there is no debugger to turn on."""
-    mode = words[2].lower()
-    if mode in (b"yes", b"sync"):
-        raise ReplyError("ERR there is no Lua debugger in this server")
-    if mode != b"no":
+    """SCRIPT DEBUG YES | SYNC | NO: how the next EVAL of this client runs (kvstore.ldb)."""
+    mode = _text(words[2]).lower()
+    if mode not in ("yes", "sync", "no"):
         raise ReplyError("ERR Use SCRIPT DEBUG YES/SYNC/NO")
+    if mode != "no" and (client.link is None or not client.link.can_wait):
+        raise ReplyError("ERR scripts are debugged over a plain connection, without TLS")
+    client.debugs = None if mode == "no" else mode
     return "OK"
 
 

@@ -17,7 +17,8 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memmove
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport Client, define
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
 from kvstore.hashtable cimport Slot
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_SET, SET, as_arg
 from kvstore.memory cimport gave, malloc_size, took

@@ -7,7 +7,8 @@ from libc.stdint cimport UINT64_MAX, int64_t
 
 from bedrock.net.buf cimport Buf
 from kvstore.blocking cimport Waiter
-from kvstore.engine cimport Client, define
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
 from kvstore.keyspace cimport EVENT_STREAM, STREAM
 from kvstore.resp cimport (
     Arg, Args, is_word, parse_int, put_array, put_bulk, put_bytes, put_int, put_map, put_nil,

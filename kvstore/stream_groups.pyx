@@ -13,7 +13,7 @@ refer to the same Pending.
 """
 
 from bedrock.lazy import lazy
-from kvstore.engine cimport define
+from kvstore.binding cimport define
 from kvstore.keyspace cimport EVENT_STREAM
 from kvstore.resp cimport (
     Args, is_word, parse_int, put_array, put_bytes, put_int, put_nil, put_nil_array,

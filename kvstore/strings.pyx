@@ -16,7 +16,8 @@ from libc.stdint cimport INT64_MAX, INT64_MIN
 from libc.string cimport memcpy, memset
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport Client, define
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
 from kvstore.hashtable cimport Slot
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_STRING
 from kvstore.keyspace import WrongType

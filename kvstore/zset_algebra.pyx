@@ -8,7 +8,8 @@ from libc.math cimport isnan
 from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport Client, define
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
 from kvstore.keyspace cimport SET, ZSET, as_arg, kind_of
 from kvstore.keyspace import WrongType
 from kvstore.resp cimport Arg, Args, is_word, parse_double, parse_int, put_int

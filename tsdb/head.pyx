@@ -26,6 +26,7 @@ what still arrives for that time goes to `late`, and stays when the rest is drop
 Left out: memory-mapped chunks (the head is small: it is flushed to a block every few hours).
 """
 
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove
@@ -54,6 +55,7 @@ class LabelLimit(ValueError):
     """A series with too many labels, or with too long ones."""
 
 
+@cython.no_gc  # no cycle goes through it, and there may be millions
 cdef class Series:
     """One series' samples in the head; see the module for its parts."""
 

@@ -7,7 +7,8 @@
 Nothing expires before the tier above it has it, with all that came late for its time.
 
 Flushing: the block is made durable, and says up to where in the log it has what is older than the
-cut, so that whoever reads the log passes over it; the head drops those samples; what is left of the
+cut, so that whoever reads the log passes over it; the head drops those samples, as soon as no query
+is unfinished that began before there was the block; what is left of the
 head is logged anew (the checkpoint); `meta` is pointed at it; the older log is removed.
 
 Ages are told by the world's clock, so a test can let a year pass in a moment.
@@ -134,15 +135,21 @@ class Lifecycle:
         return None
 
     def _downsample(self, block: Block, resolution_ms: int) -> Job[Block | None]:
-        """Downsample a block, but first an older one whose buckets it may share."""
+        """Downsample a block, but first, tier by tier, what older blocks have of its buckets."""
         blocks = self.store.block_set
-        for older in blocks.of(block.resolution):
-            if (
-                older.rank < block.low
-                and times_meet(older, *buckets_of(block, resolution_ms))
-                and not blocks.covered(older, resolution_ms)
-            ):
-                return downsample(blocks, older, resolution_ms)
+        low, high = buckets_of(block, resolution_ms)
+        finest = 0
+        for tier in self.policy.tiers:
+            if finest > block.resolution:
+                break
+            for older in blocks.of(finest):
+                if (
+                    older.rank < block.low
+                    and times_meet(older, low, high)
+                    and not blocks.covered(older, tier.resolution_ms)
+                ):
+                    return self._downsample(older, tier.resolution_ms)
+            finest = tier.resolution_ms
         return downsample(blocks, block, resolution_ms)
 
     def _merge_due(self) -> Job[Any] | None:
@@ -187,6 +194,8 @@ class Lifecycle:
             head.keep_all()
             raise
         store.block_set.install(writer.block)
+        if (readers := store.queries.settled()) is not None:
+            yield readers
         for part in slices(keys):
             head.release(part)
             yield pause
@@ -262,6 +271,8 @@ class Lifecycle:
             for part in slices((yield from sorted_in_steps(list(places)))):
                 yield partial(_copy, writer, part, places)
             if writer.samples:
+                if run[0].resolution:  # a bucket stands for the time before it
+                    writer.bound(min(b.first for b in run), max(b.last for b in run))
                 yield writer.finish
             else:
                 writer.abandon()

@@ -34,15 +34,19 @@ class Status:
             "tsdb": self.tsdb_status,
             "walreplay": self.wal_replay,
         }
-        pages = {
+        return [
+            Route("GET", f"/api/v1/status/{name}", answering(handler))
+            for name, handler in status.items()
+        ]
+
+    def pages(self) -> list[Route]:
+        """What tells that the server lives."""
+        texts = {
             "/-/healthy": "Prometheus Server is Healthy.\n",
             "/-/ready": "Prometheus Server is Ready.\n",
             "/": WELCOME,
         }
-        return [
-            Route("GET", f"/api/v1/status/{name}", answering(handler))
-            for name, handler in status.items()
-        ] + [Route("GET", path, page(text)) for path, text in pages.items()]
+        return [Route("GET", path, page(text)) for path, text in texts.items()]
 
     def build_info(self, request: Request) -> Response:
         """What is spoken here; Grafana decides by it which requests to send."""

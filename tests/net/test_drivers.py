@@ -173,6 +173,23 @@ def test_a_client_that_says_nothing_is_dropped(play):
     play(body)
 
 
+def test_a_sweep_over_many_makes_steps_and_finds_each(play, monkeypatch):
+    monkeypatch.setattr("bedrock.net.server.STEP_LINKS", 2)
+    monkeypatch.setattr("bedrock.net.server.SWEEP_NS", 150_000_000)
+
+    async def body(world):
+        server = await Server(world, Lines, LOCAL, limits=Limits(first_message_s=0.1)).start()
+        silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(5)]
+        for reader, writer in silent:
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+            writer.close()
+        assert server.expired == 5
+        await server.stop()
+
+    play(body)
+
+
 def test_drain_lets_a_held_request_end(play):
     async def body(world):
         server = await Server(world, Lines, LOCAL).start()
@@ -239,6 +256,38 @@ def test_connect_reaches_a_server_of_ours(play):
         await server.stop()
         with pytest.raises(OSError):
             await world.net.connect(Client, ("127.0.0.1", port))
+
+    play(body)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_both_sides_know_who_they_talk_to(play, host):
+    met = []
+
+    class Named(Session):
+        def opened(self):
+            met.append(self.link.peer)
+
+        def received(self, data, out):
+            return len(data)
+
+        def closed(self, exc):
+            met.append(self.link.peer)
+            gone.set()
+
+    gone = asyncio.Event()
+
+    async def body(world):
+        server = await Server(world, Named, (host, 0)).start()
+        _, writer = await asyncio.open_connection(host, server.port)
+        name = writer.get_extra_info("sockname")[:2]
+        writer.close()
+        await gone.wait()
+        assert met == [name, name]
+        client = await world.net.connect(Lines, (host, server.port))
+        assert client.link.peer == (host, server.port)
+        client.link.close()
+        await server.stop()
 
     play(body)
 

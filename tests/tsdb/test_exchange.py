@@ -108,7 +108,7 @@ def test_a_real_prometheus_opens_exported_blocks_and_answers_alike(tmp_path):
             asked = {"start": str(start / 1000), "end": str(end / 1000), "step": str(step / 1000)}
             theirs = ask(prometheus.url, "query_range", query=query, **asked)["data"]["result"]
             found = range_query(store.finder, query, start, end, step, 300_000)
-            ours = json.loads(as_json(found))["result"]
+            ours = json.loads(b"".join(as_json(found)))["result"]
             assert plain(ours) == plain(theirs), query
 
 

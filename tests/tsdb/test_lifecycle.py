@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bedrock.app.config import ConfigError
@@ -156,7 +156,24 @@ def replay_history(store, clock, history):
             store.maintain()
 
 
+# A late block went to both tiers before an older one, of the same coarse bucket, was in either.
+PASSED_BY = [
+    ("age", 300), ("write", "x", 432, 43.0), ("age", 180), ("write", "x", 660, float("nan")),
+    ("write", "x", 600, float("nan")), ("age", 120), ("maintain",),
+    ("write", "x", 400, float("nan")), ("age", 60), ("maintain",),
+]  # fmt: skip
+# Of merged buckets the first one's samples were deleted: they are older than its end.
+CUT_AFTER_MERGING = [
+    ("age", 300), ("write", "x", 432, 43.0), ("write", "x", 19, 1.0), ("age", 120), ("maintain",),
+    ("age", 60), ("write", "x", 639, 2.0), ("age", 60), ("maintain",), ("write", "x", 274, 0.0),
+    ("age", 60), ("maintain",), ("write", "x", 400, 3.0), ("age", 60), ("maintain",),
+    ("delete", 0, 93),
+]  # fmt: skip
+
+
 @settings(max_examples=40, deadline=None)
+@example(PASSED_BY, 0)
+@example(CUT_AFTER_MERGING, 0)
 @given(histories(), st.integers(0, 3))
 def test_no_answer_depends_on_tiers_while_samples_are_kept(history, shift):
     plain, clock = aging_store(block_range="2m")

@@ -201,7 +201,7 @@ def test_rules_record_and_alerts_fire_and_resolve(watching, pages):
     wait_for(lambda: result(watching, "ALERTS") == {}, 10)
 
 
-def test_a_pending_alert_goes_on_after_a_restart():
+async def test_a_pending_alert_goes_on_after_a_restart():
     store = memory_store()
     minute, begun = 60_000, 1_700_000_000_000
     store.add(labels_of({"__name__": "m"}), begun + np.arange(100) * minute, -np.ones(100))
@@ -219,21 +219,21 @@ def test_a_pending_alert_goes_on_after_a_restart():
 
     manager, running = group()
     for at in range(40):
-        manager.evaluate(running, begun + at * minute)
+        await manager.evaluate(running, begun + at * minute)
     assert since(running) == (0, "pending")
     # Nobody looks for eleven minutes: they do not count.
     manager, running = group()
-    manager.evaluate(running, begun + 50 * minute)
+    await manager.evaluate(running, begun + 50 * minute)
     assert since(running) == (11, "pending")
     for at in range(51, 72):
-        manager.evaluate(running, begun + at * minute)
+        await manager.evaluate(running, begun + at * minute)
     assert since(running) == (11, "firing")
     manager, running = group()
-    manager.evaluate(running, begun + 73 * minute)
+    await manager.evaluate(running, begun + 73 * minute)
     assert since(running) == (11, "firing")
     # After too long it begins anew.
     manager, running = group()
-    manager.evaluate(running, begun + 73 * minute + 2 * 3_600_000)
+    await manager.evaluate(running, begun + 73 * minute + 2 * 3_600_000)
     assert running.rules[0].alerts == {}
 
 

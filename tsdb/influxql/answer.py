@@ -75,10 +75,12 @@ class Session:
                 case Select():
                     if self.database and not self.catalog.knows(self.database):
                         raise InfluxError(f"database not found: {self.database}")
-                    found = run(statement, self.scope)
+                    queries = self.catalog.store.queries
+                    found = await queries.ask(run, statement, self.scope)
                     return write(statement.into, found, self.scope) if statement.into else found
                 case Show():
-                    return show(statement, self.catalog, self.database, self.now_ms)
+                    asked = statement, self.catalog, self.database, self.now_ms
+                    return await self.catalog.store.queries.ask(show, *asked)
                 case Manage("create database", name):
                     self.catalog.add(name)
                     return []

@@ -11,6 +11,8 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
+from bedrock.world.slices cimport rest
+
 from tsdb.budget cimport Budget
 from tsdb.promql.groups cimport quantile_of
 from tsdb.promql.numeric cimport first_after, kahan
@@ -306,6 +308,7 @@ def over_range(str name, Rows rows, const int64_t[::1] ends, const int64_t[::1] 
     cdef Selection selection = rows if isinstance(rows, Selection) else None
     w.range_ms = range_ms
     for row in range(count):
+        rest()
         if summary >= 0 and selection is not None and over_pieces(
                 summary, selection, row, ends, range_ms, &out[row, 0], &there[row, 0]):
             continue
