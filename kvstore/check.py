@@ -1,18 +1,26 @@
-"""The offline checker: reads the append-only folder as the server would, and changes nothing."""
+"""The offline checker: reads the append-only folder, and the log of the log engine, as the server
+would, and changes nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from bedrock.storage.errors import Damaged, Finding
+from bedrock.storage.recordlog import check as check_log
 from kvstore.aof import Replay
 from kvstore.manifest import Manifest
 from kvstore.parameters import Parameters
 
+LOG = "kvlog"
+
 
 def check(disk: Any) -> Iterable[Finding]:
     """Everything wrong with the files of a data directory."""
+    for finding in check_log(disk.sub(LOG)):
+        yield replace(finding, file=f"{LOG}/{finding.file}")
     parameters = Parameters()
     directory = parameters["appenddirname"]
     if not disk.list(directory + "/"):

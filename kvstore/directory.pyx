@@ -5,7 +5,7 @@
 A hash names a slot; that it is the right key is for the record to say, which is read anyway.  The
 table is ordered by hash, as `hashtable` is: growing is a copy in order, and a cursor is a hash.  It
 is cut into 256 parts by the hash's upper byte, each with slots of its own, so that growing never
-needs room for the whole a second time.
+needs room for the whole a second time, and so that it can be written down a part at a time.
 
     hash   | part: 8 | order within the part: 48 | 8 bits not kept |
 
@@ -47,7 +47,6 @@ cdef extern from *:
     void prefetch "__builtin_prefetch" (const void* p) noexcept nogil
 
 cdef enum:
-    ENTRY = 12
     SMALLEST = 16
     MARGIN = 24
 
@@ -57,7 +56,7 @@ cdef class Directory:
 
     def __dealloc__(self):
         cdef int i
-        for i in range(256):
+        for i in range(PARTS):
             free(self.parts[i].slots)
 
     def __len__(self) -> int:
@@ -68,7 +67,7 @@ cdef class Directory:
         """Bytes it takes."""
         cdef int i
         cdef size_t n = 0
-        for i in range(256):
+        for i in range(PARTS):
             n += self.parts[i].end * ENTRY
         return n
 
@@ -100,6 +99,12 @@ cdef class Directory:
         if entry_position(e) and entry_order(e) == order_of(h):
             return entry_position(e) << 3
         return -1
+
+    cdef bint has(self, uint64_t h, int64_t position, int64_t* slot) noexcept:
+        cdef int64_t found = self.first(h, slot)
+        while found >= 0 and found != position:
+            found = self.next(h, slot)
+        return found >= 0
 
     cdef int add(self, uint64_t h, int64_t position) except -1:
         cdef Partition* part = &self.parts[h >> 56]
@@ -146,32 +151,73 @@ cdef class Directory:
 
     cdef int grow(self, Partition* part) except -1:
         """More slots: an eighth more once there are many, since several parts share the memory."""
-        cdef size_t cap = part.cap + max(part.cap >> 3, <size_t>SMALLEST)
-        cdef size_t end, i, at, most
+        cdef uint8_t* old = part.slots
+        self.spread(part, old, part.end, part.cap + max(part.cap >> 3, <size_t>SMALLEST), 0)
+        free(old)
+        return 0
+
+    cdef int spread(self, Partition* part, const uint8_t* source, size_t n, size_t cap,
+                    uint64_t least) except -1:
+        """Give a part the entries of an array of n, in order, from some position (in 8s) on."""
+        cdef size_t end, i, at, taken
         cdef uint8_t* slots
-        cdef uint8_t* e
+        cdef const uint8_t* e
         while True:
             end = cap + MARGIN
             slots = <uint8_t*>calloc(end, ENTRY)
             if slots is NULL:
                 raise MemoryError
-            at = most = 0
-            for i in range(part.end):
-                e = part.slots + i * ENTRY
-                if entry_position(e):
+            at = taken = 0
+            for i in range(n):
+                e = source + i * ENTRY
+                if entry_position(e) and entry_position(e) >= least:
                     at = max(at, order_home(entry_order(e), cap))
                     if at >= end - 1:
                         break
                     memcpy(slots + at * ENTRY, e, ENTRY)
                     at += 1
-                    most += 1
-            if most == part.used:
+                    taken += 1
+            else:
                 break
             free(slots)
             cap += cap >> 3
-        free(part.slots)
-        part.slots, part.cap, part.end = slots, cap, end
+        part.slots, part.cap, part.end, part.used = slots, cap, end, taken
         return 0
+
+    cdef int put_part(self, int i, Buf out) except -1:
+        """Append the entries of a part."""
+        cdef Partition* part = &self.parts[i]
+        cdef const uint8_t* e = part.slots
+        cdef const uint8_t* end = e + part.end * ENTRY
+        while e < end:
+            if entry_position(e):
+                out.put(<const char*>e, ENTRY)
+            e += ENTRY
+        return 0
+
+    cdef bint take_part(self, int i, const char* entries, size_t n, int64_t low,
+                        int64_t high) except -1:
+        """Have the entries that `put_part` gave, but for those before the position `low`.
+
+        False if they are not what it gave, or if one is at `high` or behind it.
+        """
+        cdef Partition* part = &self.parts[i]
+        cdef const uint8_t* source = <const uint8_t*>entries
+        cdef const uint8_t* e
+        cdef uint64_t before = 0
+        cdef size_t k
+        for k in range(n):
+            e = source + k * ENTRY
+            if entry_order(e) < before or not 0 < entry_position(e) < <uint64_t>high >> 3:
+                return False
+            before = entry_order(e)
+        free(part.slots)
+        self.used -= part.used
+        memset(part, 0, sizeof(Partition))
+        if n:
+            self.spread(part, source, n, n + (n >> 2) + SMALLEST, <uint64_t>low >> 3)
+        self.used += part.used
+        return True
 
     cdef uint64_t scan(self, uint64_t cursor, size_t count, list positions) except? 0:
         cdef uint64_t low = cursor << 16, order
@@ -183,7 +229,7 @@ cdef class Directory:
         if cursor >> 48:
             return 0
         order = order_of(low)
-        while part_i < 256:
+        while part_i < PARTS:
             part = &self.parts[part_i]
             at = order_home(order, part.cap) if part.used else part.end
             while at < part.end:
@@ -204,10 +250,15 @@ cdef class Directory:
 
     cdef int clear(self) except -1:
         cdef int i
-        for i in range(256):
-            free(self.parts[i].slots)
-            memset(&self.parts[i], 0, sizeof(Partition))
-        self.used = 0
+        for i in range(PARTS):
+            self.clear_part(i)
+        return 0
+
+    cdef int clear_part(self, int i) except -1:
+        """Forget a part."""
+        self.used -= self.parts[i].used
+        free(self.parts[i].slots)
+        memset(&self.parts[i], 0, sizeof(Partition))
         return 0
 
     # ------------------------------------------------------------------ for tests
@@ -229,8 +280,5 @@ cdef class Directory:
     def forget(self, h: int, position: int) -> None:
         """Remove what is noted."""
         cdef int64_t slot = 0
-        cdef int64_t at = self.first(h, &slot)
-        while at >= 0 and at != position:
-            at = self.next(h, &slot)
-        assert at >= 0
+        assert self.has(h, position, &slot)
         self.remove(h, slot)

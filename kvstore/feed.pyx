@@ -1,14 +1,8 @@
 """The journal of a store that keeps nothing but has replicas: records go to them alone."""
 
-from bedrock.world.turn cimport Turn
-from kvstore.journal cimport Journal
-
 
 cdef class Feed(Journal):
     """turn: whose end hands the records on."""
-
-    cdef Turn turn
-    cdef object hook
 
     def __init__(self, turn):
         self.turn = turn
@@ -17,8 +11,12 @@ cdef class Feed(Journal):
     cdef int deferred(self) except -1:
         return self.turn.defer(self.hook)
 
-    def flush(self) -> None:
-        """Hand on what this turn wrote; before its replies leave."""
+    cdef int hand_on(self) except -1:
         self.split(0)
         self.publish(0)
         self.buffer.clear()
+        return 0
+
+    def flush(self) -> None:
+        """Hand on what this turn wrote; before its replies leave."""
+        self.hand_on()

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from bedrock.app.logs import logger
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.replica_commands import number
 from kvstore.resp import ReplyError, Simple
 from kvstore.upstream import Upstream
@@ -208,8 +208,6 @@ def replicaof(client, words):
             log.info("MASTER MODE enabled (user request)")
         cease(store)
         return "OK"
-    if store.log_engine is not None:
-        raise ReplyError("ERR replication is not possible with the log engine")
     host, port = words[1].decode("latin-1"), number(words[2])
     if not 0 <= port < 65536:
         raise ReplyError("ERR Invalid master port")

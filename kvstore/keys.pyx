@@ -4,8 +4,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, int64_t, uint64_t
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport Client, define
-from kvstore.engine import command
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
+from kvstore.binding import command
 from kvstore.glob cimport glob
 from kvstore.hashtable cimport Slot
 from kvstore.keyspace cimport EVENT_GENERIC, Database, Keyspace, Value
@@ -230,10 +231,7 @@ cdef int move(Client c, Args a, Buf out) except -1:
     cdef Database target
     if c.store.router is not None:
         raise ReplyError("ERR MOVE is not allowed in cluster mode")
-    try:
-        target = database(c, &a.v[2])
-    except ReplyError:
-        raise ReplyError("ERR value is not an integer or out of range") from None
+    target = database(c, &a.v[2])
     if target is c.db:
         raise ReplyError("ERR source and destination objects are the same")
     if c.db.find(&a.v[1]) is None or target.find(&a.v[1]) is not None:

@@ -47,6 +47,7 @@ cdef class Behind:
     cdef bint fetch(self, Database db, const Arg* key) except -1    # put it in `db.keys`
     cdef int note(self, Database db, const Arg* key) except -1      # it may have changed
     cdef int admit(self, value) except -1                           # refuse what it cannot hold
+    cdef int reserve(self, size_t n) except -1                      # room for n bytes of changes
     cdef Py_ssize_t count(self, Database db) except -1
     cdef uint64_t scan(self, Database db, uint64_t cursor, size_t count, list keys) except? 0
     cdef int clear(self, Database db) except -1

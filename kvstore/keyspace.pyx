@@ -107,6 +107,9 @@ cdef class Behind:
     cdef int admit(self, value) except -1:
         raise NotImplementedError
 
+    cdef int reserve(self, size_t n) except -1:
+        raise NotImplementedError
+
     cdef Py_ssize_t count(self, Database db) except -1:
         raise NotImplementedError
 

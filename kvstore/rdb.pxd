@@ -24,6 +24,12 @@ cdef enum Form:
     RDB_STREAM = 19
 
 
+# How a node of a list is told.
+cdef enum Container:
+    PLAIN = 1
+    PACKED = 2
+
+
 # What may stand in the place of a kind.
 cdef enum Opcode:
     OP_FUNCTION = 245
@@ -42,6 +48,7 @@ cdef enum:
     RDB_VERSION = 10
 
 
+cdef int put_byte(Buf out, int byte) except -1
 cdef int put_length(Buf out, uint64_t n) except -1
 cdef int put_text(Buf out, const char* p, Py_ssize_t n) except -1
 # The kind of a value, and the value.

@@ -15,7 +15,8 @@ from libc.string cimport memcpy
 from bedrock.net.buf cimport Buf
 from bedrock.storage.errors import Damaged
 from kvstore.compact cimport (
-    intset_entries, listpack_entries, lzf_expand, ziplist_entries, zipmap_entries,
+    LISTPACK_HEAD, intset_entries, listpack_end, listpack_entries, lzf_expand, ziplist_entries,
+    zipmap_entries,
 )
 from kvstore.crc64 cimport crc64_of
 from kvstore.hashes cimport Hash
@@ -184,15 +185,22 @@ cdef class Reader:
         raise self.damaged(f"unknown kind of value {kind}")
 
     cdef List quicklist(self, bint plain_too):
-        cdef list elements = []
+        cdef List value = List()
+        cdef bytes blob
+        cdef uint64_t container
         for _ in range(self.count()):
+            container = self.length() if plain_too else PLAIN
+            blob = self.text()
             if not plain_too:
-                elements += ziplist_entries(self.text())
-            elif self.length() == 1:
-                elements.append(self.text())
+                value.extend(ziplist_entries(blob), self.store.list_limit)
+            elif container == PLAIN:
+                value.extend([blob], self.store.list_limit)
+            elif container == PACKED:
+                value.take_entries(PyBytes_AS_STRING(blob) + LISTPACK_HEAD,
+                                   listpack_end(blob) - LISTPACK_HEAD, self.store.list_limit)
             else:
-                elements += listpack_entries(self.text())
-        return self.list_of(elements)
+                raise ValueError("unknown container in a list")
+        return value
 
     cdef List list_of(self, list elements):
         return List.of(elements, self.store.list_limit)
@@ -433,6 +441,8 @@ cdef class Reader:
             self.db = self.databases[found]
         elif op == OP_RESIZE:
             keys, mortal = self.length(), self.length()
+            if self.db.behind is not None:
+                return A_FACT          # no more than a turn's keys are ever in memory
             self.db.keys.reserve(self.db.keys.used + min(keys, <uint64_t>MOST_RESERVED))
             self.db.expires.reserve(self.db.expires.used + min(mortal, <uint64_t>MOST_RESERVED))
         elif op == OP_AUX:
@@ -470,6 +480,7 @@ cdef class Reader:
         cdef bytes key = self.text()
         cdef Arg arg = as_arg(key)
         cdef int64_t expires = self.expires
+        cdef int64_t start = self.base + self.at
         value = self.value(kind)
         self.expires = -1
         if is_empty(value) or (
@@ -479,6 +490,8 @@ cdef class Reader:
         self.loaded += 1
         if not self.merges and self.db.find_bytes(key) is not None:
             raise self.damaged(f"key twice: {key[:40]!r}")
+        if self.db.behind is not None:
+            self.db.behind.reserve(self.base + self.at - start + len(key))
         self.db.set(&arg, value, False)
         if expires >= 0:
             self.db.set_expiry(&arg, expires)

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from bedrock.app.logs import logger
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.replication import GETACK
 from kvstore.resp import ReplyError, encode
 
@@ -126,8 +126,6 @@ def begin_to_follow(client: Any, wanted: bytes, offset: int) -> Any:
     """The client wants the stream."""
     if client.store.server is None:
         raise ReplyError("ERR an embedded store has no replicas")
-    if client.store.log_engine is not None:
-        raise ReplyError("ERR replication is not possible with the log engine")
     client.store.primary.follow(client, wanted, offset)
     return NotImplemented
 

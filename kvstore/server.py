@@ -140,19 +140,16 @@ class Server:
     async def _load(self, store: Store) -> None:
         """Load the data; who connects meanwhile is told so."""
         if self.config.engine == "log":
-            from kvstore.log_engine import LogEngine, Reservation
+            from kvstore.log_engine import LogEngine
 
             store.log_engine = LogEngine(store, self.world)
             store.log_engine.open()
-            store.record_in(Reservation(store.log_engine))
+            store.record_in(store.log_engine.journal)
+            if store.log_engine.is_new:
+                await self._load_snapshot(store)
             return
         if not self.config.appendonly:
-            try:
-                await run_beside(self.world, store.saver.loading())
-            except Damaged as damage:
-                what = "RDB CRC error" if "checksum" in damage.why else "Bad RDB file"
-                log.error(f"Fatal error loading the DB, {what}: {damage}")
-                raise
+            await self._load_snapshot(store)
             return
         aof = Aof(store, self.world)
         try:
@@ -169,6 +166,14 @@ class Server:
             raise
         store.keep(aof)
         aof.start()
+
+    async def _load_snapshot(self, store: Store) -> None:
+        try:
+            await run_beside(self.world, store.saver.loading())
+        except Damaged as damage:
+            what = "RDB CRC error" if "checksum" in damage.why else "Bad RDB file"
+            log.error(f"Fatal error loading the DB, {what}: {damage}")
+            raise
 
     def _admit(self, store: Store) -> None:
         """Take the users of the configuration, or of the ACL file."""
@@ -216,8 +221,11 @@ class Server:
         return self.store is None or await self.store.stopping.may_stop()
 
     async def drain(self, grace_s: float) -> None:
-        """Let requests that were begun end; blocked clients get until grace_s."""
+        """Let requests that were begun end; who waits for others is let go, as Redis does."""
         self.ready = False
+        for client in list(self.store.clients.values()) if self.store is not None else ():
+            if client.link is not None and (client.waiter is not None or client.postponed):
+                client.link.close()
         for net in (self._local, self._net):
             if net is not None:
                 await net.drain(grace_s)
@@ -239,10 +247,10 @@ class Server:
         store.saver.give_up()
         if store.aof is not None:
             store.aof.close()
-        if store.log_engine is not None and self.loaded:
-            store.log_engine.close()
         if self.loaded:
             store.stopping.save()
+            if store.log_engine is not None:
+                store.log_engine.close()
 
     def metrics(self) -> Iterable[Metric]:
         """Commands run by name, keys, hits and misses."""

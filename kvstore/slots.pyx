@@ -13,7 +13,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint16_t
 from libc.string cimport memchr
 
-from kvstore.engine cimport READ_ONLY
+from kvstore.binding cimport READ_ONLY
 from kvstore.keyspace cimport Database
 from kvstore.keyspecs import keys_of, shard_channels_of
 from kvstore.resp import ReplyError

@@ -37,7 +37,17 @@ cdef enum:
     SLICE_NS = 1_000_000           # what a step may take, so that a turn stays short
 
 
-cdef class DatabaseWalk(Walk):
+cdef class SnapshotWalk(Walk):
+    """Writes what it meets to `out`."""
+
+    cdef bint step(self, size_t count) except -1:
+        raise NotImplementedError
+
+    cdef int leave(self, Store store) except -1:
+        raise NotImplementedError
+
+
+cdef class DatabaseWalk(SnapshotWalk):
     """The walk through one database."""
 
     def __init__(self, Database db not None, Buf out not None):
@@ -84,8 +94,14 @@ cdef class DatabaseWalk(Walk):
         """One key; its deadline is -1 if it has none."""
         return put_key(self.out, key, value, deadline)
 
+    cdef int leave(self, Store store) except -1:
+        # SWAPDB may have given its tables to another database.
+        cdef Database db
+        for db in store.keyspace.databases:
+            db.dismiss(self)
+        return 0
+
     cdef bint step(self, size_t count) except -1:
-        """Write some more keys; False at the end."""
         cdef list found = []
         cdef bytes key
         cdef Slot* slot
@@ -111,10 +127,6 @@ cdef class Snapshot:
 
     def __init__(self, Store store not None, bint aof_base=False, int stream_db=0,
                  bint keys=True, bint functions=True):
-        cdef Database db
-        cdef DatabaseWalk walk
-        if store.log_engine is not None:
-            raise ReplyError("ERR snapshots are not possible with the log engine")
         if store.snapshot is not None:
             raise ReplyError("ERR Background save already in progress")
         store.snapshot = self
@@ -126,14 +138,25 @@ cdef class Snapshot:
         if functions and store.scripts is not None:
             for library in store.scripts.libraries.values():
                 self.put_functions(library.code)
-        for db in store.keyspace.databases:
-            if db.keys.used and keys:
+        if keys:
+            self.begin_walks()
+
+    cdef int begin_walks(self) except -1:
+        cdef Database db
+        cdef DatabaseWalk walk
+        if self.store.log_engine is not None:
+            self.walks.append(self.store.log_engine.begin_walk())
+            self.keys = sum([len(db) for db in self.store.keyspace.databases])
+            return 0
+        for db in self.store.keyspace.databases:
+            if db.keys.used:
                 # Databases share the output, and what is touched early must not stand under
                 # another's SELECT: each has its own until its turn comes.
                 walk = self.walk(db)
                 db.attend(walk)
                 self.walks.append(walk)
                 self.keys += db.keys.used
+        return 0
 
     cdef int put_head(self, bint aof_base, int stream_db) except -1:
         """How the file begins."""
@@ -164,7 +187,7 @@ cdef class Snapshot:
     def next(self) -> bytes:
         """Some more of the file; empty at its end."""
         cdef int64_t until = self.store.clock.now_ns() + SLICE_NS
-        cdef DatabaseWalk walk
+        cdef SnapshotWalk walk
         cdef bytes piece
         if self.abandoned:
             raise ReplyError("ERR the data was replaced while a snapshot was written")
@@ -176,7 +199,7 @@ cdef class Snapshot:
                 self.take(walk)
                 self.past += walk.written
                 del self.walks[0]
-                self.detach(walk)
+                walk.leave(self.store)
             elif self.pause_s or self.store.clock.now_ns() >= until or walk.out.n >= PIECE:
                 self.take(walk)
                 if self.out.n:
@@ -195,13 +218,13 @@ cdef class Snapshot:
     @property
     def keys_done(self) -> int:
         """Keys written so far."""
-        cdef DatabaseWalk walk
+        cdef SnapshotWalk walk
         cdef size_t done = self.past
         for walk in self.walks:
             done += walk.written
         return done
 
-    def take(self, DatabaseWalk walk not None) -> None:
+    def take(self, SnapshotWalk walk not None) -> None:
         """What a walk has written so far goes into the file."""
         if walk.out.n:
             self.out.put(walk.out.p, walk.out.n)
@@ -213,17 +236,12 @@ cdef class Snapshot:
         self.ended = True
         self.store.snapshot = None
 
-    def detach(self, DatabaseWalk walk not None) -> None:
-        """Whichever database has the walk's tables now needs it no more."""
-        cdef Database db
-        for db in self.store.keyspace.databases:
-            db.dismiss(walk)
-
     def abort(self) -> None:
         """Give up; also at the end, where it does nothing.  `next` fails from now on."""
+        cdef SnapshotWalk walk
         self.abandoned = not self.ended
         for walk in self.walks:
-            self.detach(walk)
+            walk.leave(self.store)
         self.walks.clear()
         if self.store.snapshot is self:
             self.store.snapshot = None

@@ -19,7 +19,7 @@ import signal
 from typing import Any
 
 from bedrock.app.logs import logger
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.pausing import Pause
 from kvstore.resp import ReplyError, encode
 

@@ -269,6 +269,7 @@ cdef class Upstream(Session):
         """The line before it: how long it is, or how it will end."""
         mode = self.store.parameters["repl-diskless-load"]
         empty = not any([len(db) for db in self.store.keyspace.databases])
+        aside = mode == "swapdb" and self.store.log_engine is None   # it has room for one only
         parsing = mode == "swapdb" or mode == "on-empty-db" and empty
         where = "parser" if parsing else "disk"
         if line.startswith(b"$EOF:") and len(line) == 5 + MARK:
@@ -285,7 +286,7 @@ cdef class Upstream(Session):
         if parsing:
             self.source = Arriving(self.missing)
             self.stage = PARSING
-            self.store.world.spawn(self.load(self.source, mode == "swapdb"), "snapshot")
+            self.store.world.spawn(self.load(self.source, aside), "snapshot")
         else:
             self.file = self.store.saver.disk.open(FILE, "rw")
             self.file.truncate(0)

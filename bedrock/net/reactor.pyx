@@ -20,7 +20,9 @@ Invariants:
 import asyncio
 import errno
 import os
+import select
 import socket
+from functools import partial
 
 from cpython.ref cimport PyObject
 from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EMFILE, ENFILE, EPIPE, \
@@ -28,6 +30,7 @@ from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EMFILE, ENFILE, EPIPE, \
 from libc.stdint cimport int64_t, uint32_t
 from posix.types cimport off_t
 
+from bedrock.net.branch import Branches
 from bedrock.net.buf cimport Buf
 from bedrock.net.driver cimport Driver
 from bedrock.net.session cimport Link
@@ -57,6 +60,8 @@ cdef extern from "<sys/socket.h>" nogil:
     ctypedef unsigned int socklen_t
     struct sockaddr:
         pass
+    enum:
+        AF_INET, AF_INET6
     struct linger:
         int l_onoff
         int l_linger
@@ -65,6 +70,21 @@ cdef extern from "<sys/socket.h>" nogil:
     int accept4(int fd, sockaddr* address, socklen_t* size, int flags)
     int shutdown(int fd, int how)
     int setsockopt(int fd, int level, int name, const void* value, socklen_t n)
+
+cdef extern from "<netinet/in.h>" nogil:
+    struct in6_addr:
+        pass
+    struct sockaddr_in6:           # the widest name a TCP socket has
+        unsigned short sin6_family, sin6_port
+        in6_addr sin6_addr
+    struct sockaddr_in:
+        unsigned int sin_addr
+    unsigned short ntohs(unsigned short n)
+
+cdef extern from "<arpa/inet.h>" nogil:
+    enum:
+        INET6_ADDRSTRLEN
+    const char* inet_ntop(int family, const void* host, char* text, socklen_t n)
 
 cdef extern from "<netinet/tcp.h>" nogil:
     enum:
@@ -85,6 +105,15 @@ cdef enum:
     EVENTS = 256
     ACCEPTS = 64
     SPAN_STEP = 1 << 20
+    PATIENCE_MS = 5000             # for a client that takes nothing, while everyone waits
+
+
+def poll_for(timeout_ms, *watched) -> set:
+    """Which of the descriptors (number, events) are ready; none after the timeout."""
+    poller = select.poll()
+    for number, events in watched:
+        poller.register(number, events)
+    return {number for number, _ in poller.poll(timeout_ms)}
 
 
 cdef class Watched:
@@ -155,9 +184,12 @@ cdef class Listener(Watched):
 
     cdef int ready(self, uint32_t events) except -1:
         cdef int fd, one = 1
+        cdef sockaddr_in6 name
+        cdef socklen_t size
         cdef EpollLink link
         for _ in range(ACCEPTS):
-            fd = accept4(self.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+            size = sizeof(name)
+            fd = accept4(self.fd, <sockaddr*>&name, &size, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd < 0:
                 # Out of descriptors: the connection waits in the kernel's queue for one.
                 if c_errno in (EMFILE, ENFILE):
@@ -171,6 +203,7 @@ cdef class Listener(Watched):
                 setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
             self.reactor.accepted += 1
             link = EpollLink(self.reactor, self.limits)
+            link.name = name
             self.reactor.adopt(link, fd)
             self.links.add(link)
             link.listener = self
@@ -184,19 +217,24 @@ cdef class EpollLink(Link):
 
     cdef Watched socket
     cdef Listener listener
-    cdef object address
+    cdef sockaddr_in6 name         # the other side, as the system says it
+    cdef object address            # and in Python, once someone asked
+    cdef bint given_away           # another process has it
+    cdef int lifeline              # in that process: ends with the server; 0 = in the server
 
     cdef int watch(self, uint32_t events) except -1:
         return self.socket.watch(events)
 
     cdef object peer_address(self):
-        if self.address is None and self.socket.fd >= 0:
-            with socket.socket(fileno=os.dup(self.socket.fd)) as sock:
-                try:
-                    name = sock.getpeername()
-                except OSError:
-                    return None
-            self.address = plain_address(name)
+        cdef char[INET6_ADDRSTRLEN] host
+        if self.address is None:
+            if self.name.sin6_family == AF_INET6:
+                inet_ntop(AF_INET6, &self.name.sin6_addr, host, sizeof(host))
+            elif self.name.sin6_family == AF_INET:
+                inet_ntop(AF_INET, &(<sockaddr_in*>&self.name).sin_addr, host, sizeof(host))
+            else:
+                return ""           # who comes by a unix socket has no name
+            self.address = host.decode(), ntohs(self.name.sin6_port)
         return self.address
 
     cdef int readable(self) except -1:
@@ -226,6 +264,55 @@ cdef class EpollLink(Link):
         elif c_errno not in (EAGAIN, EINTR):
             self.broken(c_errno)
         return 0
+
+    @property
+    def can_wait(self) -> bool:
+        return True
+
+    cpdef bint send_now(self, data) except -1:
+        """See Link."""
+        left = memoryview(data)
+        while len(left):
+            try:
+                left = left[os.write(self.socket.fd, left):]
+            except BlockingIOError:
+                if not poll_for(PATIENCE_MS, (self.socket.fd, select.POLLOUT)):
+                    return False
+            except OSError:
+                return False
+        return True
+
+    cpdef bytes wait_input(self, meanwhile=None):
+        """See Link."""
+        watched = [(self.socket.fd, select.POLLIN)]
+        if self.lifeline:
+            watched.append((self.lifeline, select.POLLIN))
+        if meanwhile is not None:
+            watched.append(((<Reactor>self.driver).epfd, select.POLLIN))
+        while True:
+            ready = poll_for(None, *watched)
+            if self.socket.fd in ready:
+                try:
+                    return os.read(self.socket.fd, SCRATCH)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    return b""
+            if self.lifeline in ready:
+                return b""
+            meanwhile()
+
+    cpdef branch(self, run):
+        """See Link."""
+        (<Reactor>self.driver).branches.grow(self.socket.fd, partial(self.go_on_alone, run))
+        self.given_away = True
+        self.end(None, False)
+
+    def go_on_alone(self, run, int lifeline) -> None:
+        """In the process that was split off."""
+        self.lifeline = lifeline
+        (<Reactor>self.driver).forget_all_but(self.socket)
+        run()
 
     cdef int broken(self, int number) except -1:
         self.disconnect(False)
@@ -324,11 +411,12 @@ cdef class EpollLink(Link):
         cdef Reactor reactor = <Reactor>self.driver
         if self.socket.fd < 0:
             return 0
-        self.peer_address()
-        if reset:
+        if self.given_away:
+            self.socket.watch(0)       # closing does not take it out of the set: it is open elsewhere
+        elif reset:
             hard.l_onoff, hard.l_linger = 1, 0
             setsockopt(self.socket.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard))
-        else:
+        elif not self.eof:
             # Closing with unread input sends a reset, which can overtake our last reply.
             shutdown(self.socket.fd, SHUT_WR)
             for _ in range(16):
@@ -374,6 +462,7 @@ cdef class Reactor(Driver):
     cdef dict watched              # fd -> Watched
     cdef list graveyard            # what was closed in this turn
     cdef object loop
+    cdef object branches           # processes split off, once attached
     cdef readonly int64_t longest_turn_ns
 
     def __init__(self, clock, turn):
@@ -396,6 +485,7 @@ cdef class Reactor(Driver):
     def attach(self, loop=None) -> Reactor:
         """Run inside an event loop."""
         self.loop = loop or asyncio.get_running_loop()
+        self.branches = Branches(self.loop)
         self.loop.add_reader(self.epfd, self.poll)
         return self
 
@@ -408,6 +498,7 @@ cdef class Reactor(Driver):
                 (<Connected>watched).link.abort("shut down")
         self.graveyard.clear()
         if self.loop is not None:
+            self.branches.close()
             self.loop.remove_reader(self.epfd)
             self.loop = None
 
@@ -456,6 +547,14 @@ cdef class Reactor(Driver):
             self.scratch, self.into = scratch, into
             self.turn.pending = self.turn.pending or pending
 
+    cdef int forget_all_but(self, Watched kept) except -1:
+        """Other descriptors are not open in this process."""
+        cdef Watched watched
+        for watched in self.watched.values():
+            if watched is not kept:
+                watched.fd = -1
+        self.epfd = -1
+
     cdef int adopt(self, EpollLink link, int fd) except -1:
         cdef Connected connected = Connected()
         connected.reactor = self
@@ -486,6 +585,7 @@ cdef class Reactor(Driver):
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.adopt(link, os.dup(sock.fileno()))
+        link.address = plain_address(address)
         connected = <Connected>link.socket
         try:
             if code == errno.EINPROGRESS:
