@@ -18,6 +18,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bedrock.world import Rand
+from tsdb.influxql.analysis import ANALYSES, analysis, warmups
 from tsdb.influxql.ast import InfluxError
 
 Values = np.ndarray
@@ -154,6 +155,7 @@ TRANSFORMS: dict[str, Callable[..., Column]] = {
     "moving_average": _moving_average,
     "non_negative_derivative": _not_negative(_derivative),
     "non_negative_difference": _not_negative(_difference),
+    **{name: analysis(name) for name in ANALYSES},
 }
 
 MATH: dict[str, Callable[..., Values]] = {
@@ -172,6 +174,7 @@ PER_UNIT = frozenset(("derivative", "non_negative_derivative", "elapsed", "integ
 # name -> how many arguments it takes at least and at most; others take one
 MANY = 1000
 ARGUMENTS = {
+    **{name: (2, 4 if warmups(name) else 3) for name in ANALYSES},
     "atan2": (2, 2), "bottom": (2, MANY), "derivative": (1, 2), "elapsed": (1, 2),
     "holt_winters": (3, 3), "holt_winters_with_fit": (3, 3), "integral": (1, 2), "log": (2, 2),
     "moving_average": (2, 2),

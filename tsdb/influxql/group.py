@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from bedrock.world import Rand
+from tsdb.influxql.analysis import ANALYSES
 from tsdb.influxql.ast import (
     Call,
     Duration,
@@ -115,7 +116,7 @@ class Group:
                 return found.times[self.order], found.values[self.order]
             case Call(name, (inner, *params)) if name in TRANSFORMS:
                 times, values = self._over_points(inner)
-                return TRANSFORMS[name](times, values, *map(_param, params))
+                return TRANSFORMS[name](times, values, *_params(name, params))
             case Math(name, (inner, *args)):
                 times, values = self._over_points(inner)
                 with np.errstate(all="ignore"):
@@ -244,7 +245,9 @@ class Group:
                 there = ~np.isnan(values)
                 if name in PER_UNIT and name != "elapsed" and not params:
                     params = [Duration(self.select.interval or 1000 * MS)]
-                at, changed = TRANSFORMS[name](times[there], values[there], *map(_param, params))
+                at, changed = TRANSFORMS[name](
+                    times[there], values[there], *_params(name, params)
+                )
                 place = {time: i for i, time in enumerate(times.tolist())}
                 result = np.full(len(times), np.nan)
                 result[[place[time] for time in at.tolist()]] = changed
@@ -365,6 +368,16 @@ def _number(value: float) -> Cell:
     if not math.isfinite(value):
         return None
     return int(value) if value.is_integer() and abs(value) < 2**63 else value
+
+
+def _params(name: str, params: Sequence[Expr]) -> list[float | str]:
+    """Those of a transformation: numbers, and of an analysis the name of a warmup."""
+    if name not in ANALYSES:
+        return [_param(param) for param in params]
+    return [
+        param.value if isinstance(param, Literal) and isinstance(param.value, str) else _whole(param)
+        for param in params
+    ]
 
 
 def _whole(expr: Expr) -> int:
