@@ -374,10 +374,11 @@ def _params(name: str, params: Sequence[Expr]) -> list[float | str]:
     """Those of a transformation: numbers, and of an analysis the name of a warmup."""
     if name not in ANALYSES:
         return [_param(param) for param in params]
-    return [
-        param.value if isinstance(param, Literal) and isinstance(param.value, str) else _whole(param)
-        for param in params
-    ]
+    return [_text(param) if isinstance(param, Literal) else _whole(param) for param in params]
+
+
+def _text(literal: Literal) -> float | str:
+    return literal.value if isinstance(literal.value, str) else _whole(literal)
 
 
 def _whole(expr: Expr) -> int:
