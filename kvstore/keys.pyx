@@ -231,10 +231,7 @@ cdef int move(Client c, Args a, Buf out) except -1:
     cdef Database target
     if c.store.router is not None:
         raise ReplyError("ERR MOVE is not allowed in cluster mode")
-    try:
-        target = database(c, &a.v[2])
-    except ReplyError:
-        raise ReplyError("ERR value is not an integer or out of range") from None
+    target = database(c, &a.v[2])
     if target is c.db:
         raise ReplyError("ERR source and destination objects are the same")
     if c.db.find(&a.v[1]) is None or target.find(&a.v[1]) is not None:

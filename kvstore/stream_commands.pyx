@@ -19,7 +19,7 @@ from kvstore.stream cimport (
 )
 from kvstore.stream_groups cimport (
     Consumer, Group, Pending, consumer_for, deliver, group_of, high_end, id_from, lag, low_end,
-    put_history,
+    put_history, record_consumer, record_progress,
 )
 from kvstore.resp import ReplyError
 
@@ -349,17 +349,25 @@ cdef class Reader(Waiter):
         cdef Group group = group_of(stream, self.group)
         cdef Consumer consumer
         cdef Py_ssize_t n
+        cdef bint is_new
         if group is None:
             raise no_such_group(name, self.group)
         if after is None and compare(stream.last, group.last) <= 0:
             return NONE                # and a consumer who waits is not made yet
+        is_new = self.consumer not in group.consumers
         consumer = consumer_for(c, name, group, self.consumer)
         if after is not None:
             # What is pending is told even if it is nothing.
+            if is_new:
+                record_consumer(c, name, self.group, consumer)
             return put_history(c, stream, consumer, id_from(after), self.count, out)
-        n = deliver(c, stream, group, consumer, self.count, self.no_ack, out)
+        n = deliver(c, name, stream, self.group, consumer, self.count, self.no_ack, out)
+        if is_new and (n == 0 or self.no_ack):
+            record_consumer(c, name, self.group, consumer)
         if n == 0:
             return NONE
+        if self.no_ack:
+            record_progress(c, name, self.group, group)
         c.store.keyspace.dirty += 1
         return n
 
@@ -371,8 +379,6 @@ cdef class Reader(Waiter):
             return False
         put_map(out, 1, 3) if self.client.resp == 3 else put_array(out, 1)
         self.put_key(name, n, entries, out)
-        if self.group is not None:
-            self.record(name)
         return True
 
     cdef int put_key(self, bytes name, Py_ssize_t n, Buf entries, Buf out) except -1:
@@ -381,17 +387,6 @@ cdef class Reader(Waiter):
         put_bytes(out, name)
         put_array(out, n)
         return out.put(entries.p, entries.n)
-
-    cdef int record(self, bytes name) except -1:
-        """What was handed out later than asked for, as a request of its own."""
-        cdef Buf record = self.client.store.instead(self.client)
-        if record is not None:
-            words = [b"XREADGROUP", b"GROUP", self.group, self.consumer, b"COUNT",
-                     b"%d" % self.count, b"STREAMS", name, b">"]
-            if self.no_ack:
-                words.insert(6, b"NOACK")
-            put_object(record, words, 2)
-        return 0
 
     def lost(self) -> None:
         """A group goes with its stream."""

@@ -40,5 +40,7 @@ cdef bint has_gaps(Stream stream, Id start) noexcept
 # How many entries were ever added up to an id, -1 = cannot be told.
 cdef int64_t distance(Stream stream, Id id) noexcept
 cdef object lag(Stream stream, Group group)
-cdef Py_ssize_t deliver(Client c, Stream stream, Group group, Consumer consumer, int64_t count,
-                        bint no_ack, Buf out) except -1
+cdef Py_ssize_t deliver(Client c, bytes key, Stream stream, bytes name, Consumer consumer,
+                        int64_t count, bint no_ack, Buf out) except -1
+cdef int record_consumer(Client c, bytes key, bytes name, Consumer consumer) except -1
+cdef int record_progress(Client c, bytes key, bytes name, Group group) except -1

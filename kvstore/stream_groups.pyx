@@ -29,6 +29,9 @@ from kvstore.resp import ReplyError
 
 sortedcontainers = lazy("sortedcontainers")
 
+cdef enum:
+    CLAIM_BYTES = 240              # of the record of a delivery, at most, without its names
+
 NEEDS_KEY = (
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use "
     "the MKSTREAM option to create an empty stream automatically.")
@@ -129,20 +132,49 @@ cdef object lag(Stream stream, Group group):
         return 0
     if read < 0 or has_gaps(stream, group.last):
         read = distance(stream, group.last)
-    return None if read < 0 else stream.added - read
+    return None if read < 0 else <int64_t>stream.added - read
 
 
 # ---------------------------------------------------------------------- reading
 
-cdef Py_ssize_t deliver(Client c, Stream stream, Group group, Consumer consumer, int64_t count,
-                        bint no_ack, Buf out) except -1:
-    """Append the entries behind the group's last id and make them the consumer's; how many."""
+cdef int advance(Stream stream, Group group, Id id) noexcept:
+    """The group has read an entry behind its last id."""
+    if group.read >= 0 and not has_gaps(stream, id):
+        group.read += 1
+    else:
+        group.read = distance(stream, id)
+    group.last = id
+    return 0
+
+
+cdef Py_ssize_t unread(Stream stream, Id id, int64_t count) noexcept:
+    """How many entries there are from an id on, no more than count (-1: any number)."""
+    cdef Py_ssize_t number = stream.chunk_of(id), found = 0
+    cdef Chunk chunk
+    while number < <Py_ssize_t>len(stream.chunks) and (count < 0 or found < count):
+        chunk = <Chunk>stream.chunks[number]
+        found += chunk.n - chunk.place(id)
+        number += 1
+    return found if count < 0 else min(found, count)
+
+
+cdef Py_ssize_t deliver(Client c, bytes key, Stream stream, bytes name, Consumer consumer,
+                        int64_t count, bint no_ack, Buf out) except -1:
+    """Append the entries behind the last id of a group, make them the consumer's; how many.
+
+    key, name: of the stream and the group, for the record of each entry: it says when the entry was
+               delivered, which a replay could not know.
+    """
+    cdef Group group = stream.groups[name]
     cdef Py_ssize_t number, i, done = 0
     cdef Id id = group.last
     cdef Chunk chunk
     cdef Pending one
     if not next_id(&id):
         return 0
+    if not no_ack:
+        c.store.reserve_bytes(c, unread(stream, id, count) * (
+            CLAIM_BYTES + len(key) + len(name) + len(consumer.name)))
     number = stream.chunk_of(id)
     while number < <Py_ssize_t>len(stream.chunks):
         chunk = <Chunk>stream.chunks[number]
@@ -151,14 +183,11 @@ cdef Py_ssize_t deliver(Client c, Stream stream, Group group, Consumer consumer,
                 return done
             id = chunk.ids[i]
             put_entry(out, id, <bytes>chunk.bodies[i])
-            if group.read >= 0 and not has_gaps(stream, id):
-                group.read += 1
-            else:
-                group.read = distance(stream, id)
-            group.last = id
+            advance(stream, group, id)
             if not no_ack:
                 one = group.assign((id.ms, id.seq), consumer, c.store.keyspace.now_ms)
                 one.deliveries = 1
+                record_claim(c, key, name, (id.ms, id.seq), one, id)
             done += 1
         number += 1
     return done
@@ -427,15 +456,26 @@ cdef Id high_end(const Arg* arg) except *:
     return id_of(arg, EVERYTHING.seq)
 
 
-cdef int record_claim(Client c, Args a, tuple key, Pending one, Id last) except -1:
-    """What a claim came to, since a replay happens at another time."""
+cdef int record_claim(Client c, bytes key, bytes name, tuple id, Pending one, Id last) except -1:
+    """Whose an entry has become and since when, since a replay happens at another time."""
     cdef Buf record = c.store.instead(c)
     if record is not None:
         put_object(record, [
-            b"XCLAIM", a.text(1), a.text(2), one.consumer.name, b"0", b"%d-%d" % key, b"TIME",
+            b"XCLAIM", key, name, one.consumer.name, b"0", b"%d-%d" % id, b"TIME",
             b"%d" % one.delivered_ms, b"RETRYCOUNT", b"%d" % one.deliveries, b"FORCE", b"JUSTID",
             b"LASTID", id_text(last)], 2)
     return 0
+
+
+cdef int record_consumer(Client c, bytes key, bytes name, Consumer consumer) except -1:
+    """A consumer came who was given nothing that would name it."""
+    c.store.record(c, b"XGROUP", b"CREATECONSUMER", key, name, consumer.name)
+
+
+cdef int record_progress(Client c, bytes key, bytes name, Group group) except -1:
+    """How far a group has read entries that are nobody's."""
+    c.store.record(c, b"XGROUP", b"SETID", key, name, id_text(group.last), b"ENTRIESREAD",
+                   b"%d" % group.read)
 
 
 cdef int record_loss(Client c, Args a, tuple key) except -1:
@@ -510,7 +550,7 @@ cdef int take_over(Client c, Args a, Group group, tuple key, Claim claim, Stream
     else:
         put_entry(out, id, body)
     c.store.keyspace.dirty += 1
-    return record_claim(c, a, key, one, group.last)
+    return record_claim(c, a.text(1), a.text(2), key, one, group.last)
 
 
 cdef Consumer consumer_for(Client c, bytes key, Group group, bytes name):
@@ -547,7 +587,10 @@ cdef int xclaim(Client c, Args a, Buf out) except -1:
         i += 1
     claim = claim_options(c, a, i)
     if compare(claim.last, group.last) > 0:
-        group.last = claim.last
+        if claim.just_ids and keys == [(claim.last.ms, claim.last.seq)]:
+            advance(stream, group, claim.last)     # the record of a delivery
+        else:
+            group.last = claim.last
         c.store.keyspace.dirty += 1
     for key in keys:
         one = group.pending.get(key)

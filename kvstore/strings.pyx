@@ -95,6 +95,12 @@ cdef bint clamp_range(int64_t* start, int64_t* stop, int64_t n) noexcept:
     return start[0] <= stop[0]
 
 
+cdef bint clamp_text(int64_t* start, int64_t* stop, int64_t n) noexcept:
+    if stop[0] < 0:
+        stop[0] = max(stop[0] + n, <int64_t>0)
+    return clamp_range(start, stop, n)
+
+
 def encoding_of(value) -> str:
     """What OBJECT ENCODING calls a string value."""
     cdef int64_t number
@@ -369,9 +375,7 @@ cdef int getrange(Client c, Args a, Buf out) except -1:
     cdef bint crossed = start < 0 and stop < 0 and start > stop
     if not text_of(value, &text) or crossed:
         return put_bulk(out, "", 0)
-    if stop < 0:
-        stop = max(stop + text.n, <int64_t>0)
-    if not clamp_range(&start, &stop, text.n):
+    if not clamp_text(&start, &stop, text.n):
         return put_bulk(out, "", 0)
     return put_bulk(out, text.p + start, stop - start + 1)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -42,6 +43,7 @@ BINDING = {
     "+": 4, "-": 4, "|": 4, "^": 4, "*": 5, "/": 5, "%": 5, "&": 5,
 }  # fmt: skip
 NESTING_MAX = 100
+KNOWN, KNOWN_MAX = 256, 4096  # texts whose statements are kept, and how long they may be
 TOKEN = re.compile(
     r"""\s+|--[^\n]*
     |(?P<duration>(?:\d+(?:ns|ms|[uµsmhdw]))+)
@@ -60,9 +62,16 @@ RESERVED = frozenset(
 T = TypeVar("T")
 
 
-def parse(text: str) -> list[Statement]:
-    """The statements; SyntaxTrouble."""
-    return Parser(text).statements()
+def parse(text: str) -> tuple[Statement, ...]:
+    """The statements; SyntaxTrouble.  What dashboards ask every few seconds is parsed once."""
+    return (_known if len(text) <= KNOWN_MAX else _parse)(text)
+
+
+def _parse(text: str) -> tuple[Statement, ...]:
+    return tuple(Parser(text).statements())
+
+
+_known = lru_cache(KNOWN)(_parse)
 
 
 class Parser:
