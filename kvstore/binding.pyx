@@ -158,11 +158,16 @@ cdef class Command:
             self.flags |= UNQUEUED
         if row.name in SUBSCRIBED_NAMES:
             self.flags |= WHEN_SUBSCRIBED
-        self.movable, (self.first_key, self.last_key, self.key_step) = key_places(row)
         self.run = run_first
         if row.name in CONTAINERS:
             self.run = run_container
             self.subcommands = {}
+
+    cdef int place_keys(self) except -1:
+        """Find out where its keys stand."""
+        self.movable, (self.first_key, self.last_key, self.key_step) = key_places(self.row)
+        self.placed = True
+        return 0
 
     def took_octaves(self) -> list[int]:
         """How many runs took 2^i up to 2^(i+1) ns, for each i."""
