@@ -16,7 +16,7 @@ from bedrock.testing.run import wait_ready
 HEAVY = {
     "numpy", "wsproto", "h11", "prometheus_client", "rich", "prompt_toolkit", "importlib.metadata",
     "tempfile", "email.utils", "pyarrow", "query_planner.planner", "query_planner.signatures",
-    "argparse", "hashlib", "hmac", "pathlib", "shutil", "sortedcontainers", "tomllib", "urllib.parse",
+    "hashlib", "hmac", "pathlib", "shutil", "sortedcontainers", "tomllib", "urllib.parse",
     "jinja2", "kvstore.faults", "kvstore.introspection", "kvstore.lua.machine", "kvstore.upstream",
 }  # fmt: skip
 # Of Bedrock's own; the largest systems load about a hundred.
