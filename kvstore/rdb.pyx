@@ -22,7 +22,7 @@ from kvstore.lists cimport List
 from kvstore.resp cimport Arg, format_int
 from kvstore.resp import decode
 from kvstore.runs cimport Run, size_of_run
-from kvstore.sets cimport Set
+from kvstore.sets cimport START, Set, SetPlace
 from kvstore.stream cimport Chunk, Id, Stream
 from kvstore.stream_groups cimport Consumer, Group, Pending, id_from
 from kvstore.strings cimport text_of
@@ -144,10 +144,11 @@ cdef int put_list(Buf out, List value) except -1:
 
 
 cdef int put_set(Buf out, Set value) except -1:
-    cdef bytes member
+    cdef SetPlace place = START
+    cdef Arg member
     put_length(out, value.length())
-    for member in value.members():
-        put_object_text(out, member)
+    while value.next(&place, &member):
+        put_text(out, member.p, member.n)
     return 0
 
 

@@ -12,7 +12,7 @@ from kvstore.hashes cimport Hash
 from kvstore.keyspace cimport HASH, LIST, SET, STREAM, Database, Value
 from kvstore.lists cimport List, Place
 from kvstore.resp cimport Arg, format_double, put_array, put_bulk, put_bytes, put_object
-from kvstore.sets cimport Set
+from kvstore.sets cimport START, Set, SetPlace
 from kvstore.snapshot cimport DatabaseWalk, Snapshot
 from kvstore.stream cimport NOTHING, Chunk, Stream, compare, id_text, put_id
 from kvstore.stream_groups cimport Consumer, Group, Pending
@@ -62,12 +62,14 @@ cdef int put_hash(Buf out, bytes key, Hash value) except -1:
 
 
 cdef int put_members(Buf out, bytes key, Set value) except -1:
-    cdef Py_ssize_t i
-    cdef list members = value.members()
-    for i in range(len(members)):
+    cdef SetPlace place = START
+    cdef Arg member
+    cdef Py_ssize_t i = 0
+    while value.next(&place, &member):
         if i % CHUNK == 0:
-            put_head(out, b"SADD", key, min(<Py_ssize_t>CHUNK, len(members) - i))
-        put_bytes(out, members[i])
+            put_head(out, b"SADD", key, min(<Py_ssize_t>CHUNK, value.length() - i))
+        put_bulk(out, member.p, member.n)
+        i += 1
     return 0
 
 

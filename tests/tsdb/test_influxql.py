@@ -159,6 +159,49 @@ def test_the_influx_shell(ours, theirs):
             assert got.returncode == want.returncode
 
 
+def column(url, query):
+    """The values of the first series of an answer, without their times."""
+    (series,) = ask(url, query, epoch="ms")[1][0]["results"][0]["series"]
+    return [row[1] for row in series["values"]], [row[0] for row in series["values"]]
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("season", [0, 1, 2, 4, 7])
+@pytest.mark.parametrize("field", ["usage", "idle"])
+@pytest.mark.parametrize("host", ["a", "c"])
+def test_a_forecast_fits_as_well_as_influxdbs(ours, theirs, season, field, host):
+    """Both search for the best curve, and do not end at quite the same."""
+    where = (
+        f"FROM cpu WHERE host = '{host}' AND time >= {START}s AND time < {START + 600}s "
+        "GROUP BY time(20s)"
+    )
+    measured, _ = column(theirs.url, f"SELECT mean({field}) {where} fill(none)")
+    query = f"SELECT holt_winters_with_fit(mean({field}), 5, {season}) {where}"
+    errors, times = [], []
+    for side in (ours, theirs):
+        made, at = column(side.url, query)
+        pairs = zip(made, measured, strict=False)
+        errors.append(sum((a - b) ** 2 for a, b in pairs))
+        times.append(at)
+    assert times[0] == times[1]
+    assert errors[0] <= errors[1] * 1.05
+    made, at = column(ours.url, query)
+    assert column(ours.url, query.replace("_with_fit", "")) == (made[-5:], at[-5:])
+
+
+def test_a_sample_is_a_part_of_the_points_in_their_order(ours):
+    every = column(ours.url, "SELECT usage FROM cpu WHERE host = 'a'")
+    points = list(zip(*every, strict=True))
+    taken = set()
+    for _ in range(20):
+        sample = column(ours.url, "SELECT sample(usage, 5) FROM cpu WHERE host = 'a'")
+        chosen = list(zip(*sample, strict=True))
+        assert len(chosen) == 5
+        assert [point for point in points if point in chosen] == chosen
+        taken |= set(chosen)
+    assert len(taken) > 20  # 5 of 55, 20 times: each is likely to be there once
+
+
 def test_the_catalog_outlives_the_server(tmp_path):
     with bedrock.run("tsdb", data_dir=str(tmp_path)) as server:
         assert http(f"{server.url}/write?db=db&precision=s", LINES.encode())[0] == 204

@@ -121,18 +121,25 @@ class Session:
         shown["columns"] = series.columns
         rows = series.rows
         if series.columns[0] == "time":
-            rows = [[self._time(row[0], series.zone), *row[1:]] for row in rows]
+            rows = [
+                [time, *row[1:]] for time, row in zip(self._times(series), rows, strict=True)
+            ]
         if rows:
             shown["values"] = rows
         return shown
 
-    def _time(self, ms: int, zone: tzinfo) -> int | str:
-        if self.epoch in MS_IN:
-            times, by = MS_IN[self.epoch]
-            return ms * times // by
-        whole = datetime.fromtimestamp(ms // 1000, zone).isoformat()
-        part = f".{ms % 1000:03d}".rstrip("0") if ms % 1000 else ""
-        return (whole[:19] + part + whole[19:]).replace("+00:00", "Z")
+    def _times(self, series: Series) -> Iterator[int | str]:
+        """Those of the rows, as they were asked for."""
+        if self.epoch not in MS_IN:
+            return (_written(row[0], series.zone) for row in series.rows)
+        times, by = MS_IN[self.epoch]
+        return (row[0] * times // by for row in series.rows)
+
+
+def _written(ms: int, zone: tzinfo) -> str:
+    whole = datetime.fromtimestamp(ms // 1000, zone).isoformat()
+    part = f".{ms % 1000:03d}".rstrip("0") if ms % 1000 else ""
+    return (whole[:19] + part + whole[19:]).replace("+00:00", "Z")
 
 
 def encode(answer: dict[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -43,6 +44,7 @@ BINDING = {
     "+": 4, "-": 4, "|": 4, "^": 4, "*": 5, "/": 5, "%": 5, "&": 5,
 }  # fmt: skip
 NESTING_MAX = 100
+KNOWN, KNOWN_MAX = 256, 4096  # texts whose statements are kept, and how long they may be
 TOKEN = re.compile(
     r"""\s+|--[^\n]*
     |(?P<duration>(?:\d+(?:ns|ms|[uµsmhdw]))+)
@@ -63,9 +65,21 @@ RESERVED = frozenset(
 T = TypeVar("T")
 
 
-def parse(text: str, values: dict[str, Any] | None = None) -> list[Statement]:
-    """The statements, `$name` standing for a value; SyntaxTrouble."""
-    return Parser(text, values or {}).statements()
+def parse(text: str, values: dict[str, Any] | None = None) -> tuple[Statement, ...]:
+    """The statements, `$name` standing for a value; SyntaxTrouble.
+
+    What dashboards ask every few seconds is parsed once.
+    """
+    if values or len(text) > KNOWN_MAX:
+        return _parse(text, values)
+    return _known(text)
+
+
+def _parse(text: str, values: dict[str, Any] | None = None) -> tuple[Statement, ...]:
+    return tuple(Parser(text, values or {}).statements())
+
+
+_known = lru_cache(KNOWN)(_parse)
 
 
 class Parser:
