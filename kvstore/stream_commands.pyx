@@ -394,10 +394,47 @@ cdef class Reader(Waiter):
             self.fail(ReplyError("UNBLOCKED the stream key no longer exists"))
 
 
+cdef Py_ssize_t read_options(Reader reader, Args a, bint grouped, int64_t* block_ms) except -1:
+    """What comes before the keys; where those begin."""
+    cdef Py_ssize_t i = 1
+    while i < a.n:
+        if is_word(&a.v[i], "block") and i + 1 < a.n:
+            if not parse_int(a.v[i + 1].p, a.v[i + 1].n, block_ms):
+                raise ReplyError("ERR timeout is not an integer or out of range")
+            if block_ms[0] < 0:
+                raise ReplyError("ERR timeout is negative")
+            i += 2
+        elif is_word(&a.v[i], "count") and i + 1 < a.n:
+            reader.count = count_of(&a.v[i + 1])
+            if reader.count <= 0:
+                reader.count = -1
+            i += 2
+        elif is_word(&a.v[i], "streams") and i + 1 < a.n:
+            if (a.n - i - 1) % 2:
+                raise ReplyError("ERR Unbalanced XREAD list of streams: for each stream key "
+                                 "an ID or '$' must be specified.")
+            return i + 1
+        elif is_word(&a.v[i], "group") and i + 2 < a.n:
+            if not grouped:
+                raise ReplyError("ERR The GROUP option is only supported by XREADGROUP. "
+                                 "You called XREAD instead.")
+            reader.group, reader.consumer = a.text(i + 1), a.text(i + 2)
+            i += 3
+        elif is_word(&a.v[i], "noack"):
+            if not grouped:
+                raise ReplyError("ERR The NOACK option is only supported by XREADGROUP. "
+                                 "You called XREAD instead.")
+            reader.no_ack = True
+            i += 1
+        else:
+            break
+    raise ReplyError(SYNTAX)
+
+
 cdef int read_streams(Client c, Args a, Buf out, bint grouped) except -1:
     """XREAD [COUNT n] [BLOCK ms] STREAMS key ... id ...; XREADGROUP GROUP group consumer ..."""
     cdef Reader reader = Reader(STREAM)
-    cdef Py_ssize_t i = 1, first = 0, keys, n, found = 0
+    cdef Py_ssize_t first, keys, i, n, found = 0
     cdef int64_t block_ms = -1
     cdef str name = "xreadgroup" if grouped else "xread"
     cdef Buf entries, all_entries = Buf()
@@ -405,39 +442,7 @@ cdef int read_streams(Client c, Args a, Buf out, bint grouped) except -1:
     reader.client, reader.nil_array = c, True
     reader.count = -1
     reader.after = {}
-    while i < a.n and not first:
-        if is_word(&a.v[i], "block") and i + 1 < a.n:
-            if not parse_int(a.v[i + 1].p, a.v[i + 1].n, &block_ms):
-                raise ReplyError("ERR timeout is not an integer or out of range")
-            if block_ms < 0:
-                raise ReplyError("ERR timeout is negative")
-            i += 1
-        elif is_word(&a.v[i], "count") and i + 1 < a.n:
-            reader.count = count_of(&a.v[i + 1])
-            if reader.count <= 0:
-                reader.count = -1
-            i += 1
-        elif is_word(&a.v[i], "streams") and i + 1 < a.n:
-            first = i + 1
-            if (a.n - first) % 2:
-                raise ReplyError("ERR Unbalanced XREAD list of streams: for each stream key "
-                                 "an ID or '$' must be specified.")
-        elif is_word(&a.v[i], "group") and i + 2 < a.n:
-            if not grouped:
-                raise ReplyError("ERR The GROUP option is only supported by XREADGROUP. "
-                                 "You called XREAD instead.")
-            reader.group, reader.consumer = a.text(i + 1), a.text(i + 2)
-            i += 2
-        elif is_word(&a.v[i], "noack"):
-            if not grouped:
-                raise ReplyError("ERR The NOACK option is only supported by XREADGROUP. "
-                                 "You called XREAD instead.")
-            reader.no_ack = True
-        else:
-            raise ReplyError(SYNTAX)
-        i += 1
-    if not first:
-        raise ReplyError(SYNTAX)
+    first = read_options(reader, a, grouped, &block_ms)
     if block_ms >= 0 and c.scripted:
         raise ReplyError(f"ERR {name} command is not allowed with BLOCK option from scripts")
     if grouped and reader.group is None:

@@ -2,7 +2,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from bedrock.net.buf cimport Buf
 from kvstore.engine cimport Client
-from kvstore.resp cimport Arg
+from kvstore.resp cimport Arg, Args
 from kvstore.stream cimport Id, Stream
 
 
@@ -29,6 +29,9 @@ cdef class Group:
     cdef bint acknowledge(self, tuple id) except -1
 
 
+cdef object no_group(Args a)
+cdef int advance(Stream stream, Group group, Id id) noexcept
+cdef int record_claim(Client c, bytes key, bytes name, tuple id, Pending one, Id last) except -1
 cdef Consumer consumer_for(Client c, bytes key, Group group, bytes name)
 cdef Group group_of(Stream stream, bytes name)
 cdef Id id_from(tuple key) noexcept

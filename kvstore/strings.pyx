@@ -209,6 +209,20 @@ cdef int64_t at_ms_of(const Options* options, str name) except -1:
     return deadline_of(options.amount, options.unit_ms, options.base_ms, name)
 
 
+cdef int let_die(Client c, const Arg* key, int64_t at_ms) except -1:
+    """Give a key that is there a deadline; it is deleted if that has passed."""
+    cdef bytes name = PyBytes_FromStringAndSize(key.p, key.n)
+    if at_ms <= c.store.keyspace.now_ms and not c.store.keyspace.loading:
+        c.db.delete(key)
+        c.db.changed(key, EVENT_GENERIC, "del")
+        c.store.record(c, b"DEL", name)
+    else:
+        c.db.set_expiry(key, at_ms)
+        c.db.changed(key, EVENT_GENERIC, "expire")
+        c.store.record(c, b"PEXPIREAT", name, at_ms)
+    return 0
+
+
 cdef int store_text(Client c, const Arg* key, const Arg* text, bint keep_ttl) except -1:
     c.db.set(key, text_from(text.p, text.n), keep_ttl)
     return c.db.changed(key, EVENT_STRING, "set")
@@ -301,14 +315,7 @@ cdef int getex(Client c, Args a, Buf out) except -1:
         return 0
     if options.flags & TIMED:
         at_ms = at_ms_of(&options, "getex")
-        if at_ms <= c.store.keyspace.now_ms and not c.store.keyspace.loading:
-            c.db.delete(&a.v[1])
-            c.db.changed(&a.v[1], EVENT_GENERIC, "del")
-            c.store.record(c, b"DEL", a.text(1))
-        else:
-            c.db.set_expiry(&a.v[1], at_ms)
-            c.db.changed(&a.v[1], EVENT_GENERIC, "expire")
-            c.store.record(c, b"PEXPIREAT", a.text(1), at_ms)
+        let_die(c, &a.v[1], at_ms)
     elif options.flags & PERSIST and c.db.clear_expiry(&a.v[1]):
         c.db.changed(&a.v[1], EVENT_GENERIC, "persist")
         c.store.record(c, b"PERSIST", a.text(1))

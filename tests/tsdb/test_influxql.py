@@ -7,10 +7,14 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import bedrock
 from bedrock.testing import peers
 from tests.tsdb.wire import http
+from tsdb.influxql.ast import Literal, Name, Operation
+from tsdb.influxql.parser import parse
 
 START = 1_600_000_000  # s
 
@@ -88,6 +92,44 @@ def test_what_is_no_statement_is_refused_as_influxdb_does(ours, theirs, query):
 def test_times_and_chunks_are_given_as_influxdb_does(ours, theirs, params):
     for query in ("SELECT free FROM mem", "SHOW DATABASES; SELECT mean(usage) FROM cpu"):
         assert ask(ours.url, query, **params) == ask(theirs.url, query, **params)
+
+
+BOUND = [
+    ("SELECT usage FROM cpu WHERE host = $h", {"h": "a"}),
+    ('SELECT usage FROM cpu WHERE host = $"the host"', {"the host": "it's \\ a"}),
+    ("SELECT usage FROM cpu WHERE usage > $x AND usage <-$y", {"x": 40, "y": -41.5}),
+    ("SELECT usage FROM cpu WHERE host =~ $h", {"h": {"regex": "^a$|/"}}),
+    ("SELECT $f FROM $m LIMIT $n", {"f": {"identifier": "usage"}, "m": {"identifier": "cpu"},
+                                    "n": 2}),
+    ("SELECT mean(usage) FROM cpu WHERE time >= $t AND time < 1600000600s GROUP BY time($d)",
+     {"t": "2020-09-13T12:26:40Z", "d": {"duration": "5m"}}),
+    ("SELECT usage FROM cpu WHERE host = $h", {}),
+    ("SELECT usage FROM cpu WHERE host = $h", {"h": [1]}),
+    ("SELECT usage FROM cpu WHERE host = $h", {"h": {"x": "y"}}),
+    ("SELECT usage FROM cpu WHERE host = $", {"h": "a"}),
+]  # fmt: skip
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(("query", "values"), BOUND)
+def test_values_beside_a_query_are_put_in_as_influxdb_does(ours, theirs, query, values):
+    params = {"params": json.dumps(values), "epoch": "ms"}
+    assert rounded(ask(ours.url, query, **params)) == rounded(ask(theirs.url, query, **params))
+
+
+@pytest.mark.parametrize("params", ["x", "[1]", '{"h": NaN}', '{"h": {"regex": "a\\\\"}}',
+                                    '{"h": {"duration": "5m) or (1=1"}}', "1" * 5000, "[" * 5000])
+def test_values_that_are_none_are_refused(ours, params):
+    status, answer = ask(ours.url, "SELECT usage FROM cpu WHERE host = $h", params=params)
+    assert status == 400 and answer[0]["error"].startswith("error parsing query")
+
+
+@given(st.text())
+def test_a_value_never_ends_before_its_end(text):
+    (select,) = parse("SELECT v FROM m WHERE h = $h", {"h": text})
+    assert select.where == Operation("=", Name("h"), Literal(text))
+    (select,) = parse("SELECT v FROM $m", {"m": {"identifier": text}})
+    assert select.sources[0].name == text
 
 
 @pytest.mark.peer

@@ -34,8 +34,16 @@ Result = dict[str, Any]
 class Session:
     """What the statements of a request share."""
 
-    def __init__(self, catalog: Catalog, database: str, epoch: str, budget: Budget):
+    def __init__(
+        self,
+        catalog: Catalog,
+        database: str,
+        epoch: str,
+        budget: Budget,
+        values: dict[str, Any] | None = None,
+    ):
         self.catalog = catalog
+        self.values = values
         self.database = database
         self.epoch = epoch
         self.now_ms = catalog.store.world.clock.wall_ms()
@@ -43,12 +51,12 @@ class Session:
 
     async def answer(self, text: str) -> dict[str, Any]:
         """All results at once; SyntaxTrouble."""
-        results = [self._result(n, await self._run(s)) for n, s in enumerate(parse(text))]
-        return {"results": results}
+        statements = parse(text, self.values)
+        return {"results": [self._result(n, await self._run(s)) for n, s in enumerate(statements)]}
 
     async def chunks(self, text: str, size: int) -> AsyncIterator[bytes]:
         """The results as lines of at most `size` rows."""
-        for number, statement in enumerate(parse(text)):
+        for number, statement in enumerate(parse(text, self.values)):
             found = await self._run(statement)
             pieces = list(self._pieces(found, size)) if isinstance(found, list) else []
             if not pieces:
