@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from kvstore.acl import BadRule, Denial, Selector, User, members
+from kvstore.binding import command
 from kvstore.categories import CATEGORIES
 from kvstore.commands import ROWS
-from kvstore.engine import command
 from kvstore.introspection import subcommands
 from kvstore.refusals import wrong_number
 from kvstore.resp import Members, ReplyError, whole

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kvstore.binding import command
 from kvstore.connection import address_text
-from kvstore.engine import command
 from kvstore.redis_conf import in_quotes
 from kvstore.refusals import LOADING
 from kvstore.resp import ReplyError, Verbatim, whole

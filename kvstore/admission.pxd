@@ -1,5 +1,6 @@
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport Client, Command, Store
+from kvstore.binding cimport Command
+from kvstore.engine cimport Client, Store
 from kvstore.resp cimport Args
 
 

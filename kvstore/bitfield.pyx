@@ -13,7 +13,8 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport Client, define
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
 from kvstore.keyspace cimport EVENT_STRING
 from kvstore.resp cimport Arg, Args, is_word, parse_int, put_array, put_int, put_nil
 from kvstore.resp import ReplyError

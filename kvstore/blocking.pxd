@@ -1,7 +1,8 @@
 from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport Client, Command
+from kvstore.binding cimport Command
+from kvstore.engine cimport Client
 from kvstore.keyspace cimport Database, Kind
 from kvstore.resp cimport Arg, Args
 

@@ -15,7 +15,8 @@ Invariants:
 
 from libc.stdint cimport INT64_MAX
 
-from kvstore.engine cimport Command, Store
+from kvstore.binding cimport Command
+from kvstore.engine cimport Store
 from kvstore.keyspace cimport Keyspace, as_arg, kind_of
 from kvstore.resp cimport is_word, parse_int, parse_long_double, put_nil, put_nil_array
 from kvstore.resp import ReplyError

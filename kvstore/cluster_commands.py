@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kvstore.binding import command
 from kvstore.cluster import SLOTS, Cluster
-from kvstore.engine import command
 from kvstore.resp import ReplyError, Simple, Verbatim
 from kvstore.slots import key_slot
 

@@ -5,14 +5,17 @@
     zipmap     count | length field  length free value unused | ... | ff   up to 2.4
     intset     width:4 count:4 | number | ...
 
-All numbers little-endian, except the lengths of a ziplist's strings.  They are only read: what this
-server writes are RDB's plain forms, which a redis-server packs again as it likes.  Every length is
-checked against what is left before anything is taken.
+All numbers little-endian, except the lengths of a ziplist's strings; the entries of a listpack are
+told in `listpack`.  They are only read here.  Every length is checked against what is left before
+anything is taken.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy
+
+from kvstore.listpack cimport checked_size, read
+from kvstore.resp cimport Arg
 
 cdef enum:
     END = 0xFF
@@ -66,40 +69,27 @@ cdef class Cursor:
         return True
 
 
-cdef bytes listpack_entry(Cursor c):
-    cdef int first = c.byte(), value
-    if first < 0x80:
-        return b"%d" % first
-    if first < 0xC0:
-        return c.text(first & 0x3F)
-    if first < 0xE0:
-        value = (first & 0x1F) << 8 | c.byte()
-        return b"%d" % (value - 0x2000 if value >= 0x1000 else value)
-    if first < 0xF0:
-        return c.text((first & 0x0F) << 8 | c.byte())
-    if first == 0xF0:
-        return c.text(c.word())
-    if first <= 0xF4:
-        return c.number((2, 3, 4, 8)[first - 0xF1])
-    raise ValueError("unknown entry in a listpack")
-
-
-cdef int back_length(Py_ssize_t n) noexcept:
-    """Bytes that the length of an entry takes behind it."""
-    return 1 if n <= 127 else 2 if n < 16383 else 3 if n < 2097151 else 4 if n < 268435455 else 5
+cdef Py_ssize_t listpack_end(bytes blob) except -1:
+    """Where the entries of a listpack end, which begin at LISTPACK_HEAD."""
+    cdef Cursor c = Cursor(blob)
+    if c.word() != <uint32_t>c.n or c.n <= LISTPACK_HEAD or c.p[c.n - 1] != END:
+        raise ValueError("not a listpack")
+    return c.n - 1
 
 
 cdef list listpack_entries(bytes blob):
-    cdef Cursor c = Cursor(blob)
+    cdef Py_ssize_t at = LISTPACK_HEAD, end = listpack_end(blob), size
+    cdef const char* p = PyBytes_AS_STRING(blob)
+    cdef char[24] digits
     cdef list found = []
-    cdef Py_ssize_t start
-    if c.word() != <uint32_t>c.n:
-        raise ValueError("length of a listpack is wrong")
-    c.take(2)
-    while not c.ended():
-        start = c.at
-        found.append(listpack_entry(c))
-        c.take(back_length(c.at - start))
+    cdef Arg entry
+    while at < end:
+        size = checked_size(p + at, end - at)
+        if size < 0:
+            raise ValueError("an entry of a listpack is damaged")
+        read(p + at, &entry, digits)
+        found.append(PyBytes_FromStringAndSize(entry.p, entry.n))
+        at += size
     return found
 
 

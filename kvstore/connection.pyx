@@ -3,8 +3,9 @@
 from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport IN_MULTI, REPLY_OFF, REPLY_SKIP, SUBSCRIBED, Client, define
-from kvstore.engine import command
+from kvstore.binding cimport define
+from kvstore.engine cimport IN_MULTI, REPLY_OFF, REPLY_SKIP, SUBSCRIBED, Client
+from kvstore.binding import command
 from kvstore.resp cimport Args, put_array, put_bulk, put_ok
 from kvstore.refusals import wrong_number
 from kvstore.resp import ReplyError, Simple, Verbatim, whole

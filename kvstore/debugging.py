@@ -7,9 +7,9 @@ from typing import Any
 from bedrock.app.logs import logger
 from bedrock.storage.errors import Damaged
 from kvstore.admin import rewrite_config
+from kvstore.binding import command
 from kvstore.digest import data_digest, value_digest
 from kvstore.dump import serialized_length
-from kvstore.engine import command
 from kvstore.parameter_kinds import parse_memory
 from kvstore.refusals import not_enabled
 from kvstore.resp import Members, Push, ReplyError, Simple, Verbatim, encode

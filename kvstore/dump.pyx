@@ -11,7 +11,8 @@ from libc.string cimport memcpy
 from bedrock.net.buf cimport Buf
 from bedrock.storage.errors import Damaged
 from kvstore.crc64 cimport crc64_of
-from kvstore.engine cimport Client, define
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
 from kvstore.keyspace cimport EVENT_GENERIC
 from kvstore.rdb cimport OP_FUNCTION, RDB_VERSION, put_kind, put_library, put_value
 from kvstore.rdb_read cimport Reader, is_empty

@@ -1,34 +1,13 @@
+cdef class Client
+
 from libc.stdint cimport int64_t, uint64_t
 
 from bedrock.net.buf cimport Buf
 from bedrock.world.clock cimport Clock
+from kvstore.binding cimport Bindings, Command
 from kvstore.keyspace cimport Database, Keyspace, Watch
 from kvstore.journal cimport Journal
 from kvstore.resp cimport Arg, Args, Bounds
-
-
-# Run a command for a client, append its reply.  `raise ReplyError` drops what was appended.
-ctypedef int (*Handler)(Client c, Args a, Buf out) except -1
-
-
-# The flags of a command that are looked at for each request.
-cdef enum Flag:
-    WRITE = 1
-    DENY_OOM = 2
-    NO_AUTH = 4                    # allowed before AUTH
-    NO_MULTI = 8                   # not inside a transaction
-    WHEN_SUBSCRIBED = 16           # allowed while a RESP2 client listens to channels
-    UNQUEUED = 32                  # runs at once inside MULTI
-    SKIP_MONITOR = 64
-    NO_SCRIPT = 128                # not from a script
-    READ_ONLY = 256
-    SKIP_SLOWLOG = 8192
-    ADMIN = 16384
-    ALLOW_BUSY = 4096              # while a script takes long
-    MAY_REPLICATE = 512            # writes, or leads to what must be told to replicas
-    WHEN_LOADING = 1024            # also while data is being loaded
-    NOT_ASIDE = 32768              # not while data is loaded beside what is served
-    WHEN_STALE = 2048              # also on a replica without a primary that must not answer then
 
 
 # Why a client's request needs more than a lookup and a call.
@@ -49,23 +28,6 @@ cdef enum Gate:
 
 cdef enum:
     CLIENT_BYTES = 2048            # of a connection without its buffers
-
-
-cdef class Command:
-    cdef Handler run
-    cdef readonly int arity
-    cdef int flags
-    cdef readonly object row           # kvstore.commands.Row
-    cdef readonly object call          # the handler when it is Python: (client, words) -> reply
-    cdef readonly dict subcommands     # name -> Command, or None
-    cdef public uint64_t calls, failed, rejected
-    cdef public int64_t nsec           # time spent in it
-    cdef int first_key, last_key, key_step     # where its keys stand; first 0: it has none
-    cdef bint movable                  # its keys stand elsewhere in each request
-    cdef uint64_t[40] took             # runs of 2^i up to 2^(i+1) ns
-    cdef bytes own_name
-    cdef const char* name_p
-    cdef Py_ssize_t name_n
 
 
 cdef class Client:
@@ -92,7 +54,8 @@ cdef class Client:
     cdef object tracked                # kvstore.tracking.Tracked, or None
     cdef public bint has_read          # a script's: it read, on behalf of a tracked client
     cdef public bint postponed         # by CLIENT PAUSE
-    cdef public object place           # in the stream, after its last request (kvstore.journal.Place)
+    cdef public object place           # kvstore.journal.Place after its last request, or None
+    cdef public str debugs             # how it debugs scripts: "yes" or "sync"; None: not at all
     cdef public object waiter          # kvstore.blocking.Waiter while blocked
     cdef public int64_t since_ms, active_ms
     cdef public bint no_evict
@@ -108,7 +71,8 @@ cdef class Store:
     cdef public object checkpoint      # kvstore.checkpoint.Checkpoint to go back to, or None
     cdef int gate                      # what every new client begins with
     cdef readonly Keyspace keyspace
-    cdef readonly dict commands        # name -> Command
+    cdef Bindings bindings
+    cdef readonly dict commands        # name -> Command: all of the bindings
     cdef readonly dict clients         # id -> Client
     cdef readonly object parameters    # kvstore.parameters.Parameters
     cdef readonly object users         # kvstore.users.Users
@@ -156,23 +120,16 @@ cdef class Store:
     cdef public bint cron_paused       # DEBUG PAUSE-CRON
     cdef bint recorded                 # the handler wrote its own record
     cdef uint64_t next_id
-    cdef void* index[1024]             # Command by name hash
 
     # 1 if the request has to wait, and nothing of it was done
     cdef int execute(self, Client c, Args a, Buf out) except -1
     cdef int reserve(self, list queue) except -1
+    cdef int reserve_bytes(self, Client c, size_t n) except -1
     cdef int reserve_for(self, Client c, Command command, Args a) except -1
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1
     cdef int close_gate(self, int gate, bint on) except -1
     cdef int refuse(self, Client c, Command command, Buf out, object error) except -1
-    cdef Command lookup(self, const char* p, Py_ssize_t n)
     cdef int tick(self) noexcept
     # The journal, to write another record than the request; None while nothing is kept.
     cdef Buf instead(self, Client c)
-    cdef int index_commands(self) except -1
     cdef int put_failure(self, Buf out, object error) except -1
-
-cdef int define(str name, Handler run) except -1
-# Which command of a container a request means; refuse a wrong number of words.
-cdef Command subcommand(Command container, Args a)
-cdef int check_arity(Command command, Args a) except -1

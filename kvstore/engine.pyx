@@ -3,9 +3,8 @@
     words ─► lookup ─► arity ─► gate? (auth, MULTI, subscribed) ─► handler ─► record ─► wake waiters
 
 A `Store` is all of kvstore without a socket; a `Client` is who talks to it: a connection, the log
-being replayed, or a caller in the same process.  Handlers are C functions that take the words as
-pointers into the input and append to the output buffer; rare commands are Python functions that
-return a value.  Either way they are bound to a row of the command table by name.
+being replayed, or a caller in the same process.  What runs for a name: kvstore.binding; what a
+request meets before, where it meets anything: kvstore.admission.
 
 Invariants:
 1. A reply is appended exactly once for each request, unless the client turned replies off or
@@ -14,145 +13,18 @@ Invariants:
 3. A write is refused before it changes anything when the journal has no room for it.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
-
 from kvstore.admission cimport (
     admit, cut_off_browser, postpones, run_tracked, runs_while_busy, unknown_command,
 )
+from kvstore.binding cimport (
+    ADMIN, NO_SCRIPT, READ_ONLY, SKIP_MONITOR, WRITE, Bindings, Command, fits, wrong_arity,
+)
 from kvstore.hashtable cimport seed_hash
+from kvstore.resp cimport is_word, put_error, put_request
 from kvstore.timing cimport note_time, octave
-from kvstore.resp cimport is_word, put_error, put_object, put_request
 
-from kvstore.commands import ROWS
-from kvstore.keyspecs import key_places, keys_of
+from kvstore.keyspecs import keys_of
 from kvstore.resp import ReplyError, decode
-
-cdef class Bound:
-    cdef Handler run
-
-cdef dict HANDLERS = {}            # name -> Bound
-PYTHON_HANDLERS = {}               # name -> function
-
-FLAGS = {
-    "write": WRITE,
-    "denyoom": DENY_OOM,
-    "no_auth": NO_AUTH,
-    "noscript": NO_SCRIPT,
-    "no_multi": NO_MULTI,
-    "skip_monitor": SKIP_MONITOR,
-    "skip_slowlog": SKIP_SLOWLOG,
-    "admin": ADMIN,
-    "readonly": READ_ONLY,
-    "allow_busy": ALLOW_BUSY,
-    "may_replicate": MAY_REPLICATE,
-    "loading": WHEN_LOADING,
-    "stale": WHEN_STALE,
-    "no_async_loading": NOT_ASIDE,
-}
-CONTAINERS = {name.partition("|")[0] for name in ROWS if "|" in name}
-UNQUEUED_NAMES = {"exec", "discard", "multi", "watch", "quit", "reset"}
-SUBSCRIBED_NAMES = {
-    "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe",
-    "ping", "quit", "reset",
-}
-
-
-cdef int define(str name, Handler run) except -1:
-    """Bind a C handler to its row."""
-    cdef Bound bound = Bound()
-    bound.run = run
-    assert name in ROWS, name
-    HANDLERS[name] = bound
-    return 0
-
-
-def command(name):
-    """Bind a Python handler to its row: `handler(client, words: list[bytes]) -> reply`."""
-    assert name in ROWS, name
-
-    def bind(handler):
-        PYTHON_HANDLERS[name] = handler
-        return handler
-
-    return bind
-
-
-cdef int run_python(Client c, Args a, Buf out) except -1:
-    c.reply = out
-    c.store.running = c
-    cdef object reply = c.command.call(c, a.list())
-    if reply is not NotImplemented:      # it replied by itself
-        put_object(out, reply, c.resp)
-    return 0
-
-
-cdef int run_container(Client c, Args a, Buf out) except -1:
-    """A command that is only a roof over subcommands."""
-    cdef Command container = c.command
-    if a.n == 1:
-        return run_python(c, a, out)
-    cdef Command command = subcommand(container, a)
-    check_arity(command, a)
-    c.command = command
-    c.store.reserve_for(c, command, a)
-    return command.run(c, a, out)
-
-
-cdef Command subcommand(Command container, Args a):
-    """Which command of a container a request means."""
-    cdef str name = a.text(1).decode("latin-1")
-    cdef Command command = container.subcommands.get(name.lower())
-    if command is None:
-        raise ReplyError(f"ERR unknown subcommand '{name[:128]}'. "
-                         f"Try {container.row.name.upper()} HELP.")
-    return command
-
-
-cdef int check_arity(Command command, Args a) except -1:
-    if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
-        raise wrong_arity(command)
-    return 0
-
-
-cdef object wrong_arity(Command command):
-    return ReplyError(f"ERR wrong number of arguments for '{command.row.name}' command")
-
-
-cdef class Command:
-    """A row of the table, bound to its handler, with its counters."""
-
-    def __init__(self, row):
-        cdef Bound bound = HANDLERS.get(row.name)
-        words = set(row.flags.split())
-        self.row = row
-        self.arity = row.arity
-        for word, bit in FLAGS.items():
-            if word in words:
-                self.flags |= bit
-        if row.name in UNQUEUED_NAMES:
-            self.flags |= UNQUEUED
-        if row.name in SUBSCRIBED_NAMES:
-            self.flags |= WHEN_SUBSCRIBED
-        self.movable, (self.first_key, self.last_key, self.key_step) = key_places(row)
-        self.call = PYTHON_HANDLERS.get(row.name)
-        if row.name in CONTAINERS:
-            self.run = run_container
-            self.subcommands = {}
-        elif bound is not None:
-            self.run = bound.run
-        else:
-            assert self.call is not None, f"{row.name} has no handler"
-            self.run = run_python
-
-    def took_octaves(self) -> list[int]:
-        """How many runs took 2^i up to 2^(i+1) ns, for each i."""
-        return list(self.took)
-
-    @property
-    def name(self) -> str:
-        """The full name, `container|sub` for a subcommand."""
-        return self.row.name
 
 
 cdef class Client:
@@ -275,15 +147,6 @@ cdef class Client:
                 self.store.client_limits.check(self)
 
 
-cdef inline unsigned int name_hash(const char* p, Py_ssize_t n) noexcept:
-    """FNV-1a over the letters without their case."""
-    cdef unsigned int h = 2166136261
-    cdef Py_ssize_t i
-    for i in range(n):
-        h = (h ^ (p[i] | 0x20)) * 16777619
-    return (h ^ (h >> 15)) & 1023
-
-
 cdef class Store:
     """The engine with its data.
 
@@ -294,7 +157,6 @@ cdef class Store:
     def __init__(self, world, parameters):
         from kvstore.client_limits import ClientLimits
         from kvstore.eviction import Evictor
-        from kvstore.handlers import import_all
         from kvstore.latency import Latency
         from kvstore.pubsub import PubSub
         from kvstore.replication import Primary
@@ -303,7 +165,6 @@ cdef class Store:
         from kvstore.stopping import Stopping
         from kvstore.users import Users
 
-        import_all()
         self.world = world
         self.clock = world.clock
         self.parameters = parameters
@@ -319,7 +180,8 @@ cdef class Store:
         self.slowlog = SlowLog()
         self.latency = Latency()
         self.active_expire = True
-        self.index_commands()
+        self.bindings = Bindings()
+        self.commands = self.bindings.by_name
         self.tick()
         self.started_ms = self.keyspace.now_ms
         self.users = Users(self)
@@ -392,41 +254,6 @@ cdef class Store:
         if client.waiter is not None:
             client.waiter.cancel()
 
-    cdef int index_commands(self) except -1:
-        cdef Command command
-        cdef unsigned int at
-        cdef int i
-        for i in range(1024):
-            self.index[i] = NULL
-        self.commands = {name: Command(row) for name, row in ROWS.items()}
-        for name, command in self.commands.items():
-            if "|" in name:
-                container, _, sub = name.partition("|")
-                (<Command>self.commands[container]).subcommands[sub] = command
-                continue
-            command.own_name = name.encode()
-            command.name_p = PyBytes_AS_STRING(command.own_name)
-            command.name_n = PyBytes_GET_SIZE(command.own_name)
-            at = name_hash(command.name_p, command.name_n)
-            while self.index[at] is not NULL:
-                at = (at + 1) & 1023
-            self.index[at] = <void*>command
-        return 0
-
-    cdef Command lookup(self, const char* p, Py_ssize_t n):
-        """The command of a name in any case, None if there is none."""
-        cdef unsigned int at = name_hash(p, n)
-        cdef Command command
-        cdef Arg word
-        word.p = p
-        word.n = n
-        while self.index[at] is not NULL:
-            command = <Command><PyObject*>self.index[at]
-            if command.name_n == n and is_word(&word, command.name_p):
-                return command
-            at = (at + 1) & 1023
-        return None
-
     def find_command(self, name: bytes) -> Command | None:
         """By `name`, or `container|sub`, in any case."""
         return self.commands.get(name.decode("latin-1").lower())
@@ -447,12 +274,12 @@ cdef class Store:
 
     cdef int execute(self, Client c, Args a, Buf out) except -1:
         """Run one request, whatever state the client is in."""
-        cdef Command command = self.lookup(a.v[0].p, a.v[0].n)
+        cdef Command command = self.bindings.lookup(a.v[0].p, a.v[0].n)
         if command is None:
             if c.link is not None and (is_word(&a.v[0], "post") or is_word(&a.v[0], "host:")):
                 return cut_off_browser(self, c, out)
             return self.refuse(c, None, out, unknown_command(a))
-        if a.n != command.arity if command.arity > 0 else a.n < -command.arity:
+        if not fits(command, a):
             return self.refuse(c, command, out, wrong_arity(command))
         if self.busy is not None and not runs_while_busy(self, command, a):
             return self.refuse(c, command, out, ReplyError(self.busy))
@@ -552,10 +379,16 @@ cdef class Store:
     cdef int reserve_for(self, Client c, Command command, Args a) except -1:
         """Make sure of room for a command's record, or refuse it, as all writes may be."""
         if command.flags & WRITE and self.refusal is not None and not self.keyspace.loading \
-                and (c.scripted or not c.executing):
+                and not c.executing:
             raise ReplyError(self.refusal)
-        if command.flags & WRITE and self.journal is not None and not c.replaying:
-            self.journal.reserve(a.raw_n if a.raw is not NULL else a.size())
+        if command.flags & WRITE:
+            self.reserve_bytes(c, a.raw_n if a.raw is not NULL else a.size())
+        return 0
+
+    cdef int reserve_bytes(self, Client c, size_t n) except -1:
+        """Make sure of room for n bytes of records, or refuse the request."""
+        if self.journal is not None and not c.replaying:
+            self.journal.reserve(n)
         return 0
 
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1:

@@ -19,7 +19,7 @@ from typing import Any
 
 from bedrock.app.logs import logger
 from kvstore import following
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.pausing import Pause
 from kvstore.replica_commands import number
 from kvstore.replication import Replica

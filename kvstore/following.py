@@ -14,8 +14,9 @@ from contextlib import suppress
 from typing import Any
 
 from bedrock.app.logs import logger
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.replica_commands import number
+from kvstore.replication import state_changed
 from kvstore.resp import ReplyError, Simple
 from kvstore.upstream import Upstream
 
@@ -182,20 +183,6 @@ def cease(store: Any, keep_place: bool = False) -> None:
         state_changed(store)
         if not keep_place:
             store.primary.rename()
-
-
-def state_changed(store: Any) -> None:
-    """What clients may do depends on whether this server follows another."""
-    store.primary.judge_writes()
-    if store.follower is None:
-        store.go_stale(False)
-    else:
-        store.follower.judge()
-
-
-def watch(store: Any) -> None:
-    """Take over changed parameters from now on."""
-    store.parameters.listen(lambda: state_changed(store))
 
 
 @command("replicaof")

@@ -8,7 +8,8 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint64_t
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport Client, define
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
 from kvstore.geohash cimport (
     POLE, STEPS, Place, ScoreRange, Shape, cells_of, distance, encode, place_of, within,
 )

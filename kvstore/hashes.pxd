@@ -6,7 +6,7 @@ from kvstore.resp cimport Arg
 
 cdef class Hash(Value):
     cdef Packed small              # field, value, field, value ...; None once it is big
-    cdef HashTable big             # field -> bytes; None while it is small
+    cdef HashTable big             # field -> value, words; None while it is small
 
     cdef bint get(self, const Arg* field, Arg* value) noexcept
     # True if the field is new.

@@ -5,23 +5,22 @@ Small ones are packed in one run of memory and keep the order of insertion ("lis
 table and stays one ("hashtable").
 """
 
-from sys import getsizeof
-
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t
 
 from bedrock.net.buf cimport Buf
 from bedrock.world.rand cimport Rand
-from kvstore.engine cimport Client, define
-from kvstore.hashtable cimport Slot
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
+from kvstore.hashtable cimport Slot, read_slot
 from kvstore.keyspace cimport EVENT_HASH, HASH, as_arg
 from kvstore.resp cimport Args, format_int, format_long_double, is_word, parse_int, \
     parse_long_double, put_array, put_bulk, put_bytes, put_int, put_map, put_nil, put_ok
 from kvstore.resp import ReplyError
 from kvstore.scan cimport ScanOptions, put_scan, scan_cursor, scan_options, wanted
 from kvstore.strings cimport draws_of, int_of
+from kvstore.words cimport read_word, word_weight
 
 
 @cython.no_gc                      # no value leads to itself
@@ -58,9 +57,13 @@ cdef class Hash(Value):
     @property
     def memory(self) -> int:
         """Bytes it takes."""
+        cdef Arg field, value
+        cdef Py_ssize_t at = 0, words = 0
         if self.small is not None:
             return self.small.memory
-        return self.big.memory + sum([getsizeof(f) + getsizeof(v) for f, v in all_pairs(self)])
+        while self.next(&at, &field, &value):
+            words += word_weight(field.n) + word_weight(value.n)
+        return self.big.memory + words
 
     cdef bint get(self, const Arg* field, Arg* value) noexcept:
         cdef Py_ssize_t at
@@ -74,8 +77,7 @@ cdef class Hash(Value):
         slot = self.big.find(field.p, field.n)
         if slot is NULL:
             return False
-        value.p = PyBytes_AS_STRING(<object><PyObject*>slot.value)
-        value.n = PyBytes_GET_SIZE(<object><PyObject*>slot.value)
+        read_word(<const char*>slot.value, value)
         return True
 
     cdef bint set(self, const Arg* field, const Arg* value, Py_ssize_t max_entries,
@@ -85,8 +87,7 @@ cdef class Hash(Value):
         if self.small is not None and (field.n > max_value or value.n > max_value):
             self.convert()
         if self.small is None:
-            return self.big.put(PyBytes_FromStringAndSize(field.p, field.n),
-                                PyBytes_FromStringAndSize(value.p, value.n))
+            return self.big.put_word(field, value)
         at = self.small.find(field, 2)
         if at >= 0:
             self.small.replace(self.small.read(at, &name), value)
@@ -118,21 +119,17 @@ cdef class Hash(Value):
             slot = &self.big.slots[at[0]]
             at[0] += 1
             if slot.key is not NULL:
-                field.p = PyBytes_AS_STRING(<object>slot.key)
-                field.n = PyBytes_GET_SIZE(<object>slot.key)
-                value.p = PyBytes_AS_STRING(<object><PyObject*>slot.value)
-                value.n = PyBytes_GET_SIZE(<object><PyObject*>slot.value)
+                read_slot(slot, field, value)
                 return True
         return False
 
     cdef int convert(self) except -1:
         """From packed to table; there is no way back."""
-        cdef HashTable table = HashTable()
+        cdef HashTable table = HashTable(words=True)
         cdef Arg field, value
         cdef Py_ssize_t at = 0
         while self.next(&at, &field, &value):
-            table.put(PyBytes_FromStringAndSize(field.p, field.n),
-                      PyBytes_FromStringAndSize(value.p, value.n))
+            table.put_word(&field, &value)
         self.big = table
         self.small = None
         return 0
@@ -330,11 +327,12 @@ cdef list all_pairs(Hash value):
 
 cdef tuple random_pair(Hash value, Rand rand):
     """One field and its value; big hashes need no list of all of them."""
-    cdef Slot* slot
+    cdef Arg field, text
     cdef list pairs
     if value.big is not None:
-        slot = value.big.any(rand)
-        return <bytes>slot.key, <bytes><PyObject*>slot.value
+        read_slot(value.big.any(rand), &field, &text)
+        return (PyBytes_FromStringAndSize(field.p, field.n),
+                PyBytes_FromStringAndSize(text.p, text.n))
     pairs = all_pairs(value)
     return pairs[<Py_ssize_t>rand.below(len(pairs))]
 
@@ -394,7 +392,7 @@ cdef int hscan(Client c, Args a, Buf out) except -1:
     cdef Hash value
     cdef list items = [], fields
     cdef uint64_t cursor = 0
-    cdef Slot* slot
+    cdef Arg name, text
     cdef bytes field
     scan_cursor(a, 2, &options)
     value = <Hash>c.db.read_kind(&a.v[1], HASH)
@@ -402,16 +400,17 @@ cdef int hscan(Client c, Args a, Buf out) except -1:
         return put_scan(out, 0, [])
     scan_options(a, 3, &options, False)
     if value is not None and value.big is None:
-        for field, text in all_pairs(value):
-            if wanted(&options, field, len(field)):
-                items += (field, text)
+        for pair in all_pairs(value):
+            if wanted(&options, <bytes>pair[0], len(pair[0])):
+                items += pair
     elif value is not None:
         fields = []
         cursor = value.big.scan(options.cursor, options.count, fields)
         for field in fields:
             if wanted(&options, field, len(field)):
-                slot = value.big.find_bytes(field)
-                items += (field, <bytes><PyObject*>slot.value)
+                name = as_arg(field)
+                value.get(&name, &text)
+                items += (field, PyBytes_FromStringAndSize(text.p, text.n))
     return put_scan(out, cursor, items)
 
 

@@ -19,6 +19,9 @@ Since the home slot grows with the hash, the whole table is sorted by it.  So
 Ordered probing is Amble and Knuth, "Ordered hash tables" (1974); the hash is a keyed multiply-fold
 in the manner of wyhash, so that a client cannot choose colliding keys.
 
+A key is a bytes object, or a word (`words`): a field or a member is wanted as an object so seldom
+that it need not be one.
+
 The order needs no more than 40 bits of the hash.  The lower 24 of the word are the owner's: the
 keyspace keeps there when a key was last used, which so takes no memory at all.
 
@@ -28,13 +31,14 @@ Invariants:
 3. used <= 7/8 of cap; the margin is never full.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcmp, memmove, memset
+from libc.string cimport memcmp, memcpy, memmove, memset
 
 from bedrock.world.rand cimport OsRand
 from kvstore.memory cimport gave, malloc_size, object_size, took, weight
+from kvstore.words cimport drop_word, make_word
 
 cdef extern from *:
     """
@@ -124,11 +128,15 @@ cdef int seed_hash(Rand rand) except -1:
 
 
 cdef class HashTable:
-    """raw: values are 8 bytes of anything; borrows: another table has the same keys."""
+    """raw: values are 8 bytes of anything; borrows: another table has the same keys.
 
-    def __cinit__(self, bint raw=False, bint borrows=False):
+    words: keys and values are words, not objects.
+    """
+
+    def __cinit__(self, bint raw=False, bint borrows=False, bint words=False):
         self.raw = raw
         self.borrows = borrows
+        self.words = words
         took(object_size(self))
 
     def __dealloc__(self):
@@ -140,15 +148,27 @@ cdef class HashTable:
         cdef size_t i
         for i in range(end):
             if slots[i].key is not NULL:
-                if not self.borrows:
-                    gave(weight(<object>slots[i].key))
-                Py_XDECREF(slots[i].key)
-                if not self.raw:
-                    gave(weight(<object><PyObject*>slots[i].value))
-                    Py_XDECREF(<PyObject*>slots[i].value)
+                self.release(&slots[i])
         if slots is not NULL:
             gave(malloc_size(end * sizeof(Slot)))
             free(slots)
+        return 0
+
+    cdef int release(self, Slot* slot) except -1:
+        """Give back a key and its value."""
+        cdef PyObject* key = slot.key
+        cdef PyObject* value = NULL if self.raw else <PyObject*>slot.value
+        if self.words:
+            drop_word(<char*>key)
+            if value is not NULL:
+                drop_word(<char*>value)
+            return 0
+        if value is not NULL:
+            gave(weight(<object>value))
+            Py_XDECREF(value)
+        if not self.borrows:
+            gave(weight(<object>key))
+        Py_XDECREF(key)
         return 0
 
     def __len__(self) -> int:
@@ -172,11 +192,18 @@ cdef class HashTable:
         while slot.key is not NULL and slot.hash < h:
             slot += 1
         while slot.key is not NULL and slot.hash - h <= NOTE:
-            if PyBytes_GET_SIZE(<object>slot.key) == n \
-                    and memcmp(PyBytes_AS_STRING(<object>slot.key), p, n) == 0:
+            if self.has_key(slot, p, n):
                 return slot
             slot += 1
         return NULL
+
+    cdef bint has_key(self, const Slot* slot, const char* p, Py_ssize_t n) noexcept:
+        cdef Arg key
+        if self.words:
+            read_word(<const char*>slot.key, &key)
+            return key.n == n and memcmp(key.p, p, n) == 0
+        return PyBytes_GET_SIZE(<object>slot.key) == n \
+            and memcmp(PyBytes_AS_STRING(<object>slot.key), p, n) == 0
 
     cdef Slot* find(self, const char* p, Py_ssize_t n) noexcept:
         return self.find_hash(hash_bytes(p, n), p, n)
@@ -184,7 +211,7 @@ cdef class HashTable:
     cdef Slot* find_bytes(self, bytes key) noexcept:
         return self.find(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
 
-    cdef Slot* add(self, uint64_t h, bytes key) except NULL:
+    cdef Slot* place(self, uint64_t h) except NULL:
         cdef Slot* slot
         cdef Slot* free_slot
         if self.used * 8 >= self.cap * 7:
@@ -202,13 +229,17 @@ cdef class HashTable:
             self.resize(larger(self.cap))
         if free_slot != slot:
             memmove(slot + 1, slot, (free_slot - slot) * sizeof(Slot))
+        slot.hash = h
+        slot.value = NULL
+        self.used += 1
+        return slot
+
+    cdef Slot* add(self, uint64_t h, bytes key) except NULL:
+        cdef Slot* slot = self.place(h)
         Py_INCREF(key)
         if not self.borrows:
             took(weight(key))
-        slot.hash = h
         slot.key = <PyObject*>key
-        slot.value = NULL
-        self.used += 1
         return slot
 
     cdef Slot* add_bytes(self, bytes key) except NULL:
@@ -223,6 +254,29 @@ cdef class HashTable:
         self.put_value(slot, value)
         return new
 
+    cdef bint put_word(self, const Arg* key, const Arg* value) except -1:
+        cdef uint64_t h = hash_bytes(key.p, key.n)
+        cdef Slot* slot = self.find_hash(h, key.p, key.n)
+        cdef char* old = NULL if slot is NULL else <char*>slot.value
+        cdef bint new = slot is NULL
+        cdef char* word
+        cdef Arg held
+        if new:
+            word = make_word(key.p, key.n)
+            slot = self.place(h)
+            slot.key = <PyObject*>word
+        if value is NULL:
+            return new
+        if old is not NULL:
+            read_word(old, &held)
+            if held.n == value.n:
+                memcpy(<char*>held.p, value.p, value.n)
+                return False
+        slot.value = make_word(value.p, value.n)
+        if old is not NULL:
+            drop_word(old)
+        return new
+
     cdef int put_value(self, Slot* slot, object value) except -1:
         cdef PyObject* old = <PyObject*>slot.value
         took(weight(value))
@@ -234,8 +288,7 @@ cdef class HashTable:
         return 0
 
     cdef int remove(self, Slot* slot) except -1:
-        cdef PyObject* key = slot.key
-        cdef PyObject* value = NULL if self.raw else <PyObject*>slot.value
+        cdef Slot gone = slot[0]
         cdef Slot* last = slot
         # Close the gap with those behind that are not in their home slot.
         while last[1].key is not NULL and \
@@ -246,13 +299,7 @@ cdef class HashTable:
         self.used -= 1
         if self.cap > 8 * SMALLEST and self.used * 8 < self.cap:
             self.resize(self.cap // 4)
-        if value is not NULL:
-            gave(weight(<object>value))
-            Py_XDECREF(value)
-        if not self.borrows:
-            gave(weight(<object>key))
-        Py_XDECREF(key)
-        return 0
+        return self.release(&gone)
 
     cdef bint discard(self, const char* p, Py_ssize_t n) except -1:
         cdef Slot* slot = self.find(p, n)
@@ -343,6 +390,14 @@ cdef class HashTable:
             needed = at + 1
         return needed
 
+    cdef bytes key_of(self, const Slot* slot):
+        """The key of a slot as an object."""
+        cdef Arg key
+        if not self.words:
+            return <bytes>slot.key
+        read_word(<const char*>slot.key, &key)
+        return PyBytes_FromStringAndSize(key.p, key.n)
+
     cdef Slot* any(self, Rand rand) noexcept:
         """A random slot in use (uniform up to the lengths of gaps); NULL when empty."""
         cdef Py_ssize_t _tries
@@ -371,7 +426,7 @@ cdef class HashTable:
                 if taken >= count and self.slots[at].hash >> (64 - CURSOR_BITS) != step:
                     return self.slots[at].hash >> (64 - CURSOR_BITS)
                 step = self.slots[at].hash >> (64 - CURSOR_BITS)
-                keys.append(<object>self.slots[at].key)
+                keys.append(self.key_of(&self.slots[at]))
                 taken += 1
             at += 1
         return 0

@@ -22,7 +22,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport Client, define
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
 from kvstore.keyspace cimport EVENT_STRING
 from kvstore.resp cimport Arg, Args, is_word, put_array, put_bytes, put_int, put_ok
 from kvstore.resp import ReplyError

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.resp import Verbatim
 from kvstore.version import REDIS_VERSION
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from kvstore.binding import command
 from kvstore.categories import categories
 from kvstore.commands import GROUP_OF, ROWS
-from kvstore.engine import command
 from kvstore.glob import matches
 from kvstore.keyspecs import KeySpec, key_specs, keys_of, legacy_range
 from kvstore.resp import Members, ReplyError, Simple

@@ -4,9 +4,10 @@ Events are gathered once `latency-monitor-threshold` is set: a command (`command
 for one that must not take long) or a round of expiry (`expire-cycle`) that took that many
 milliseconds.  An event keeps its last 160 times, one a second at most: the longest of that second.
 
-How long commands take is counted always, in octaves: kvstore.engine.Command.took[i] counts the runs
-of 2^i up to 2^(i+1) ns.  What is told is in microseconds, and a percentile is a point on a straight
-line through its octave, so it may be wrong by less than a factor of two and mostly is by far less.
+How long commands take is counted always, in octaves: kvstore.binding.Command.took[i] counts the
+runs of 2^i up to 2^(i+1) ns.  What is told is in microseconds, and a percentile is a point on a
+straight line through its octave, so it may be wrong by less than a factor of two and mostly is by
+far less.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.resp import ReplyError, Verbatim
 
 SAMPLES = 160

@@ -10,7 +10,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport Client, define
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
 from kvstore.resp cimport Arg, Args, is_word, put_array, put_bytes, put_int, put_map
 from kvstore.resp import ReplyError
 from kvstore.keyspace cimport Value

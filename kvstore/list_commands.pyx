@@ -9,9 +9,11 @@ from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
 from kvstore.blocking cimport PopWaiter, Waiter, timeout_of
-from kvstore.engine cimport Client, define
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_LIST, LIST, Database, Value, as_arg
-from kvstore.lists cimport List
+from kvstore.listpack cimport Entry, encode
+from kvstore.lists cimport List, Place
 from kvstore.resp cimport Arg, Args, is_word, parse_int, put_array, put_bulk, put_bytes, put_int, \
     put_nil, put_nil_array, put_ok
 from kvstore.resp import ReplyError
@@ -50,6 +52,22 @@ cdef int rpushx(Client c, Args a, Buf out) except -1:
     return push_all(c, a, False, True, out)
 
 
+cdef int put_elements(List value, Py_ssize_t i, Py_ssize_t count, bint onwards, Buf out) \
+        except -1:
+    """As many elements from a position on, or back from it."""
+    cdef Py_ssize_t _k
+    cdef Place place
+    cdef Arg element
+    value.seek(i, &place)
+    for _k in range(count):
+        if onwards:
+            value.read(&place, &element)
+        else:
+            value.read_back(&place, &element)
+        put_bulk(out, element.p, element.n)
+    return 0
+
+
 cdef int after_pop(Client c, const Arg* key, List value, bint left) except -1:
     c.db.changed(key, EVENT_LIST, "lpop" if left else "rpop")
     return c.db.drop_if_empty(key, value)
@@ -58,13 +76,9 @@ cdef int after_pop(Client c, const Arg* key, List value, bint left) except -1:
 cdef int pop_many(Client c, const Arg* key, List value, int64_t count, bint left,
                   Buf out) except -1:
     """Up to count elements as an array."""
-    cdef Py_ssize_t i
-    cdef Arg element
     count = min(count, value.n)
     put_array(out, count)
-    for i in range(count):
-        value.read(value.seek(i if left else value.n - 1 - i), &element)
-        put_bulk(out, element.p, element.n)
+    put_elements(value, 0 if left else value.n, count, left, out)
     value.drop(count, left)
     return after_pop(c, key, value, left)
 
@@ -78,7 +92,6 @@ cdef int64_t count_of(const Arg* arg) except -1:
 
 cdef int pop_command(Client c, Args a, bint left, Buf out) except -1:
     cdef List value
-    cdef Arg element
     cdef int64_t count = 1
     if a.n > 3:
         raise ReplyError(
@@ -92,8 +105,7 @@ cdef int pop_command(Client c, Args a, bint left, Buf out) except -1:
         if count == 0:
             return put_array(out, 0)
         return pop_many(c, &a.v[1], value, count, left, out)
-    value.read(value.seek(0 if left else value.n - 1), &element)
-    put_bulk(out, element.p, element.n)
+    put_elements(value, 0 if left else value.n, 1, left, out)
     value.drop(1, left)
     return after_pop(c, &a.v[1], value, left)
 
@@ -123,32 +135,57 @@ cdef int lindex(Client c, Args a, Buf out) except -1:
         i += value.n
     if not 0 <= i < value.n:
         return put_nil(out, c.resp)
-    return put_bytes(out, value.at(i))
+    return put_elements(value, i, 1, True, out)
 
 
 cdef int lrange(Client c, Args a, Buf out) except -1:
     cdef int64_t start = int_of(&a.v[2])
     cdef int64_t stop = int_of(&a.v[3])
-    cdef int64_t _i
-    cdef Py_ssize_t place
-    cdef Arg element
     cdef List value = <List>c.db.read_kind(&a.v[1], LIST)
     if value is None or not clamp_range(&start, &stop, value.n):
         return put_array(out, 0)
     put_array(out, stop - start + 1)
-    place = value.seek(start)
-    for _i in range(start, stop + 1):
-        place = value.read(place, &element)
-        put_bulk(out, element.p, element.n)
-    return 0
+    return put_elements(value, start, stop - start + 1, True, out)
+
+
+cdef list positions(List value, const Arg* word, int64_t rank, int64_t count, int64_t maxlen):
+    """Where a word is, from the rank-th time on and `count` times (0 = all), looking at no more
+    elements than maxlen; a negative rank counts from the right."""
+    cdef Py_ssize_t past, i = 0, end = min(<int64_t>value.n, maxlen)
+    cdef list found = []
+    cdef Entry wanted
+    cdef Place place
+    cdef Arg element
+    encode(word, &wanted)
+    if rank > 0:
+        value.seek(0, &place)
+        while len(found) != count or count == 0:
+            past = value.find(&wanted, &place)
+            i += past
+            if past < 0 or i >= end:
+                break
+            rank -= 1
+            if rank <= 0:
+                found.append(i)
+            value.read(&place, &element)
+            i += 1
+        return found
+    value.seek(value.n, &place)
+    for i in range(value.n - 1, value.n - 1 - end, -1):
+        value.read_back(&place, &element)
+        if value.meets(&place, &wanted):
+            rank += 1
+            if rank >= 0:
+                found.append(i)
+                if len(found) == count:
+                    break
+    return found
 
 
 cdef int lpos(Client c, Args a, Buf out) except -1:
-    cdef Py_ssize_t _k
-    cdef int64_t rank = 1, count = -1, maxlen = 0, found = 0
-    cdef Py_ssize_t i, step
+    cdef int64_t rank = 1, count = -1, maxlen = 0
+    cdef Py_ssize_t i
     cdef List value
-    cdef list places = []
     for i in range(3, a.n, 2):
         if i + 1 == a.n:
             raise ReplyError("ERR syntax error")
@@ -169,17 +206,8 @@ cdef int lpos(Client c, Args a, Buf out) except -1:
         else:
             raise ReplyError("ERR syntax error")
     value = <List>c.db.read_kind(&a.v[1], LIST)
-    if value is not None:
-        step = 1 if rank > 0 else -1
-        i = 0 if rank > 0 else value.n - 1
-        for _k in range(min(value.n, maxlen) if maxlen else value.n):
-            if value.equals(i, &a.v[2]):
-                found += 1
-                if found >= rank * step:
-                    places.append(i)
-                    if count < 0 or len(places) == count:
-                        break
-            i += step
+    places = [] if value is None else positions(
+        value, &a.v[2], rank, 1 if count < 0 else count, maxlen if maxlen else value.n)
     if count < 0:
         return put_int(out, places[0]) if places else put_nil(out, c.resp)
     put_array(out, len(places))
@@ -192,6 +220,7 @@ cdef int lpos(Client c, Args a, Buf out) except -1:
 
 cdef int lset(Client c, Args a, Buf out) except -1:
     cdef int64_t i
+    cdef Place place
     cdef List value = <List>c.db.find_kind(&a.v[1], LIST)
     if value is None:
         raise ReplyError("ERR no such key")
@@ -200,7 +229,8 @@ cdef int lset(Client c, Args a, Buf out) except -1:
         i += value.n
     if not 0 <= i < value.n:
         raise ReplyError("ERR index out of range")
-    value.replace(i, &a.v[3], c.store.list_limit)
+    value.seek(i, &place)
+    value.replace(&place, &a.v[3], c.store.list_limit)
     c.db.changed(&a.v[1], EVENT_LIST, "lset")
     return put_ok(out)
 
@@ -208,16 +238,21 @@ cdef int lset(Client c, Args a, Buf out) except -1:
 cdef int linsert(Client c, Args a, Buf out) except -1:
     cdef bint after = is_word(&a.v[2], "after")
     cdef List value
-    cdef Py_ssize_t i
+    cdef Entry pivot
+    cdef Place place
+    cdef Arg element
     if not after and not is_word(&a.v[2], "before"):
         raise ReplyError("ERR syntax error")
     value = <List>c.db.find_kind(&a.v[1], LIST)
     if value is None:
         return put_int(out, 0)
-    i = value.index_of(&a.v[3], 0)
-    if i < 0:
+    encode(&a.v[3], &pivot)
+    value.seek(0, &place)
+    if value.find(&pivot, &place) < 0:
         return put_int(out, -1)
-    value.insert(i + after, &a.v[4], c.store.list_limit)
+    if after:
+        value.read(&place, &element)
+    value.insert(&place, &a.v[4], c.store.list_limit)
     c.db.changed(&a.v[1], EVENT_LIST, "linsert")
     return put_int(out, value.n)
 
@@ -226,23 +261,27 @@ cdef int lrem(Client c, Args a, Buf out) except -1:
     cdef int64_t count = int_of(&a.v[2])
     cdef int64_t removed = 0
     cdef List value = <List>c.db.find_kind(&a.v[1], LIST)
-    cdef Py_ssize_t i = 0
+    cdef Py_ssize_t _k
+    cdef Entry wanted
+    cdef Place place
+    cdef Arg element
     if value is None:
         return put_int(out, 0)
+    encode(&a.v[3], &wanted)
     if count >= 0:
-        while count == 0 or removed < count:
-            i = value.index_of(&a.v[3], i)
-            if i < 0:
-                break
-            value.remove(i)
+        value.seek(0, &place)
+        while (count == 0 or removed < count) and value.find(&wanted, &place) >= 0:
+            value.remove(&place)
             removed += 1
     else:
-        i = value.n - 1
-        while i >= 0 and removed < -count:
-            if value.equals(i, &a.v[3]):
-                value.remove(i)
+        value.seek(value.n, &place)
+        for _k in range(value.n):
+            value.read_back(&place, &element)
+            if value.meets(&place, &wanted):
+                value.remove(&place)
                 removed += 1
-            i -= 1
+                if removed == -count:
+                    break
     if removed:
         c.db.changed(&a.v[1], EVENT_LIST, "lrem")
         c.db.drop_if_empty(&a.v[1], value)

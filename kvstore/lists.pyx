@@ -1,59 +1,67 @@
 """A list: elements in order, quick at both ends and by position.
 
-    small   | 5 hello | 1 a | 3 foo |                    one run of memory (packed)
-    ring    | c  d  e  -  -  a  b |                      pointers, head = 5, n = 5
-                              ^ element 0
+    ring    | run 2 | run 3 |   -   |   -   |   -   |   -   | run 0 | run 1 |     head = 6, held = 4
+                                                                |
+                                        | free | entry | entry | entry | free |     (runs)
 
-A list begins packed; when an element or their sum grows past what `list-max-listpack-size` allows
-for one node, or there are more than `MOST_PACKED`, it becomes a ring, for good.  In a ring, pushing
-and popping at either end and reading any position take constant time; inserting and removing in the
-middle moves the shorter side.  OBJECT ENCODING answers "quicklist", the name Redis 7.0 has for
-every list.
+A list is a deque of runs of entries, each of some KiB as `list-max-listpack-size` says; a small one
+is one run.  Pushing writes an entry at an end and makes no object; popping moves where the run
+begins or ends.  A position is found by the numbers of entries in the runs, from the nearer end, and
+by reading one run.  What comes into the middle of a full run parts it, and parts that fit together
+are joined; an element longer than a run may be has one for itself.
 
-The commands are in `list_commands`.
+OBJECT ENCODING answers "quicklist", the name Redis 7.0 has for every list.  The commands are in
+`list_commands`.
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.ref cimport Py_INCREF, Py_XDECREF
-from libc.stdint cimport int64_t
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcmp
+from libc.string cimport memcpy
 
 from kvstore.keyspace cimport LIST, as_arg
-from kvstore.memory cimport gave, malloc_size, took, weight
+from kvstore.listpack cimport checked_size, encode, same, size_before, size_of, write
+from kvstore.listpack cimport read as read_entry
+from kvstore.memory cimport gave, malloc_size, took
+from kvstore.runs cimport copy_run, fill_run, fit, free_run, open_run, size_of_run, splice
 
 cdef enum:
-    MOST_PACKED = 128              # so that a position is never far
     DEFAULT_LIMIT = -2
+    AROUND = 7                     # what a listpack in a file has around its entries
 
 
-cdef inline Py_ssize_t node_bytes(int64_t limit) noexcept:
+cdef inline Py_ssize_t most_bytes(int64_t limit) noexcept:
     """What a limit allows in bytes: 4 KiB for -1, twice that for each further step, 8 KiB else."""
-    return 4096 << min(-limit - 1, 4) if limit < 0 else 8192
+    return (4096 << min(-limit - 1, 4) if limit < 0 else 8192) - AROUND
+
+
+cdef inline bint has_room(const Run* run, Py_ssize_t more, Py_ssize_t entries,
+                          int64_t limit) noexcept:
+    """Whether a run may have so many bytes and entries more."""
+    return size_of_run(run) + more <= most_bytes(limit) \
+        and (limit < 0 or run.count + entries <= limit)
 
 
 @cython.no_gc                      # no value leads to itself
 cdef class List(Value):
     """Invariants:
 
-    1. While `small` is not None it has all elements, and there is no ring.
-    2. cap is 0 or a power of two, n <= cap; element i of a ring is ring[(head + i) % cap].
+    1. cap is 0 or a power of two, held <= cap; run i is runs[(head + i) % cap].
+    2. No run is empty; their counts sum up to n.
+    3. All entries are in the form that `listpack.encode` gives them.
     """
 
     def __cinit__(self):
         self.kind = LIST
-        self.small = Packed()
 
     def __dealloc__(self):
         cdef Py_ssize_t i
-        if self.ring is NULL:
+        if self.runs is NULL:
             return
-        for i in range(self.n):
-            gave(weight(<object>self.ring[(self.head + i) & (self.cap - 1)]))
-            Py_XDECREF(self.ring[(self.head + i) & (self.cap - 1)])
-        gave(malloc_size(self.cap * sizeof(PyObject*)))
-        free(self.ring)
+        for i in range(self.held):
+            free_run(self.run(i))
+        gave(malloc_size(self.cap * sizeof(Run)))
+        free(self.runs)
 
     cdef Py_ssize_t length(self) noexcept:
         return self.n
@@ -62,15 +70,24 @@ cdef class List(Value):
         return "quicklist"
 
     cdef Value duplicate(self):
-        return List.of(self.elements())
+        cdef List copy = List()
+        cdef Py_ssize_t i
+        for i in range(self.held):
+            copy.reserve()
+            copy_run(copy.run(i), self.run(i))
+            copy.held += 1
+        copy.n = self.n
+        return copy
 
     def elements(self) -> list[bytes]:
         """All elements from left to right."""
         cdef list found = []
         cdef Arg element
-        cdef Py_ssize_t _i, place = 0
+        cdef Place place
+        cdef Py_ssize_t _i
+        self.seek(0, &place)
         for _i in range(self.n):
-            place = self.read(place, &element)
+            self.read(&place, &element)
             found.append(PyBytes_FromStringAndSize(element.p, element.n))
         return found
 
@@ -78,205 +95,326 @@ cdef class List(Value):
     def of(elements, int64_t limit=DEFAULT_LIMIT) -> List:
         """A list of bytes objects."""
         cdef List value = List()
-        cdef Arg arg
-        for element in elements:
-            arg = as_arg(element)
-            value.push(&arg, False, limit)
+        value.extend(elements, limit)
         return value
 
     @property
     def memory(self) -> int:
         """Bytes it takes."""
-        cdef Py_ssize_t i
-        if self.small is not None:
-            return self.small.memory
-        return self.cap * sizeof(PyObject*) + sum([weight(self.at(i)) for i in range(self.n)])
+        cdef Py_ssize_t i, bytes_taken = malloc_size(self.cap * sizeof(Run))
+        for i in range(self.held):
+            bytes_taken += malloc_size(self.run(i).cap)
+        return bytes_taken
 
-    # ------------------------------------------------------------------ reading
+    # ------------------------------------------------------------------ runs
 
-    cdef Py_ssize_t seek(self, Py_ssize_t i) noexcept:
-        cdef Arg element
-        cdef Py_ssize_t _k, place = 0
-        if self.small is None:
-            return i
-        for _k in range(i):
-            place = self.small.read(place, &element)
-        return place
-
-    cdef Py_ssize_t read(self, Py_ssize_t place, Arg* element) noexcept:
-        cdef PyObject* held
-        if self.small is not None:
-            return self.small.read(place, element)
-        held = self.ring[(self.head + place) & (self.cap - 1)]
-        element.p = PyBytes_AS_STRING(<object>held)
-        element.n = PyBytes_GET_SIZE(<object>held)
-        return place + 1
-
-    cdef bytes at(self, Py_ssize_t i):
-        cdef Arg element
-        if self.small is None:
-            return <bytes>self.ring[(self.head + i) & (self.cap - 1)]
-        self.read(self.seek(i), &element)
-        return PyBytes_FromStringAndSize(element.p, element.n)
-
-    cdef bint equals(self, Py_ssize_t i, const Arg* word) noexcept:
-        cdef Arg element
-        self.read(self.seek(i), &element)
-        return element.n == word.n and memcmp(element.p, word.p, word.n) == 0
-
-    cdef Py_ssize_t index_of(self, const Arg* word, Py_ssize_t i) noexcept:
-        cdef Arg element
-        cdef Py_ssize_t place = self.seek(i)
-        while i < self.n:
-            place = self.read(place, &element)
-            if element.n == word.n and memcmp(element.p, word.p, word.n) == 0:
-                return i
-            i += 1
-        return -1
-
-    # ------------------------------------------------------------------ changing
-
-    cdef bint has_room(self, Py_ssize_t more, int64_t limit) noexcept:
-        """Whether it may stay packed with so many bytes more."""
-        if limit > 0 and self.n >= limit:
-            return False
-        return self.n < MOST_PACKED and self.small.n + more <= node_bytes(limit)
-
-    cdef int unpack(self) except -1:
-        """From packed to ring; there is no way back."""
-        cdef Packed small = self.small
-        cdef Arg element
-        cdef bytes held
-        cdef Py_ssize_t place = 0
-        self.small = None
-        self.n = 0
-        while place < small.n:
-            place = small.read(place, &element)
-            held = PyBytes_FromStringAndSize(element.p, element.n)
-            self.put(<PyObject*>held, False)
-        return 0
+    cdef Run* run(self, Py_ssize_t i) noexcept:
+        return &self.runs[(self.head + i) & (self.cap - 1)]
 
     cdef int reserve(self) except -1:
         """Room for one more in the ring."""
         cdef Py_ssize_t i, cap
-        cdef PyObject** ring
-        if self.n < self.cap:
+        cdef Run* runs
+        if self.held < self.cap:
             return 0
-        cap = self.cap * 2 if self.cap else 4
-        ring = <PyObject**>malloc(cap * sizeof(PyObject*))
-        if ring is NULL:
+        cap = self.cap * 2 if self.cap else 1
+        runs = <Run*>malloc(cap * sizeof(Run))
+        if runs is NULL:
             raise MemoryError(cap)
-        took(malloc_size(cap * sizeof(PyObject*)))
-        for i in range(self.n):
-            ring[i] = self.ring[(self.head + i) & (self.cap - 1)]
-        if self.ring is not NULL:
-            gave(malloc_size(self.cap * sizeof(PyObject*)))
-            free(self.ring)
-        self.ring = ring
+        took(malloc_size(cap * sizeof(Run)))
+        for i in range(self.held):
+            runs[i] = self.run(i)[0]
+        if self.runs is not NULL:
+            gave(malloc_size(self.cap * sizeof(Run)))
+            free(self.runs)
+        self.runs = runs
         self.cap = cap
         self.head = 0
         return 0
 
-    cdef int put(self, PyObject* element, bint left) except -1:
-        """Add an element at an end of the ring."""
+    cdef Run* add_run(self, Py_ssize_t i, Py_ssize_t cap) except NULL:
+        """An empty run that becomes the i-th; the shorter side moves."""
+        cdef Run made
+        cdef Py_ssize_t k
         self.reserve()
-        Py_INCREF(<object>element)
-        took(weight(<object>element))
-        if left:
+        open_run(&made, cap)
+        if i < self.held // 2 or i == 0:
             self.head = (self.head - 1) & (self.cap - 1)
-            self.ring[self.head] = element
+            for k in range(i):
+                self.run(k)[0] = self.run(k + 1)[0]
         else:
-            self.ring[(self.head + self.n) & (self.cap - 1)] = element
+            for k in range(self.held, i, -1):
+                self.run(k)[0] = self.run(k - 1)[0]
+        self.held += 1
+        self.run(i)[0] = made
+        return self.run(i)
+
+    cdef int drop_run(self, Py_ssize_t i) except -1:
+        cdef Py_ssize_t k
+        free_run(self.run(i))
+        if i < self.held // 2:
+            for k in range(i, 0, -1):
+                self.run(k)[0] = self.run(k - 1)[0]
+            self.head = (self.head + 1) & (self.cap - 1)
+        else:
+            for k in range(i, <Py_ssize_t>self.held - 1):
+                self.run(k)[0] = self.run(k + 1)[0]
+        self.held -= 1
+        return 0
+
+    cdef int put_in(self, Run* run, Py_ssize_t at, const Entry* entry, int64_t limit) except -1:
+        """An entry into a run that may have it."""
+        write(splice(run, at, 0, entry.size, most_bytes(limit)), entry)
+        run.count += 1
+        return 0
+
+    # ------------------------------------------------------------------ walking
+
+    cdef int seek(self, Py_ssize_t i, Place* place) noexcept:
+        cdef Py_ssize_t r, back = self.n - i
+        cdef Run* run
+        place.run = self.held
+        place.at = 0
+        if back == 0:
+            return 0
+        if i < back:
+            r = 0
+            while i >= self.run(r).count:
+                i -= self.run(r).count
+                r += 1
+            back = self.run(r).count - i
+        else:
+            r = self.held - 1
+            while back > self.run(r).count:
+                back -= self.run(r).count
+                r -= 1
+            i = self.run(r).count - back
+        run = self.run(r)
+        place.run = r
+        if i < back:
+            while i:
+                place.at += size_of(run.p + run.start + place.at)
+                i -= 1
+        else:
+            place.at = size_of_run(run)
+            while back:
+                place.at -= size_before(run.p + run.start + place.at)
+                back -= 1
+        return 0
+
+    cdef int read(self, Place* place, Arg* element) noexcept:
+        cdef Run* run = self.run(place.run)
+        place.at += read_entry(run.p + run.start + place.at, element, place.digits)
+        if place.at == size_of_run(run):
+            place.run += 1
+            place.at = 0
+        return 0
+
+    cdef int read_back(self, Place* place, Arg* element) noexcept:
+        cdef Run* run
+        if place.at == 0:
+            place.run -= 1
+            place.at = size_of_run(self.run(place.run))
+        run = self.run(place.run)
+        place.at -= size_before(run.p + run.start + place.at)
+        read_entry(run.p + run.start + place.at, element, place.digits)
+        return 0
+
+    cdef bint meets(self, Place* place, const Entry* wanted) noexcept:
+        """Whether the element behind a place is the one wanted."""
+        cdef Run* run = self.run(place.run)
+        return same(run.p + run.start + place.at, wanted)
+
+    cdef Py_ssize_t find(self, const Entry* wanted, Place* place) noexcept:
+        cdef Py_ssize_t past = 0
+        cdef const char* p
+        cdef const char* end
+        cdef Run* run
+        while place.run < self.held:
+            run = self.run(place.run)
+            p = run.p + run.start + place.at
+            end = run.p + run.end
+            while p < end:
+                if same(p, wanted):
+                    place.at = p - run.p - run.start
+                    return past
+                p += size_of(p)
+                past += 1
+            place.run += 1
+            place.at = 0
+        return -1
+
+    # ------------------------------------------------------------------ at the ends
+
+    cdef int push(self, const Arg* element, bint left, int64_t limit) except -1:
+        cdef Entry entry
+        cdef Run* run
+        encode(element, &entry)
+        if self.held:
+            run = self.run(0 if left else self.held - 1)
+            if has_room(run, entry.size, 1, limit):
+                self.put_in(run, 0 if left else size_of_run(run), &entry, limit)
+                self.n += 1
+                return 0
+            fit(run)
+            run = self.add_run(0 if left else self.held,
+                               max(entry.size, most_bytes(limit) // 8 if limit < 0 else 0))
+        else:
+            run = self.add_run(0, max(entry.size, <Py_ssize_t>24))
+        self.put_in(run, 0, &entry, limit)
         self.n += 1
         return 0
 
-    cdef int push(self, const Arg* element, bint left, int64_t limit) except -1:
-        cdef bytes held
-        if self.small is not None:
-            if self.has_room(element.n, limit):
-                self.n += 1
-                return self.small.insert(0 if left else self.small.n, element)
-            self.unpack()
-        held = PyBytes_FromStringAndSize(element.p, element.n)
-        return self.put(<PyObject*>held, left)
-
     cdef bytes pop(self, bint left):
-        cdef bytes element = self.at(0 if left else self.n - 1)
+        cdef Arg element
+        cdef Place place
+        cdef bytes popped
+        self.seek(0 if left else self.n - 1, &place)
+        self.read(&place, &element)
+        popped = PyBytes_FromStringAndSize(element.p, element.n)
         self.drop(1, left)
-        return element
+        return popped
+
+    cdef int extend(self, elements, int64_t limit) except -1:
+        cdef Arg arg
+        for element in elements:
+            arg = as_arg(element)
+            self.push(&arg, False, limit)
+        return 0
 
     cdef int drop(self, Py_ssize_t count, bint left) except -1:
         """Remove elements at an end."""
-        cdef Py_ssize_t _i
-        cdef PyObject* old
-        if self.small is not None:
-            self.small.erase(0 if left else self.seek(self.n - count), count)
-            self.n -= count
+        cdef Py_ssize_t r, size, at, _i
+        cdef Run* run
+        self.n -= count
+        while count:
+            r = 0 if left else self.held - 1
+            run = self.run(r)
+            if count >= run.count:
+                count -= run.count
+                self.drop_run(r)
+                continue
+            size = size_of_run(run)
+            at = 0 if left else size
+            for _i in range(count):
+                if left:
+                    at += size_of(run.p + run.start + at)
+                else:
+                    at -= size_before(run.p + run.start + at)
+            run.count -= count
+            splice(run, 0 if left else at, at if left else size - at, 0, 0)
+            break
+        return 0
+
+    # ------------------------------------------------------------------ in the middle
+
+    cdef int replace(self, Place* place, const Arg* element, int64_t limit) except -1:
+        cdef Entry entry
+        cdef Run* run = self.run(place.run)
+        cdef Py_ssize_t old = size_of(run.p + run.start + place.at)
+        encode(element, &entry)
+        if entry.size > old and run.count > 1 and not has_room(run, entry.size - old, 0, limit):
+            self.remove(place)
+            return self.insert(place, element, limit)
+        write(splice(run, place.at, old, entry.size, most_bytes(limit)), &entry)
+        return 0
+
+    cdef int insert(self, Place* place, const Arg* element, int64_t limit) except -1:
+        cdef Entry entry
+        cdef Py_ssize_t r = place.run
+        encode(element, &entry)
+        self.n += 1
+        if r < self.held and has_room(self.run(r), entry.size, 1, limit):
+            return self.put_in(self.run(r), place.at, &entry, limit)
+        if place.at:
+            return self.split(place, &entry, limit)
+        # It may as well go to the end of the run before.
+        if r and has_room(self.run(r - 1), entry.size, 1, limit):
+            return self.put_in(self.run(r - 1), size_of_run(self.run(r - 1)), &entry, limit)
+        return self.put_in(self.add_run(r, entry.size), 0, &entry, limit)
+
+    cdef int split(self, Place* place, const Entry* entry, int64_t limit) except -1:
+        """Part a run, with an entry between the parts, which go together with their neighbours."""
+        cdef Py_ssize_t r = place.run, size = size_of_run(self.run(r)), at
+        cdef Run* run
+        cdef Run* right = self.add_run(r + 1, size - place.at)
+        run = self.run(r)
+        at = run.start + place.at
+        memcpy(right.p, run.p + at, size - place.at)
+        right.end = size - place.at
+        at = 0
+        while at < right.end:
+            at += size_of(right.p + at)
+            right.count += 1
+        run.count -= right.count
+        splice(run, place.at, size - place.at, 0, 0)
+        if has_room(run, entry.size, 1, limit):
+            self.put_in(run, place.at, entry, limit)
+            r += 1
+        else:
+            self.put_in(self.add_run(r + 1, entry.size), 0, entry, limit)
+            r += 2
+        self.join(r, limit)
+        return self.join(place.run - 1, limit)
+
+    cdef int join(self, Py_ssize_t i, int64_t limit) except -1:
+        """Make one run of the i-th and the next, if there are both and one may have it all."""
+        cdef Run* run
+        cdef Run* other
+        cdef Py_ssize_t size
+        if i < 0 or i + 1 >= self.held:
             return 0
-        for _i in range(count):
-            self.n -= 1
-            if left:
-                old = self.ring[self.head]
-                self.head = (self.head + 1) & (self.cap - 1)
-            else:
-                old = self.ring[(self.head + self.n) & (self.cap - 1)]
-            gave(weight(<object>old))
-            Py_XDECREF(old)
-        return 0
+        run, other = self.run(i), self.run(i + 1)
+        size = size_of_run(other)
+        if not has_room(run, size, other.count, limit):
+            return 0
+        memcpy(splice(run, size_of_run(run), 0, size, most_bytes(limit)), other.p + other.start,
+               size)
+        run.count += other.count
+        return self.drop_run(i + 1)
 
-    cdef int replace(self, Py_ssize_t i, const Arg* element, int64_t limit) except -1:
-        cdef PyObject* old
-        cdef bytes held
-        if self.small is not None:
-            if self.small.n + element.n <= node_bytes(limit):
-                return self.small.replace(self.seek(i), element)
-            self.unpack()
-        i = (self.head + i) & (self.cap - 1)
-        old = self.ring[i]
-        held = PyBytes_FromStringAndSize(element.p, element.n)
-        Py_INCREF(held)
-        took(weight(held) - weight(<object>old))
-        self.ring[i] = <PyObject*>held
-        Py_XDECREF(old)
-        return 0
-
-    cdef int insert(self, Py_ssize_t i, const Arg* element, int64_t limit) except -1:
-        """Before element i; i = n appends."""
-        cdef Py_ssize_t mask, k
-        cdef PyObject* moved
-        if self.small is not None and self.has_room(element.n, limit):
-            self.n += 1
-            return self.small.insert(self.seek(i), element)
-        self.push(element, i < self.n // 2, limit)
-        mask = self.cap - 1
-        if i < (self.n - 1) // 2:
-            # It sits in front: move the i elements that belong before it.
-            moved = self.ring[self.head]
-            for k in range(i):
-                self.ring[(self.head + k) & mask] = self.ring[(self.head + k + 1) & mask]
-            self.ring[(self.head + i) & mask] = moved
-        else:
-            moved = self.ring[(self.head + self.n - 1) & mask]
-            for k in range(self.n - 1, i, -1):
-                self.ring[(self.head + k) & mask] = self.ring[(self.head + k - 1) & mask]
-            self.ring[(self.head + i) & mask] = moved
-        return 0
-
-    cdef int remove(self, Py_ssize_t i) except -1:
-        cdef Py_ssize_t mask = self.cap - 1, k
-        cdef PyObject* old
-        if self.small is not None:
-            self.n -= 1
-            return self.small.erase(self.seek(i), 1)
-        old = self.ring[(self.head + i) & mask]
-        if i < self.n // 2:
-            for k in range(i, 0, -1):
-                self.ring[(self.head + k) & mask] = self.ring[(self.head + k - 1) & mask]
-            self.head = (self.head + 1) & mask
-        else:
-            for k in range(i, self.n - 1):
-                self.ring[(self.head + k) & mask] = self.ring[(self.head + k + 1) & mask]
+    cdef int remove(self, Place* place) except -1:
+        cdef Run* run = self.run(place.run)
         self.n -= 1
-        gave(weight(<object>old))
-        Py_XDECREF(old)
+        if run.count == 1:
+            self.drop_run(place.run)
+            place.at = 0
+            return 0
+        run.count -= 1
+        splice(run, place.at, size_of(run.p + run.start + place.at), 0, 0)
+        if place.at == size_of_run(run):
+            place.run += 1
+            place.at = 0
+        return 0
+
+    # ------------------------------------------------------------------ from files
+
+    cdef int take_entries(self, const char* p, Py_ssize_t n, int64_t limit) except -1:
+        """Whole as they are, if each is in the form that it has here."""
+        cdef Py_ssize_t at = 0, size, count = 0
+        cdef bint strange = False
+        cdef char[24] digits
+        cdef Entry entry
+        cdef Arg element
+        while at < n:
+            size = checked_size(p + at, n - at)
+            if size < 0:
+                raise ValueError("entries of a listpack are damaged")
+            read_entry(p + at, &element, digits)
+            encode(&element, &entry)
+            strange = strange or entry.size != size or not same(p + at, &entry)
+            at += size
+            count += 1
+        if not count:
+            return 0
+        if not strange:
+            self.reserve()
+            fill_run(self.run(self.held), p, n, count)
+            self.held += 1
+            self.n += count
+            return 0
+        at = 0
+        while at < n:
+            at += read_entry(p + at, &element, digits)
+            self.push(&element, False, limit)
         return 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from kvstore.binding import command
 from kvstore.connection import clients_by_kind
-from kvstore.engine import command
 from kvstore.info import human, rss_bytes
 from kvstore.memory import block_of, data_bytes
 from kvstore.resp import ReplyError, Verbatim, whole

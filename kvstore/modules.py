@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.refusals import not_enabled
 from kvstore.resp import ReplyError
 

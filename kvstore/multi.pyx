@@ -10,7 +10,8 @@ whole or not at all.
 
 from bedrock.net.buf cimport Buf
 from kvstore.admission cimport check_access
-from kvstore.engine cimport IN_MULTI, RESTRICTED, Client, Command, define
+from kvstore.binding cimport Command, define
+from kvstore.engine cimport IN_MULTI, RESTRICTED, Client
 from kvstore.keyspace cimport Watch
 from kvstore.resp cimport Args, put_array, put_nil_array, put_ok
 from kvstore.resp import ReplyError

@@ -1,34 +1,16 @@
 """A few small entries in one run of memory: how small collections are kept.
 
-    | length | bytes | length | bytes | ...         length: LEB128, one byte below 128
+    | length | bytes | length | bytes | ...         (words)
 
 One allocation instead of two objects an entry; a search walks the run, which for the sizes this is
 used for stays in cache.  The role is that of Redis's listpack, the layout our own.
 """
 
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcmp, memcpy, memmove
+from libc.string cimport memcmp, memmove
 
 from kvstore.memory cimport gave, malloc_size, object_size, took
-
-
-cdef inline Py_ssize_t length_size(Py_ssize_t n) noexcept:
-    cdef Py_ssize_t size = 1
-    while n >= 128:
-        n >>= 7
-        size += 1
-    return size
-
-
-cdef inline Py_ssize_t put_entry(char* into, const Arg* entry) noexcept:
-    cdef Py_ssize_t left = entry.n, i = 0
-    while left >= 128:
-        into[i] = <char>(left & 127 | 128)
-        left >>= 7
-        i += 1
-    into[i] = <char>left
-    memcpy(into + i + 1, entry.p, entry.n)
-    return i + 1 + entry.n
+from kvstore.words cimport length_size, put_word, read_word
 
 
 cdef class Packed:
@@ -47,19 +29,7 @@ cdef class Packed:
         return object_size(self) + (malloc_size(self.cap) if self.p is not NULL else 0)
 
     cdef Py_ssize_t read(self, Py_ssize_t at, Arg* entry) noexcept:
-        cdef Py_ssize_t n = 0
-        cdef int shift = 0
-        cdef unsigned char byte
-        while True:
-            byte = <unsigned char>self.p[at]
-            at += 1
-            n |= <Py_ssize_t>(byte & 127) << shift
-            if byte < 128:
-                break
-            shift += 7
-        entry.p = self.p + at
-        entry.n = n
-        return at + n
+        return read_word(self.p + at, entry) - self.p
 
     cdef int splice(self, Py_ssize_t at, Py_ssize_t old, Py_ssize_t new) except -1:
         """Make the `old` bytes at an offset `new` bytes long."""
@@ -89,7 +59,7 @@ cdef class Packed:
     cdef int insert(self, Py_ssize_t at, const Arg* entry) except -1:
         """An entry of its own at an offset."""
         self.splice(at, 0, length_size(entry.n) + entry.n)
-        put_entry(self.p + at, entry)
+        put_word(self.p + at, entry.p, entry.n)
         self.count += 1
         return 0
 
@@ -97,7 +67,7 @@ cdef class Packed:
         cdef Arg old
         cdef Py_ssize_t end = self.read(at, &old)
         self.splice(at, end - at, length_size(entry.n) + entry.n)
-        put_entry(self.p + at, entry)
+        put_word(self.p + at, entry.p, entry.n)
         return 0
 
     cdef int erase(self, Py_ssize_t at, Py_ssize_t entries) except -1:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.resp import ReplyError
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.glob import matches
 from kvstore.refusals import wrong_number
 from kvstore.resp import Push, ReplyError, encode

@@ -24,6 +24,12 @@ cdef enum Form:
     RDB_STREAM = 19
 
 
+# How a node of a list is told.
+cdef enum Container:
+    PLAIN = 1
+    PACKED = 2
+
+
 # What may stand in the place of a kind.
 cdef enum Opcode:
     OP_FUNCTION = 245

@@ -6,28 +6,33 @@
     length   00nnnnnn | 01nnnnnn n | 80 n:4 | 81 n:8     (big-endian), 11nnnnnn = a string told
                                                          otherwise: 8, 16, 32-bit number or LZF
 
-Only the plain kinds are written: strings as they are, collections as their elements one after the
-other, streams as listpacks because there is no plain kind of those.  A redis-server reads them and
-packs them again as it likes.  Reading, in `rdb_read.pyx`, knows every kind a 7.0 server writes.
+Lists are written run by run as they lie in memory, streams as listpacks, because there is no plain
+kind of those; all else in plain kinds: strings as they are, collections as their elements one after
+the other.  A redis-server reads them and packs them again as it likes.  Reading, in `rdb_read.pyx`,
+knows every kind a 7.0 server writes.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
-from libc.string cimport memcpy
 
 from kvstore.hashes cimport Hash
-from kvstore.keyspace cimport HASH, LIST, SET, STREAM, ZSET, kind_of
+from kvstore.keyspace cimport HASH, LIST, SET, STREAM, ZSET, as_arg, kind_of
+from kvstore.listpack cimport Entry, encode, read, write
 from kvstore.lists cimport List
-from kvstore.resp cimport Arg
+from kvstore.resp cimport Arg, format_int
 from kvstore.resp import decode
-from kvstore.sets cimport Set
+from kvstore.runs cimport Run, size_of_run
+from kvstore.sets cimport START, Set, SetPlace
 from kvstore.stream cimport Chunk, Id, Stream
 from kvstore.stream_groups cimport Consumer, Group, Pending, id_from
 from kvstore.strings cimport text_of
 from kvstore.zsets cimport Mark, ZSet
 
+cdef enum:
+    LONG = 1 << 30                 # bytes from which a run, of one element then, is no listpack
+
 cdef Form[6] FORMS
-FORMS[:] = [RDB_STRING, RDB_LIST, RDB_SET, RDB_ZSET, RDB_HASH, RDB_STREAM]
+FORMS[:] = [RDB_STRING, RDB_QUICKLIST_2, RDB_SET, RDB_ZSET, RDB_HASH, RDB_STREAM]
 
 
 cdef int put_byte(Buf out, int byte) except -1:
@@ -108,21 +113,42 @@ cdef int put_value(Buf out, object value) except -1:
     return put_text(out, text.p, text.n)
 
 
+cdef int put_listpack(Buf out, const char* p, Py_ssize_t n, Py_ssize_t entries) except -1:
+    """Entries with what a listpack has around them: bytes:4 count:2 | entries | ff"""
+    cdef uint32_t size = n + 7
+    cdef int counted = min(entries, <Py_ssize_t>0xFFFF)
+    put_length(out, size)
+    out.put(<const char*>&size, 4)
+    out.put(<const char*>&counted, 2)
+    out.put(p, n)
+    return put_byte(out, 0xFF)
+
+
 cdef int put_list(Buf out, List value) except -1:
-    cdef Py_ssize_t _i, place = 0
+    """Its runs; an element longer than a listpack should be stands by itself."""
+    cdef Py_ssize_t i
+    cdef Run* run
+    cdef char[24] digits
     cdef Arg element
-    put_length(out, value.n)
-    for _i in range(value.n):
-        place = value.read(place, &element)
-        put_text(out, element.p, element.n)
+    put_length(out, value.held)
+    for i in range(value.held):
+        run = value.run(i)
+        if size_of_run(run) < LONG:
+            put_length(out, PACKED)
+            put_listpack(out, run.p + run.start, size_of_run(run), run.count)
+        else:
+            put_length(out, PLAIN)
+            read(run.p + run.start, &element, digits)
+            put_text(out, element.p, element.n)
     return 0
 
 
 cdef int put_set(Buf out, Set value) except -1:
-    cdef bytes member
+    cdef SetPlace place = START
+    cdef Arg member
     put_length(out, value.length())
-    for member in value.members():
-        put_object_text(out, member)
+    while value.next(&place, &member):
+        put_text(out, member.p, member.n)
     return 0
 
 
@@ -159,40 +185,26 @@ cdef int put_id_lengths(Buf out, Id id) except -1:
     return put_length(out, id.seq)
 
 
-cdef int end_entry(Buf out, size_t start) except -1:
-    """The length of a listpack entry behind it, seven bits a byte, to be read backwards."""
-    cdef uint64_t n = out.n - start
-    cdef int size = 1 if n <= 127 else 2 if n < 16383 else 3 if n < 2097151 \
-        else 4 if n < 268435455 else 5
-    cdef int i
-    for i in range(size - 1, -1, -1):
-        put_byte(out, <int>(n >> 7 * i & 127) | (0 if i == size - 1 else 128))
+cdef int put_entry(Buf out, const Arg* text) except -1:
+    """An entry of a listpack."""
+    cdef Entry entry
+    encode(text, &entry)
+    write(out.room(entry.size), &entry)
+    out.n += entry.size
     return 0
 
 
 cdef int put_packed_int(Buf out, int64_t n) except -1:
-    cdef size_t start = out.n
-    if 0 <= n < 128:
-        put_byte(out, <int>n)
-    else:
-        put_byte(out, 0xF4)
-        out.put(<const char*>&n, 8)
-    return end_entry(out, start)
+    cdef char[24] digits
+    cdef Arg text
+    text.p = digits
+    text.n = format_int(digits, n)
+    return put_entry(out, &text)
 
 
 cdef int put_packed_text(Buf out, bytes text) except -1:
-    cdef size_t start = out.n
-    cdef uint32_t n = PyBytes_GET_SIZE(text)
-    if n < 64:
-        put_byte(out, 0x80 | <int>n)
-    elif n < 4096:
-        put_byte(out, 0xE0 | <int>(n >> 8))
-        put_byte(out, n & 0xFF)
-    else:
-        put_byte(out, 0xF0)
-        out.put(<const char*>&n, 4)
-    out.put(PyBytes_AS_STRING(text), n)
-    return end_entry(out, start)
+    cdef Arg arg = as_arg(text)
+    return put_entry(out, &arg)
 
 
 cdef int put_chunk(Buf out, Chunk chunk) except -1:
@@ -202,9 +214,6 @@ cdef int put_chunk(Buf out, Chunk chunk) except -1:
     """
     cdef Buf pack = Buf()
     cdef Py_ssize_t i, entries = 4
-    cdef uint32_t size
-    cdef int counted
-    pack.put(b"\0\0\0\0\0\0", 6)
     put_packed_int(pack, chunk.n)
     for _ in range(3):
         put_packed_int(pack, 0)
@@ -218,14 +227,9 @@ cdef int put_chunk(Buf out, Chunk chunk) except -1:
             put_packed_text(pack, word)
         put_packed_int(pack, len(words) + 4)
         entries += len(words) + 5
-    put_byte(pack, 0xFF)
-    size = pack.n
-    memcpy(pack.p, &size, 4)
-    counted = min(entries, <Py_ssize_t>0xFFFF)
-    memcpy(pack.p + 4, &counted, 2)
     put_length(out, 16)
     put_raw_id(out, chunk.ids[0])
-    return put_text(out, pack.p, pack.n)
+    return put_listpack(out, pack.p, pack.n, entries)
 
 
 cdef int put_group(Buf out, bytes name, Group group) except -1:

@@ -15,7 +15,8 @@ from libc.string cimport memcpy
 from bedrock.net.buf cimport Buf
 from bedrock.storage.errors import Damaged
 from kvstore.compact cimport (
-    intset_entries, listpack_entries, lzf_expand, ziplist_entries, zipmap_entries,
+    LISTPACK_HEAD, intset_entries, listpack_end, listpack_entries, lzf_expand, ziplist_entries,
+    zipmap_entries,
 )
 from kvstore.crc64 cimport crc64_of
 from kvstore.hashes cimport Hash
@@ -185,15 +186,22 @@ cdef class Reader:
         raise self.damaged(f"unknown kind of value {kind}")
 
     cdef List quicklist(self, bint plain_too):
-        cdef list elements = []
+        cdef List value = List()
+        cdef bytes blob
+        cdef uint64_t container
         for _ in range(self.count()):
+            container = self.length() if plain_too else PLAIN
+            blob = self.text()
             if not plain_too:
-                elements += ziplist_entries(self.text())
-            elif self.length() == 1:
-                elements.append(self.text())
+                value.extend(ziplist_entries(blob), self.store.list_limit)
+            elif container == PLAIN:
+                value.extend([blob], self.store.list_limit)
+            elif container == PACKED:
+                value.take_entries(PyBytes_AS_STRING(blob) + LISTPACK_HEAD,
+                                   listpack_end(blob) - LISTPACK_HEAD, self.store.list_limit)
             else:
-                elements += listpack_entries(self.text())
-        return self.list_of(elements)
+                raise ValueError("unknown container in a list")
+        return value
 
     cdef List list_of(self, list elements):
         return List.of(elements, self.store.list_limit)

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from bedrock.app.logs import logger
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.replication import GETACK
 from kvstore.resp import ReplyError, encode
 

@@ -10,9 +10,9 @@ from libc.stdint cimport int64_t
 from bedrock.net.buf cimport Buf
 from kvstore.hashes cimport Hash
 from kvstore.keyspace cimport HASH, LIST, SET, STREAM, Database, Value
-from kvstore.lists cimport List
+from kvstore.lists cimport List, Place
 from kvstore.resp cimport Arg, format_double, put_array, put_bulk, put_bytes, put_object
-from kvstore.sets cimport Set
+from kvstore.sets cimport START, Set, SetPlace
 from kvstore.snapshot cimport DatabaseWalk, Snapshot
 from kvstore.stream cimport NOTHING, Chunk, Stream, compare, id_text, put_id
 from kvstore.stream_groups cimport Consumer, Group, Pending
@@ -37,12 +37,14 @@ cdef int put_string(Buf out, bytes key, object value) except -1:
 
 
 cdef int put_list(Buf out, bytes key, List value) except -1:
-    cdef Py_ssize_t i, place = 0
+    cdef Py_ssize_t i
+    cdef Place place
     cdef Arg element
+    value.seek(0, &place)
     for i in range(value.n):
         if i % CHUNK == 0:
             put_head(out, b"RPUSH", key, min(<Py_ssize_t>CHUNK, value.n - i))
-        place = value.read(place, &element)
+        value.read(&place, &element)
         put_bulk(out, element.p, element.n)
     return 0
 
@@ -60,12 +62,14 @@ cdef int put_hash(Buf out, bytes key, Hash value) except -1:
 
 
 cdef int put_members(Buf out, bytes key, Set value) except -1:
-    cdef Py_ssize_t i
-    cdef list members = value.members()
-    for i in range(len(members)):
+    cdef SetPlace place = START
+    cdef Arg member
+    cdef Py_ssize_t i = 0
+    while value.next(&place, &member):
         if i % CHUNK == 0:
-            put_head(out, b"SADD", key, min(<Py_ssize_t>CHUNK, len(members) - i))
-        put_bytes(out, members[i])
+            put_head(out, b"SADD", key, min(<Py_ssize_t>CHUNK, value.length() - i))
+        put_bulk(out, member.p, member.n)
+        i += 1
     return 0
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from bedrock.app.logs import logger
 from bedrock.world.disk import DiskFull
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.parameters import NotApplied
 from kvstore.resp import ReplyError, Simple
 

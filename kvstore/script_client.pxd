@@ -1,7 +1,8 @@
 from libc.stdint cimport uint64_t
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport Client, Command
+from kvstore.binding cimport Command
+from kvstore.engine cimport Client
 from kvstore.resp cimport Args
 
 

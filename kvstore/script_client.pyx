@@ -6,17 +6,16 @@ whole or not at all.
 
 Invariants:
 1. A command runs in a script only if its caller could run it, and if it is allowed in scripts.
-2. A script that has changed something goes on to its end, whatever memory there is.
+2. A script that has changed something goes on to its end, whatever memory there is, and whether
+   or not others may still write.
 """
 
 from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
 from kvstore.admission cimport check_access
-from kvstore.engine cimport (
-    DENY_OOM, MAY_REPLICATE, NO_SCRIPT, RESTRICTED, STALE, TRACKED, WHEN_STALE, WRITE, Client, Command,
-    Store,
-)
+from kvstore.binding cimport DENY_OOM, MAY_REPLICATE, NO_SCRIPT, WHEN_STALE, WRITE, Command
+from kvstore.engine cimport RESTRICTED, STALE, TRACKED, Client, Store
 from kvstore.journal cimport Journal
 from kvstore.resp cimport Args
 from kvstore.slots cimport Router
@@ -107,7 +106,7 @@ cdef class ScriptClient(Client):
 
     cdef Command find(self, Args a):
         """The command a script means."""
-        cdef Command command = self.store.lookup(a.v[0].p, a.v[0].n)
+        cdef Command command = self.store.bindings.lookup(a.v[0].p, a.v[0].n)
         if command is None:
             raise ReplyError("ERR Unknown Redis command called from script")
         if command.subcommands is not None and a.n > 1:
@@ -139,9 +138,11 @@ cdef class ScriptClient(Client):
             raise ReplyError("ERR Can not execute the command on a stale replica")
         if self.read_only and flags & (WRITE | MAY_REPLICATE):
             raise ReplyError("ERR Write commands are not allowed from read-only scripts.")
-        if store.out_of_memory and command.flags & DENY_OOM and not self.may_take \
-                and store.keyspace.dirty == self.begun_dirty:
-            raise ReplyError(OUT_OF_MEMORY)
+        if store.keyspace.dirty == self.begun_dirty:
+            if flags & WRITE and store.refusal is not None and not self.unrecorded:
+                raise ReplyError(store.refusal)
+            if store.out_of_memory and command.flags & DENY_OOM and not self.may_take:
+                raise ReplyError(OUT_OF_MEMORY)
         if self.gate & RESTRICTED:
             check_access(store, self, command, a)
         if store.router is not None and not store.keyspace.loading:

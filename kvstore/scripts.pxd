@@ -41,10 +41,13 @@ cdef class Scripts:
     cdef int64_t loading_until_ns
 
     cdef Script script_of(self, bytes code)
-    cdef int admit(self, Client caller, Script script, bint* read_only) except -1
+    cdef int admit(self, Client caller, ScriptClient client, Script script,
+                   bint* read_only) except -1
     cdef int run(self, Client caller, Machine machine, Script script, Args a, bint is_function,
                  bint read_only, Buf out) except -1
     cdef int fail(self, Client caller, Machine machine, Script script, Buf out) except -1
     cdef Machine machine(self)
+    cdef int debug(self, Client caller, Args a, Buf out, bint read_only) except -1
+    cdef int run_stepping(self, Client caller, Args a, Buf out, bint read_only, serve) except -1
 
 cpdef Scripts scripts_of(Client c)

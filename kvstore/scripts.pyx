@@ -19,12 +19,15 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport STALE, TRACKED, Client, Store, define
+from kvstore.binding cimport define
+from kvstore.engine cimport STALE, TRACKED, Client, Store
 from kvstore.lua.machine cimport Machine
+from kvstore.lua.stepping cimport SteppedClient, SteppingMachine
 from kvstore.resp cimport Args, parse_int, put_error
 from kvstore.script_client cimport ScriptClient
 
 import hashlib
+from functools import partial
 
 from bedrock.app.logs import logger
 from kvstore.refusals import MASTER_DOWN
@@ -243,9 +246,10 @@ cdef class Scripts:
 
     # ------------------------------------------------------------------ running
 
-    cdef int admit(self, Client caller, Script script, bint* read_only) except -1:
+    cdef int admit(self, Client caller, ScriptClient client, Script script,
+                   bint* read_only) except -1:
         """Refuse what the flags of a script do not let run now; whether it may only read."""
-        self.client.may_take = False
+        client.may_take = False
         if script.flags is not None and "no-cluster" in script.flags \
                 and self.store.router is not None:
             raise ReplyError("ERR Can not run script on cluster, 'no-cluster' flag is set.")
@@ -253,7 +257,7 @@ cdef class Scripts:
             raise ReplyError(MASTER_DOWN)
         if script.flags is None:
             return 0
-        self.client.may_take = "allow-oom" in script.flags
+        client.may_take = "allow-oom" in script.flags
         if "no-writes" in script.flags:
             read_only[0] = True
             return 0
@@ -261,18 +265,18 @@ cdef class Scripts:
             raise ReplyError("ERR Can not execute a script with write flag using *_ro command.")
         if self.store.refusal is not None and not caller.replaying:
             raise ReplyError(self.store.refusal)
-        if self.store.out_of_memory and not self.client.may_take:
+        if self.store.out_of_memory and not client.may_take:
             raise ReplyError(NO_MEMORY)
         return 0
 
     cdef int run(self, Client caller, Machine machine, Script script, Args a, bint is_function,
                  bint read_only, Buf out) except -1:
         """Run a script for the request `a`: a word, a script, the number of keys, keys, arguments."""
-        cdef ScriptClient client = self.client
+        cdef ScriptClient client = machine.client
         cdef Running running = self.spare
         cdef Py_ssize_t n = count_keys(a, is_function)
         cdef bint done
-        self.admit(caller, script, &read_only)
+        self.admit(caller, client, script, &read_only)
         running.began_ns = self.store.clock.now_ns()
         running.dirty = self.store.keyspace.dirty
         running.words, running.caller = a, caller
@@ -306,6 +310,70 @@ cdef class Scripts:
         return put_error(out, text)
 
 
+    # ------------------------------------------------------------------ debugging
+
+    cdef int debug(self, Client caller, Args a, Buf out, bint read_only) except -1:
+        """EVAL for who debugs his scripts, here or in a process of its own (kvstore.ldb)."""
+        if caller.executing or out.n or caller.link.queued:
+            raise ReplyError(
+                "ERR a script is debugged outside of a transaction and of a pipeline")
+        if caller.debugs == "sync":
+            log.warning("Redis synchronous debugging eval session started")
+            self.run_stepping(caller, a, out, read_only, self.serve_others)
+            log.warning("Redis synchronous debugging eval session ended")
+            caller.link.close()
+            return 0
+        if self.store.log_engine is not None:
+            raise ReplyError("ERR with the log engine scripts can be debugged in SYNC mode only")
+        try:
+            caller.link.branch(partial(self.debug_alone, caller, a, read_only))
+        except OSError as error:
+            raise ReplyError(
+                f"ERR Fork() failed: can't run EVAL in debugging mode: {error.strerror}") from None
+        return 0
+
+    def debug_alone(self, Client caller, Args a, bint read_only) -> None:
+        """In a process of its own, with which all ends that the script changes."""
+        cdef Buf out = Buf()
+        log.warning("Redis forked for debugging eval")
+        self.store.keep(None)
+        self.run_stepping(caller, a, out, read_only, None)
+        caller.link.send_now(bytes(out))
+        log.warning("Lua debugging session child exiting")
+
+    cdef int run_stepping(self, Client caller, Args a, Buf out, bint read_only, serve) except -1:
+        """Let who debugs step through a script, up to the reply."""
+        from kvstore.ldb import Debugger
+
+        cdef Script script
+        cdef SteppedClient client
+        cdef SteppingMachine machine
+        cdef bytes code = a.text(1)
+        debugger = Debugger(
+            caller.link, code, self.store.parameters["busy-reply-threshold"], self.store.clock,
+            serve)
+        try:
+            count_keys(a, False)
+            script = self.script_of(code)
+            client = SteppedClient(self.store, debugger)
+            client.may_all = self.client.may_all
+            machine = SteppingMachine(debugger, client, machine_facts())
+            script = Script(
+                machine.compile(script_flags(code)[1], b"@user_script"), script.name, script.flags)
+            self.run(caller, machine, script, a, False, read_only, out)
+        except ReplyError as error:
+            caller.command.failed += 1
+            self.store.put_failure(out, error)
+        finally:
+            debugger.end()
+        return 0
+
+    def serve_others(self) -> bytes | None:
+        """Called while a script waits for who debugs it; why it has to stop, or None."""
+        self.client.breathe(self.running.busy)
+        return self.running.killed
+
+
 cdef Py_ssize_t count_keys(Args a, bint is_function) except -1:
     """How many words behind the third are keys."""
     cdef int64_t n
@@ -328,6 +396,8 @@ cpdef Scripts scripts_of(Client c):
 
 cdef int eval_as(Client c, Args a, Buf out, bint read_only) except -1:
     cdef Scripts scripts = scripts_of(c)
+    if c.debugs is not None:
+        return scripts.debug(c, a, out, read_only)
     count_keys(a, False)
     cdef Script script = scripts.script_of(PyBytes_FromStringAndSize(a.v[1].p, a.v[1].n))
     return scripts.run(c, scripts.evals, script, a, False, read_only, out)
@@ -336,6 +406,8 @@ cdef int eval_as(Client c, Args a, Buf out, bint read_only) except -1:
 cdef int evalsha_as(Client c, Args a, Buf out, bint read_only) except -1:
     cdef Scripts scripts = scripts_of(c)
     cdef bytes sha = PyBytes_FromStringAndSize(a.v[1].p, a.v[1].n)
+    if c.debugs is not None:
+        raise ReplyError("ERR Please use EVAL instead of EVALSHA for debugging")
     cdef Script script = scripts.by_sha.get(sha)
     if script is None:
         script = scripts.by_sha.get(sha.lower())

@@ -15,8 +15,8 @@ from bedrock.world import Timer, World
 from kvstore.acl import BadRule
 from kvstore.aof import Aof, Truncated
 from kvstore.engine import Store
-from kvstore.following import follow, watch
 from kvstore.parameters import NotApplied, Parameters
+from kvstore.replication import watch
 from kvstore.resp import ReplyError
 from kvstore.saving import run_beside
 from kvstore.session import RespSession
@@ -110,6 +110,8 @@ class Server:
         self.ready = True
         watch(store)
         if store.parameters["replicaof"]:
+            from kvstore.following import follow
+
             host, port = store.parameters["replicaof"].split()
             follow(store, host, int(port))
 
@@ -221,10 +223,11 @@ class Server:
         return self.store is None or await self.store.stopping.may_stop()
 
     async def drain(self, grace_s: float) -> None:
-        """Let requests that were begun end; blocked clients get until grace_s."""
+        """Let requests that were begun end; who waits for others is let go, as Redis does."""
         self.ready = False
-        if self.store is not None:
-            self.store.stopping.end()
+        for client in list(self.store.clients.values()) if self.store is not None else ():
+            if client.link is not None and (client.waiter is not None or client.postponed):
+                client.link.close()
         for net in (self._local, self._net):
             if net is not None:
                 await net.drain(grace_s)

@@ -7,9 +7,17 @@ from kvstore.packed cimport Packed
 from kvstore.resp cimport Arg
 
 
+# Where a walk stands.
+cdef struct SetPlace:
+    Py_ssize_t at
+    char[24] digits                # the number read last, as text
+
+cdef SetPlace START                # before the first member
+
+
 cdef class Set(Value):
     # Exactly one of three, looked at in this order:
-    cdef HashTable table           # member -> nothing
+    cdef HashTable table           # member -> nothing, words
     cdef Packed small              # a few short members
     cdef char* numbers             # ascending
     cdef Py_ssize_t n, cap         # numbers held and allocated
@@ -19,6 +27,8 @@ cdef class Set(Value):
     cdef bint add(self, const Arg* member, int64_t max_integers) except -1
     cdef bint remove(self, const Arg* member) except -1
     cdef bint contains(self, const Arg* member) noexcept
+    # The next member, good until the next call; False at the end.  Nothing may change meanwhile.
+    cdef bint next(self, SetPlace* place, Arg* member) noexcept
     cdef list members(self)
     cdef bytes any(self, Rand rand)
     cdef Py_ssize_t place(self, int64_t number) noexcept

@@ -4,7 +4,7 @@
                                                        `set-max-intset-entries`, ascending, of
                                                        2, 4 or 8 bytes each, as the widest needs
     small     | 3 foo | 5 hello |        "hashtable"   a few short members in one run of memory
-    table     hash table                 "hashtable"
+    table     hash table of words        "hashtable"
 
 A set begins as numbers and goes down this list, never up.  OBJECT ENCODING has no name of its own
 for the form between, which Redis 7.0 does not have; SSCAN gives all of it at once.
@@ -17,15 +17,17 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memmove
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport Client, define
-from kvstore.hashtable cimport hash_of
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
+from kvstore.hashtable cimport Slot
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_SET, SET, as_arg
-from kvstore.memory cimport gave, malloc_size, took, weight
-from kvstore.resp cimport Args, format_int, is_word, parse_int, put_array, put_bytes, put_int, \
-    put_nil, put_set
+from kvstore.memory cimport gave, malloc_size, took
+from kvstore.resp cimport Args, format_int, is_word, parse_int, put_array, put_bulk, put_bytes, \
+    put_int, put_nil, put_set
 from kvstore.resp import ReplyError
 from kvstore.scan cimport ScanOptions, put_scan, scan_cursor, scan_options, wanted
 from kvstore.strings cimport draws_of
+from kvstore.words cimport read_word, word_weight
 
 cdef enum:
     SMALL_ENTRIES = 64
@@ -63,12 +65,12 @@ cdef class Set(Value):
 
     cdef Value duplicate(self):
         cdef Set copy = Set()
+        cdef SetPlace place = START
         cdef Arg word
         copy.expected = self.length()
         if self.table is not None or self.small is not None:
             copy.convert(self.table is None)
-        for member in self.members():
-            word = as_arg(member)
+        while self.next(&place, &word):
             copy.add(&word, INT64_MAX)
         return copy
 
@@ -79,8 +81,13 @@ cdef class Set(Value):
     @property
     def memory(self) -> int:
         """Bytes it takes."""
+        cdef Arg member
+        cdef Py_ssize_t words = 0
+        cdef SetPlace at = START
         if self.table is not None:
-            return self.table.memory + sum([weight(member) for member in self.members()])
+            while self.next(&at, &member):
+                words += word_weight(member.n)
+            return self.table.memory + words
         return self.small.memory if self.small is not None else malloc_size(self.cap * self.width)
 
     # ------------------------------------------------------------------ numbers
@@ -164,19 +171,18 @@ cdef class Set(Value):
 
     cdef int convert(self, bint packed) except -1:
         """To the packed form, or to a table; there is no way back."""
-        cdef list members = self.members()
+        cdef Packed small = Packed() if packed else None
+        cdef HashTable table = None if packed else HashTable(words=True)
+        cdef SetPlace at = START
         cdef Arg word
-        if packed:
-            self.small = Packed()
-            for member in members:
-                word = as_arg(member)
-                self.small.append(&word)
-        else:
-            self.table = HashTable(raw=True)
-            self.table.reserve(max(self.expected, <Py_ssize_t>len(members)))
-            for member in members:
-                self.table.add_bytes(member)
-            self.small = None
+        if not packed:
+            table.reserve(max(self.expected, self.length()))
+        while self.next(&at, &word):
+            if packed:
+                small.append(&word)
+            else:
+                table.put_word(&word, NULL)
+        self.small, self.table = small, table
         return self.drop_numbers()
 
     # ------------------------------------------------------------------ members
@@ -185,7 +191,6 @@ cdef class Set(Value):
         """True if the member is new."""
         cdef int64_t number
         cdef Py_ssize_t at
-        cdef uint64_t h
         if self.table is None and self.small is None:
             if parse_int(member.p, member.n, &number):
                 at = self.place(number)
@@ -203,11 +208,7 @@ cdef class Set(Value):
                 self.small.append(member)
                 return True
             self.convert(False)
-        h = hash_of(member.p, member.n)
-        if self.table.find_hash(h, member.p, member.n) is not NULL:
-            return False
-        self.table.add(h, PyBytes_FromStringAndSize(member.p, member.n))
-        return True
+        return self.table.put_word(member, NULL)
 
     cdef bint remove(self, const Arg* member) except -1:
         cdef int64_t number
@@ -238,21 +239,34 @@ cdef class Set(Value):
             return False
         return self.has_number(self.place(number), number)
 
+    cdef bint next(self, SetPlace* place, Arg* member) noexcept:
+        cdef Slot* slot
+        if self.table is not None:
+            while place.at < <Py_ssize_t>self.table.end:
+                slot = &self.table.slots[place.at]
+                place.at += 1
+                if slot.key is not NULL:
+                    read_word(<const char*>slot.key, member)
+                    return True
+            return False
+        if self.small is not None:
+            if place.at >= self.small.n:
+                return False
+            place.at = self.small.read(place.at, member)
+            return True
+        if place.at >= self.n:
+            return False
+        member.p = place.digits
+        member.n = format_int(place.digits, self.number_at(place.at))
+        place.at += 1
+        return True
+
     cdef list members(self):
         cdef list found = []
+        cdef SetPlace place = START
         cdef Arg member
-        cdef Py_ssize_t i, at = 0
-        if self.table is not None:
-            for i in range(<Py_ssize_t>self.table.end):
-                if self.table.slots[i].key is not NULL:
-                    found.append(<object>self.table.slots[i].key)
-        elif self.small is not None:
-            while at < self.small.n:
-                at = self.small.read(at, &member)
-                found.append(PyBytes_FromStringAndSize(member.p, member.n))
-        else:
-            for i in range(self.n):
-                found.append(text_of_number(self.number_at(i)))
+        while self.next(&place, &member):
+            found.append(PyBytes_FromStringAndSize(member.p, member.n))
         return found
 
     cdef bytes any(self, Rand rand):
@@ -260,7 +274,7 @@ cdef class Set(Value):
         cdef Arg member
         cdef Py_ssize_t _i, at = 0
         if self.table is not None:
-            return <bytes>self.table.any(rand).key
+            return self.table.key_of(self.table.any(rand))
         if self.small is None:
             return text_of_number(self.number_at(rand.next() % <uint64_t>self.n))
         for _i in range(rand.next() % <uint64_t>self.small.count + 1):
@@ -351,7 +365,14 @@ cdef int put_members(Client c, list members, Buf out) except -1:
 
 cdef int smembers(Client c, Args a, Buf out) except -1:
     cdef Set value = <Set>c.db.read_kind(&a.v[1], SET)
-    return put_members(c, [] if value is None else value.members(), out)
+    cdef SetPlace place = START
+    cdef Arg member
+    if value is None:
+        return put_set(out, 0, c.resp)
+    put_set(out, value.length(), c.resp)
+    while value.next(&place, &member):
+        put_bulk(out, member.p, member.n)
+    return 0
 
 
 cdef int sscan(Client c, Args a, Buf out) except -1:
@@ -468,18 +489,18 @@ cdef list intersection(list sets, int64_t limit):
     """Members of all; at most `limit` of them when it is not 0."""
     cdef list found = []
     cdef Set smallest, other
+    cdef SetPlace place = START
     cdef Arg word
     if None in sets:
         return found
     sets = sorted(sets, key=len)
     smallest = sets[0]
-    for member in smallest.members():
-        word = as_arg(member)
+    while smallest.next(&place, &word):
         for other in sets[1:]:
             if other is not smallest and not other.contains(&word):
                 break
         else:
-            found.append(member)
+            found.append(PyBytes_FromStringAndSize(word.p, word.n))
             if len(found) == limit:
                 break
     return found
@@ -498,16 +519,16 @@ cdef list union(list sets):
 cdef list difference(list sets):
     cdef Set first = sets[0], other
     cdef list found = []
+    cdef SetPlace place = START
     cdef Arg word
     if first is None:
         return found
-    for member in first.members():
-        word = as_arg(member)
+    while first.next(&place, &word):
         for other in sets[1:]:
             if other is not None and other.contains(&word):
                 break
         else:
-            found.append(member)
+            found.append(PyBytes_FromStringAndSize(word.p, word.n))
     return found
 
 

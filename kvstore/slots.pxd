@@ -1,6 +1,7 @@
 from libc.stdint cimport uint8_t
 
-from kvstore.engine cimport Client, Command
+from kvstore.binding cimport Command
+from kvstore.engine cimport Client
 from kvstore.resp cimport Args
 
 cdef enum:

@@ -13,7 +13,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint16_t
 from libc.string cimport memchr
 
-from kvstore.engine cimport READ_ONLY
+from kvstore.binding cimport READ_ONLY
 from kvstore.keyspace cimport Database
 from kvstore.keyspecs import keys_of, shard_channels_of
 from kvstore.resp import ReplyError
@@ -89,6 +89,8 @@ cdef class Router:
             command = command.subcommands.get(a.text(1).decode("latin-1").lower(), command)
         if command.row.name == "exec":
             return self.check_queue(c)
+        if not command.placed:
+            command.place_keys()
         if command.movable:
             return self.check_keys(c, command, keys_named(command.row.name, a.list()))
         if command.first_key == 0 or command.first_key >= a.n:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.resp import ReplyError
 
 WORDS = 32  # of a request, at most

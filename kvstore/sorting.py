@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from kvstore.acl import READ
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.keyspace import WrongType, type_name
 from kvstore.list_commands import store_list
 from kvstore.resp import ReplyError, whole

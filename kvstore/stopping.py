@@ -19,7 +19,7 @@ import signal
 from typing import Any
 
 from bedrock.app.logs import logger
-from kvstore.engine import command
+from kvstore.binding import command
 from kvstore.pausing import Pause
 from kvstore.resp import ReplyError, encode
 
@@ -134,12 +134,6 @@ class Stopping:
     def _lagging(self) -> list[Any]:
         primary = self.store.primary
         return [r for r in primary.replicas.values() if r.acked < primary.offset]
-
-    def end(self) -> None:
-        """It is the end: who asked for it is not answered."""
-        for client in self.waiting:
-            client.link.abort("shut down")
-        self.waiting.clear()
 
     def save(self) -> bool:
         """The snapshot at the end, if there is to be one; False when it failed."""

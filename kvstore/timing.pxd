@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t
 
-from kvstore.engine cimport Client, Command, Store
+from kvstore.binding cimport Command
+from kvstore.engine cimport Client, Store
 
 
 cdef extern from *:

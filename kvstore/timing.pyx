@@ -7,7 +7,8 @@ that); `Store.call` does it for those that end at once.  One that blocked counts
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from kvstore.engine cimport SKIP_SLOWLOG, Client, Command, Store
+from kvstore.binding cimport SKIP_SLOWLOG, Command
+from kvstore.engine cimport Client, Store
 
 
 cdef int note_time(Store s, Client c, Command command, list words, int64_t spent_ns) except -1:

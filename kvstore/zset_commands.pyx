@@ -10,7 +10,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 
 from bedrock.world.rand cimport Rand
 from kvstore.blocking cimport PopWaiter
-from kvstore.engine cimport define
+from kvstore.binding cimport define
 from kvstore.hashtable cimport Slot
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_ZSET, ZSET, Value, as_arg
 from kvstore.resp cimport format_double, is_word, parse_int, put_array, put_bulk, put_double, \

@@ -14,7 +14,8 @@ from libc.stdlib cimport strtod
 from libc.string cimport memcpy
 
 from bedrock.net.buf cimport Buf
-from kvstore.engine cimport Client, define
+from kvstore.binding cimport define
+from kvstore.engine cimport Client
 from kvstore.keyspace cimport EVENT_ZSET, ZSET, as_arg
 from kvstore.resp cimport Arg, Args, is_word, put_array, put_int
 from kvstore.resp import ReplyError

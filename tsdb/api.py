@@ -7,9 +7,6 @@ a server is ready without it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING
-
 from bedrock.net.http import Request, Response, Route
 from tsdb.budget import Budget
 from tsdb.config import TsdbConfig
@@ -17,13 +14,10 @@ from tsdb.federate import federate
 from tsdb.form import ApiError, Form, Handler, answering, success, success_of
 from tsdb.labels import is_label_name
 from tsdb.promql.errors import ParseError
-from tsdb.promql.json_out import json_labels
+from tsdb.promql.json_out import labels_json
 from tsdb.promql.parser import parse
 from tsdb.remote_read import read
 from tsdb.store import Store
-
-if TYPE_CHECKING:
-    from tsdb.promql.engine import Result
 
 STEPS_MAX = 11_000
 
@@ -72,7 +66,7 @@ class Api:
     def _now_ms(self) -> int:
         return self.store.world.clock.wall_ms()
 
-    def query(self, request: Request) -> Response | Awaitable[Response]:
+    def query(self, request: Request) -> Response:
         """An instant query."""
         form = Form(request)
         self.queries += 1
@@ -83,12 +77,14 @@ class Api:
             why = str(exc).replace('"time": ', "\"time\": Invalid time value for 'time': ", 1)
             raise ApiError("bad_data", why) from exc
         lookback_ms = form.duration_ms("lookback_delta", self.lookback_ms)
+        from tsdb.promql.answer import as_json
         from tsdb.promql.engine import instant_query
 
         query, budget = form.get("query"), self.budget(form)
-        return self._told(instant_query(self.store.finder, query, time_ms, lookback_ms, budget))
+        found = instant_query(self.store.finder, query, time_ms, lookback_ms, budget)
+        return success(*as_json(found))
 
-    def query_range(self, request: Request) -> Response | Awaitable[Response]:
+    def query_range(self, request: Request) -> Response:
         """A range query."""
         form = Form(request)
         self.queries += 1
@@ -121,6 +117,7 @@ class Api:
                 "Try decreasing the query resolution (?step=XX)",
             )
         lookback_ms = form.duration_ms("lookback_delta", self.lookback_ms)
+        from tsdb.promql.answer import as_json
         from tsdb.promql.engine import range_query
 
         query, budget = form.get("query"), self.budget(form)
@@ -130,19 +127,7 @@ class Api:
             )
         except ParseError as exc:  # which parameter it is, Prometheus does not say here
             raise ApiError("bad_data", str(exc)) from exc
-        return self._told(found)
-
-    def _told(self, result: Result) -> Response | Awaitable[Response]:
-        """A result as JSON; a large one is written beside the loop, while others are answered."""
-        from tsdb.promql.answer import as_json, is_large
-
-        if not is_large(result):
-            return success(as_json(result))
-
-        async def later() -> Response:
-            return success(await self.store.world.beside(as_json, result))
-
-        return later()
+        return success(*as_json(found))
 
     def format_query(self, request: Request) -> Response:
         """A query, laid out."""
@@ -169,7 +154,7 @@ class Api:
         """Label sets of the series that match."""
         form = Form(request)
         found = self.store.series(form.selectors(required=True), *form.span())
-        return success(b"[" + b",".join(map(json_labels, found)) + b"]")
+        return success(*labels_json(found))
 
     # ---- samples out and in ----------------------------------------------------------------
 

@@ -19,8 +19,9 @@ Invariant 1: of the blocks of one resolution the ranges of ranks [low, rank] do 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import msgpack
@@ -82,10 +83,14 @@ def _span(found: list[Block], block: Block) -> bool:
 
 
 class Blocks:
-    """The blocks in a directory; see the module."""
+    """The blocks in a directory; see the module.
 
-    def __init__(self, disk: Disk):
+    after_queries: calls a function once nobody reads what is read now
+    """
+
+    def __init__(self, disk: Disk, after_queries: Callable[[Callable[[], None]], None]):
         self.disk = disk
+        self.after_queries = after_queries
         self.log_number = 0  # of the store's log: a copied directory begins another
         self.all: list[Block] = []  # by rank, the finer before the coarser
         self.tiers: dict[int, list[Block]] = {}  # the same, by resolution
@@ -237,7 +242,15 @@ class Blocks:
         """Whether a run may become one block: other tiers have all of it, or nothing.
 
         Of a finer tier that must be in one block, so that it is whole as long as it is there.
+        Nor may a block between them be gone of which another tier has more: the new one would
+        seem to be all there was of its ranks.
         """
+        gone = [(a.rank + 1, b.low - 1) for a, b in pairwise(run)]
+        for other in self.all:
+            if other.resolution != run[0].resolution and any(
+                low <= high and other.low <= high and low <= other.rank for low, high in gone
+            ):
+                return False
         for resolution in self.tiers.keys() - {run[0].resolution}:
             others = self.of(resolution)
             if resolution < run[0].resolution:
@@ -279,7 +292,7 @@ class Blocks:
         gone = list(blocks)
         for block in gone:
             self.all.remove(block)
-            block.close()
+            self.after_queries(block.close)
             self.disk.remove(block.name)
         if gone:
             self._sort()
@@ -291,7 +304,7 @@ class Blocks:
             if block.name == damage.file:
                 self.all.remove(block)
                 self._sort()
-                block.close()
+                self.after_queries(block.close)
                 self._rename(damage.finding)
                 return True
         return False

@@ -34,7 +34,7 @@ class Catalog:
         self.unsaved = False
         stored = msgpack.unpackb(self.disk.read(FILE)) if self.disk.exists(FILE) else {}
         self.databases: dict[str, dict[str, set[str]]] = {
-            database: {name: set(fields) for name, fields in measurements.items()}
+            database or PLAIN_DATABASE: {name: set(fields) for name, fields in measurements.items()}
             for database, measurements in stored.items()
         }
 
@@ -52,8 +52,13 @@ class Catalog:
             self._save()
 
     def write_lines(self, database: str, lines: bytes, unit_ns: int) -> LineParser:
-        """Write line protocol into a database and note what it names; see Store.write_lines."""
-        parser = self.store.write_lines(lines, unit_ns, database.encode())
+        """Write line protocol into a database ("" = the plain one) and note what it names.
+
+        See Store.write_lines.
+        """
+        plain = database in ("", PLAIN_DATABASE)
+        parser = self.store.write_lines(lines, unit_ns, b"" if plain else database.encode())
+        database = database or PLAIN_DATABASE
         if parser.named or database not in self.databases:
             self.add(database, parser.named)
             parser.named.clear()

@@ -29,6 +29,7 @@ class TsdbConfig(ServerConfig):
     query_samples_max: int = option(50_000_000, "samples a query may read; 0 for no limit")
     query_memory_max: int = option(1 << 30, "bytes a query's matrices may take; 0 for no limit")
     query_timeout_s: float = option(120.0, "seconds a query may last; 0 for no limit")
+    queries_at_once: int = option(20, "queries that may be unfinished; others wait")
     maintenance_s: float = option(60.0, "seconds between looks at what to flush or remove")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bedrock.net.http import Request, Response
+from bedrock.world.slices import paced, paced_sort, rest
 from tsdb.labels import Labels, escape
 from tsdb.promql.errors import BadQuery
 from tsdb.promql.parser import parse_selector
@@ -28,11 +29,12 @@ def federate(finder: Finder, request: Request, now_ms: int, lookback_ms: int) ->
         values, present, stamps = instant(
             selection, np.array([now_ms], np.int64), lookback_ms, stamped=True
         )
-        for row in np.flatnonzero(present[:, 0]).tolist():
+        for row in paced(np.flatnonzero(present[:, 0]).tolist()):
             samples[selection.labels[row]] = int(stamps[row, 0]), float(values[row, 0])
     lines = []
     last = ""
-    for labels in sorted(samples, key=lambda labels: (labels.get("__name__"), labels.pairs)):
+    for labels in paced_sort(samples, key=lambda one: (one.get("__name__"), one.pairs)):
+        rest()
         name = labels.get("__name__")
         if name != last:
             lines.append(f"# TYPE {name} untyped")

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime
 from functools import wraps
 from typing import Any
 
-from bedrock.net.http import Request, Response
+from bedrock.net.http import Request, Response, Route
 from tsdb.matchers import Matcher
 from tsdb.promql.errors import BadQuery, ParseError, QueryError, QueryTimeout
 from tsdb.promql.lexer import parse_duration
 from tsdb.promql.numbers import parse_float
+from tsdb.queries import Queries
 
 TIME_MAX_MS = 2**62
+FEW_PIECES = 5  # together no more than a large answer's one piece
 STATUS = {
     "bad_data": 400,
     "execution": 422,
@@ -30,7 +33,7 @@ STATUS = {
 }
 
 
-Handler = Callable[[Request], Response | Awaitable[Response]]
+Handler = Callable[[Request], Response]
 
 
 class ApiError(Exception):
@@ -41,9 +44,11 @@ class ApiError(Exception):
         self.kind = kind
 
 
-def success(data: bytes) -> Response:
-    """A good answer, whose data is JSON already; b"" for none."""
-    body = b'{"status":"success","data":' + data + b"}" if data else b'{"status":"success"}'
+def success(*data: bytes) -> Response:
+    """A good answer, whose data is JSON already, in pieces."""
+    body = b'{"status":"success","data":', *data, b"}"
+    if len(body) <= FEW_PIECES:
+        return Response(b"".join(body), content_type="application/json")
     return Response(body, content_type="application/json")
 
 
@@ -143,10 +148,10 @@ def _rfc3339(name: str, text: str) -> float:
 
 
 def answering(handler: Handler) -> Handler:
-    """The handler with its errors turned into answers; what it may yet await raises none."""
+    """The handler with its errors turned into answers."""
 
     @wraps(handler)
-    def answer(request: Request) -> Response | Awaitable[Response]:
+    def answer(request: Request) -> Response:
         try:
             return handler(request)
         except ApiError as exc:
@@ -163,10 +168,18 @@ def answering(handler: Handler) -> Handler:
     return answer
 
 
-def _json(data: Any) -> bytes:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+def in_slices(route: Route, queries: Queries) -> Route:
+    """The route, whose handler is a query that others need not wait for."""
 
+    @wraps(route.handler)
+    def answer(request: Request) -> Any:
+        found = queries.run(route.handler, request)
+        return in_turn(found) if isinstance(found, Coroutine) else found
 
-def _largest(counts: list[tuple[str, int]], n: int = 10) -> list[dict[str, Any]]:
-    counts.sort(key=lambda pair: -pair[1])
-    return [{"name": name, "value": count} for name, count in counts[:n]]
+    async def in_turn(later: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return await later
+        except QueryTimeout as exc:  # of one that never began
+            return failure("timeout", str(exc))
+
+    return replace(route, handler=answer)

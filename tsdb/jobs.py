@@ -2,13 +2,14 @@
 
 A job is a generator: what it yields are steps that touch only files and memory of its own, so they
 may run on a thread beside the loop, while reading and writing go on; what lies between two steps
-runs on the loop, sees the store at rest, and is short.  `run` does all of it at once, for embedded
-use; `run_beside` is the server's.  One job runs at a time.
+runs on the loop, sees the store at rest, and is short.  A job that has to wait for something yields
+an awaitable.  `run` does all of it at once, for embedded use, where there is nothing to wait for;
+`run_beside` is the server's.  One job runs at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from heapq import merge
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +20,8 @@ SLICE = 1000  # series a step takes
 SORTED_AT_ONCE = 20_000  # keys: some milliseconds
 
 T = TypeVar("T")
-Job = Generator[Callable[[], Any], None, T]
+Step = Callable[[], Any] | Awaitable[Any]
+Job = Generator[Step, None, T]
 
 
 def run(job: Job[T]) -> T:
@@ -28,6 +30,7 @@ def run(job: Job[T]) -> T:
         step = next(job)
         while True:
             try:
+                assert not isinstance(step, Awaitable)
                 step()
             except BaseException as exc:
                 step = job.throw(exc)
@@ -43,7 +46,7 @@ async def run_beside(world: World, job: Job[T]) -> T:
         step = next(job)
         while True:
             try:
-                await world.beside(step)
+                await (step if isinstance(step, Awaitable) else world.beside(step))
             except BaseException as exc:
                 step = job.throw(exc)
             else:

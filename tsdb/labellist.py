@@ -6,10 +6,12 @@ with its groups, its JSON and its rows' labels without the name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from bedrock.world.slices import paced, paced_sort
 from tsdb.labels import Labels
 
 
@@ -27,20 +29,20 @@ class LabelList(list[Labels]):
     def bare(self) -> LabelList:
         """The same without their names."""
         if self._bare is None:
-            self._bare = LabelList([labels.without_name() for labels in self])
+            self._bare = LabelList([labels.without_name() for labels in paced(self)])
         return self._bare
 
     @property
     def distinct(self) -> bool:
         """Whether no two are equal."""
         if self._distinct is None:
-            self._distinct = len(set(self)) == len(self)
+            self._distinct = len(set(paced(self))) == len(self)
         return self._distinct
 
     def order(self) -> list[int] | None:
         """The row numbers, sorted by labels; None if the rows are sorted already."""
         if self._order is None:
-            self._order = sorted(range(len(self)), key=lambda row: self[row].pairs)
+            self._order = paced_sort(range(len(self)), key=lambda row: self[row].pairs)
             if self._order == list(range(len(self))):
                 self._order = []
         return self._order or None
@@ -50,7 +52,7 @@ class LabelList(list[Labels]):
         from tsdb.promql.json_out import json_labels
 
         if self._json is None:
-            self._json = [json_labels(labels) for labels in self]
+            self._json = [json_labels(labels) for labels in paced(self)]
         return self._json
 
     def groups(self, names: tuple[str, ...], without: bool) -> tuple[np.ndarray, LabelList]:
@@ -61,20 +63,21 @@ class LabelList(list[Labels]):
             number: dict[Labels, int] = {}
             if without:
                 dropped = {*names, "__name__"}
-                rows = [number.setdefault(one.drop(dropped), len(number)) for one in self]
+                rows: Iterator[int] = (
+                    number.setdefault(one.drop(dropped), len(number)) for one in paced(self)
+                )
             else:
                 rows = self._by(tuple(sorted(set(names))), number)
-            found = self._groups[key] = np.array(rows, np.int64), LabelList(number)
+            group_of = np.frombuffer(array("q", rows), np.int64)
+            found = self._groups[key] = group_of, LabelList(number)
         return found
 
-    def _by(self, names: tuple[str, ...], number: dict[Labels, int]) -> list[int]:
+    def _by(self, names: tuple[str, ...], number: dict[Labels, int]) -> Iterator[int]:
         known: dict[tuple[str, ...], int] = {}
-        rows = []
-        for one in self:
+        for one in paced(self):
             values = tuple([one.get(name) for name in names])
             group = known.get(values)
             if group is None:
                 pairs = tuple(pair for pair in zip(names, values, strict=True) if pair[1])
                 group = known[values] = number.setdefault(Labels(pairs), len(number))
-            rows.append(group)
-        return rows
+            yield group

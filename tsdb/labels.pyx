@@ -10,6 +10,9 @@ Invariants:
 """
 
 import re
+from sys import intern
+
+cimport cython
 
 cdef object METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 cdef object LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -43,8 +46,11 @@ cpdef bytes key_of_pairs(list pairs):
 
 cpdef Labels labels_of_key(bytes key):
     """The Labels of canonical bytes."""
-    cdef list parts = [part.decode() for part in key.split(b"\xff")] if key else []
-    return Labels(tuple(zip(parts[::2], parts[1::2], strict=True)))
+    cdef list parts = key.split(b"\xff") if key else []
+    cdef Py_ssize_t i
+    # A million series share their names, and so their memory.
+    return Labels(tuple([(intern((<bytes>parts[i]).decode()), (<bytes>parts[i + 1]).decode())
+                         for i in range(0, len(parts), 2)]))
 
 
 def labels_of(mapping: dict) -> Labels:
@@ -52,17 +58,21 @@ def labels_of(mapping: dict) -> Labels:
     return Labels(tuple(sorted([pair for pair in mapping.items() if pair[1]])))
 
 
+@cython.no_gc  # no cycle goes through it, and there may be a million
 cdef class Labels:
     """Sorted (name, value) pairs; hashable, comparable in Prometheus' order."""
 
     def __init__(self, tuple pairs):
         self.pairs = pairs
-        self.values = dict(pairs)
         self.hashed = -1
 
     cpdef str get(self, str name):
         """The value of a label, "" if it has none."""
-        return self.values.get(name, "")
+        cdef tuple pair
+        for pair in self.pairs:
+            if pair[0] == name:
+                return pair[1]
+        return ""
 
     @property
     def key(self) -> bytes:
@@ -71,15 +81,14 @@ cdef class Labels:
 
     def as_dict(self) -> dict:
         """A copy as name -> value."""
-        return dict(self.values)
+        return dict(self.pairs)
 
     cpdef Labels without_name(self):
         """All labels but the metric's name."""
         if self.bare is None:
-            if "__name__" in self.values:
-                self.bare = Labels(tuple([p for p in self.pairs if p[0] != "__name__"]))
-            else:
-                self.bare = self
+            if not self.get("__name__"):
+                return self
+            self.bare = Labels(tuple([p for p in self.pairs if p[0] != "__name__"]))
         return self.bare
 
     def keep(self, names) -> Labels:
@@ -92,7 +101,7 @@ cdef class Labels:
 
     def having(self, str name, str value) -> Labels:
         """The same labels with one set; an empty value removes it."""
-        changed = dict(self.values)
+        changed = dict(self.pairs)
         changed[name] = value
         return labels_of(changed)
 

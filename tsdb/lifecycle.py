@@ -7,7 +7,8 @@
 Nothing expires before the tier above it has it, with all that came late for its time.
 
 Flushing: the block is made durable, and says up to where in the log it has what is older than the
-cut, so that whoever reads the log passes over it; the head drops those samples; what is left of the
+cut, so that whoever reads the log passes over it; the head drops those samples, as soon as no query
+is unfinished that began before there was the block; what is left of the
 head is logged anew (the checkpoint); `meta` is pointed at it; the older log is removed.
 
 Ages are told by the world's clock, so a test can let a year pass in a moment.
@@ -193,6 +194,8 @@ class Lifecycle:
             head.keep_all()
             raise
         store.block_set.install(writer.block)
+        if (readers := store.queries.settled()) is not None:
+            yield readers
         for part in slices(keys):
             head.release(part)
             yield pause

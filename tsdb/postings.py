@@ -16,9 +16,11 @@ from typing import Any
 import msgpack
 from pyroaring import BitMap
 
+from bedrock.world.slices import paced, rest
 from tsdb.matchers import Matcher
 
 LIST_MAX = 1000  # strings of one list
+UNITED_AT_ONCE = 1000  # bitmaps
 
 
 def _pairs(key: bytes) -> Iterator[bytes]:
@@ -29,7 +31,19 @@ def _pairs(key: bytes) -> Iterator[bytes]:
 
 def _union(bitmaps: list[BitMap]) -> BitMap:
     """What is in any of the bitmaps; not to be changed."""
-    return bitmaps[0] if len(bitmaps) == 1 else BitMap.union(*bitmaps) if bitmaps else BitMap()
+    if len(bitmaps) == 1:
+        return bitmaps[0]
+    found = BitMap()
+    for first in range(0, len(bitmaps), UNITED_AT_ONCE):
+        found |= BitMap.union(*bitmaps[first : first + UNITED_AT_ONCE])
+        rest()
+    return found
+
+
+def _met(values: dict[str, Any], matcher: Matcher, wanted: bool) -> list[str]:
+    """The values that meet a condition, or do not; values may come and go meanwhile."""
+    met = [value for value in paced(list(values)) if matcher.matches(value) == wanted]
+    return [value for value in met if value in values]
 
 
 class Sorted:
@@ -116,21 +130,21 @@ class Postings:
         for matcher in matchers:
             name, values = matcher.name, self.by_name.get(matcher.name, {})
             if matcher.matches_empty:
-                refused += [self.bitmap(name, v) for v in values if not matcher.matches(v)]
+                refused += [self.bitmap(name, v) for v in _met(values, matcher, False)]
                 continue
             if matcher.op == "=":
                 meeting: Iterable[str] = (matcher.value,) if matcher.value in values else ()
             elif matcher.op == "=~" and matcher.alternatives is not None:
                 meeting = [value for value in matcher.alternatives if value in values]
             else:
-                meeting = [value for value in values if matcher.matches(value)]
+                meeting = _met(values, matcher, True)
             found = _union([self.bitmap(name, value) for value in meeting])
             chosen = found if chosen is None else chosen & found
             if not chosen:
                 return BitMap()
         if chosen is None:
             chosen = self.everything
-        return chosen - BitMap.union(*refused) if refused else chosen
+        return chosen - _union(refused) if refused else chosen
 
     def bitmap(self, name: str, value: str) -> BitMap:
         """The series that carry a label, which there is."""
@@ -155,7 +169,12 @@ class Postings:
             self._sorted[name] = found
         if chosen is None:
             return found
-        return [value for value in found if self.bitmap(name, value).intersect(chosen)]
+        carried = self.by_name.get(name, {})  # values may go while this takes a rest
+        return [
+            value
+            for value in paced(found)
+            if value in carried and self.bitmap(name, value).intersect(chosen)
+        ]
 
     def packed(self) -> bytes:
         """What a block keeps, as msgpack; piece by piece, so that other threads get their turn."""

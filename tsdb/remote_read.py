@@ -20,6 +20,7 @@ from bedrock.codec.errors import Malformed, TooLarge
 from bedrock.codec.protobuf import Message, Schema, field
 from bedrock.codec.varint import encode_uvarint
 from bedrock.net.http import Request, Response
+from bedrock.world.slices import paced
 from tsdb.budget import Budget
 from tsdb.matchers import Matcher
 from tsdb.promql.errors import QueryError
@@ -117,7 +118,7 @@ def _select(finder: Finder, query: dict[str, Any], budget: Budget) -> Selection:
 def _samples(selection: Selection) -> dict[str, Any]:
     columns = selection.gather()
     series = []
-    for row, labels in enumerate(columns.labels):
+    for row, labels in enumerate(paced(columns.labels)):
         times, values = columns.samples(row)
         pairs = zip(times.tolist(), values.tolist(), strict=True)
         samples = [{"timestamp": t, "value": v} for t, v in pairs]
@@ -134,7 +135,7 @@ def _frames(selections: list[Selection]) -> Iterator[bytes]:
     from tsdb.xor_chunk import chunks_of
 
     for number, selection in enumerate(selections):
-        for row, labels in enumerate(selection.labels):
+        for row, labels in enumerate(paced(selection.labels)):
             gathered: list[dict[str, Any]] = []
             size = 0
             for first, last, data in chunks_of(selection, row):

@@ -16,13 +16,16 @@ from collections import OrderedDict
 
 from libc.math cimport NAN
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from tsdb.block cimport Block, Index
 from tsdb.budget cimport Budget
 from tsdb.columns cimport Columns
 from tsdb.head cimport Head, Series
+from tsdb.room cimport resized
+
+from bedrock.world.slices import paced, paced_sort
 
 from tsdb.block import ROWS
 
@@ -149,15 +152,11 @@ cdef class Selection(Rows):
     cdef int add_piece(self, int64_t first, int64_t last, Py_ssize_t count, double least,
                        double most, double total, Py_ssize_t source) except -1:
         cdef Py_ssize_t cap
-        cdef void* grown
         if last < self.low or first > self.high:
             return 0
         if self.piece_n == self.piece_cap:
             cap = max(16, self.piece_cap * 2)
-            grown = realloc(self.pieces, cap * sizeof(Piece))
-            if grown == NULL:
-                raise MemoryError
-            self.pieces = <Piece*>grown
+            self.pieces = <Piece*>resized(self.pieces, cap * sizeof(Piece))
             self.piece_cap = cap
         self.pieces[self.piece_n] = Piece(first, last, count, least, most, total, source, -1, 0)
         self.piece_n += 1
@@ -208,7 +207,7 @@ cdef class Selection(Rows):
     def gather(self) -> Columns:
         """All samples at once; series without any are left out."""
         cdef Columns columns = Columns()
-        for place, labels in zip(self.found.places, self.labels, strict=True):
+        for place, labels in paced(zip(self.found.places, self.labels, strict=True)):
             gather(place, columns, self.low, self.high)
             columns.end_series(labels)
         return columns
@@ -298,22 +297,23 @@ class Finder:
         cdef Head head = self.store.head
         cdef Series series
         cdef dict places = {}
+        # Arrays, as the sets themselves may change while this takes a rest.
         for block in blocks:
-            chosen = block.postings.select(matchers)
-            if chosen:
-                for number in chosen:
-                    places.setdefault(block.key_of(number), []).append((block, number))
-        for ref in head.postings.select(matchers):
+            for number in paced(block.postings.select(matchers).to_array()):
+                places.setdefault(block.key_of(number), []).append((block, number))
+        for ref in paced(head.postings.select(matchers).to_array()):
+            if head.series[ref] is None:
+                continue
             series = head.series[ref]
             if places and series.key in places:
                 places[series.key].append(series)
             else:
                 places[series.key] = series
         # With a separator below all other bytes keys are in the order of labels.
-        ordered = sorted(places, key=lambda key: key.replace(b"\xff", b"\0"))
+        ordered = paced_sort(places, key=lambda key: key.replace(b"\xff", b"\0"))
         return Found(
-            LabelList([labels_of_place(places[key]) for key in ordered]),
-            [places[key] for key in ordered], blocks, resolution)
+            LabelList([labels_of_place(places[key]) for key in paced(ordered)]),
+            [places[key] for key in paced(ordered)], blocks, resolution)
 
 
 cdef labels_of_place(place):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from bedrock.app.logs import logger
 from bedrock.app.metrics import metrics_route
 from bedrock.net import Limits
 from bedrock.net import Server as Listener
-from bedrock.net.http import HttpSession, Request, Route
+from bedrock.net.http import HttpSession, Route
 from bedrock.storage.errors import Damaged
 from bedrock.world import DiskFailed, DiskFull, Timer, World
 from tsdb import pages
@@ -20,6 +20,7 @@ from tsdb.admin import Admin
 from tsdb.api import Api
 from tsdb.auth import GuardedRouter
 from tsdb.config import TsdbConfig
+from tsdb.form import in_slices
 from tsdb.influx import Influx
 from tsdb.intake import Intake
 from tsdb.inventory import Inventory
@@ -63,6 +64,9 @@ class Server:
             labels_max=config.labels_max,
             policy=policy_of(config),
         )
+        store.queries.set_aside = self._set_aside
+        store.queries.at_once = config.queries_at_once
+        store.queries.wait_s = config.query_timeout_s
         for finding in store.log.findings:
             self.log.warning("the log's end was repaired", finding=str(finding))
         for finding in store.block_set.findings:
@@ -79,13 +83,15 @@ class Server:
             self.world, store, config.config_file, self._api.budget, config.state_file
         )
         status = Status(store, self._flags, self._monitor)
-        routes = self._api.routes() + status.routes() + self._monitor.routes()
+        reading = self._api.routes() + status.routes() + self.inventory.routes()
+        routes = [in_slices(route, store.queries) for route in reading]
+        routes += status.pages() + self._monitor.routes()
         routes += Influx(store, self._api.budget).routes() + Admin(store).routes()
         routes += Intake(store, self._monitor.received.take).routes()
         routes.append(metrics_route("tsdb", lambda: (self.world, self)))
-        routes += self.inventory.routes() + pages.routes(config.host, self.world.clock)
+        routes += pages.routes(config.host, self.world.clock)
         self.routes = routes
-        router = GuardedRouter(map(self._surviving, routes), password=config.password())
+        router = GuardedRouter(routes, password=config.password())
         tls = config.tls()
         for option in ("port", "influx_port"):
             port = getattr(config, option)
@@ -131,6 +137,7 @@ class Server:
         self._listeners = []
         store, self.store = self.store, None
         if store is not None:
+            await store.queries.stop()
             if self._job is not None and not self._job.done():
                 await asyncio.wait([self._job])
             store.close()
@@ -143,23 +150,13 @@ class Server:
             if name not in hidden
         }
 
-    def _surviving(self, route: Route) -> Route:
-        """The route, which is tried again without a block that it finds damaged."""
-
-        def answer(request: Request) -> Any:
-            while True:
-                try:
-                    return route.handler(request)
-                except Damaged as exc:
-                    self._set_aside(exc)
-
-        return replace(route, handler=answer)
-
     def _set_aside(self, damage: Damaged) -> None:
         assert self.store is not None
-        if not self.store.block_set.set_aside(damage):
+        blocks = self.store.block_set
+        if blocks.set_aside(damage):
+            self.log.error("a damaged block was set aside", finding=str(damage))
+        elif damage.finding not in blocks.findings:
             raise damage
-        self.log.error("a damaged block was set aside", finding=str(damage))
 
     def _maintain_later(self) -> None:
         clock = self.world.clock

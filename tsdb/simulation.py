@@ -12,6 +12,8 @@ An earlier time is written over now and then; the newest acknowledged value must
 late, and ranges of time are deleted.  Times whose fate is unknown are left alone, as a batch still
 on its way could arrive after the next; and what retention may have dropped may be found or not.
 
+A query rests wherever it may, so that all else happens in the middle of it.
+
 Tiers are kept for ever: sums, counts, least and most of every window of buckets must be those of
 what was acknowledged, also when the samples are long gone.  Only what is written over or deleted
 when some are gone already blurs its buckets; what is added never does.
@@ -22,12 +24,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from bedrock.sim.caller import LOST, Caller, Line
 from bedrock.sim.simulation import Machine, Simulation, Violation
 from bedrock.world import World
+from bedrock.world.slices import Slices
 from tsdb.config import TsdbConfig
 from tsdb.server import Server
 
@@ -239,7 +243,7 @@ async def scenario(sim: Simulation) -> None:
             host="server", port=9090, influx_port=-1, block_range="1s", maintenance_s=0.3,
             retention=f"{RETENTION_MS}ms", tiers="100ms:500ms:0,400ms:2s:0",
         )  # fmt: skip
-        server = Server(world, config)
+        server = Server(replace(world, slices=Slices(0)), config)
         await server.start()
         return server
 

@@ -27,6 +27,7 @@ from bedrock.codec.compress import decompress
 from bedrock.storage.errors import Damaged
 from bedrock.storage.recordlog import RecordLog
 from bedrock.world import World
+from bedrock.world.slices import paced, paced_sort
 from tsdb.block import Block
 from tsdb.blocks import Blocks
 from tsdb.columns import Columns
@@ -36,6 +37,7 @@ from tsdb.labels import Labels
 from tsdb.lifecycle import Lifecycle, Policy
 from tsdb.line_protocol import LineParser
 from tsdb.matchers import Matcher
+from tsdb.queries import Queries
 from tsdb.remote_write import RemoteWriteParser
 from tsdb.selection import Finder
 from tsdb.wal import BadRecord, log_batch, replay
@@ -75,7 +77,8 @@ class Store:
         self.on_commit: Callable[[Batch], None] | None = None  # told of what was taken
         self.ingested = 0
         self.rejected = 0
-        self.block_set = Blocks(world.disk.sub("blocks"))
+        self.queries = Queries(world)
+        self.block_set = Blocks(world.disk.sub("blocks"), self.queries.after)
         self.log = RecordLog(world.disk.sub("wal"), world.turn)
         self._replay()
 
@@ -215,7 +218,7 @@ class Store:
         if len(found) == 1:
             return found[0]
         # Sorting what are runs already takes but a look at each.
-        return list(dict.fromkeys(sorted(chain.from_iterable(found))))
+        return list(dict.fromkeys(paced_sort(chain.from_iterable(found))))
 
     def series(
         self, selectors: Sequence[Sequence[Matcher]], low_ms: int, high_ms: int
@@ -226,10 +229,12 @@ class Store:
         for matchers in selectors:
             for block in self.blocks:
                 if block.first <= high_ms and block.last >= low_ms:
-                    found.update(map(block.labels_of, block.postings.select(matchers)))
+                    numbers = block.postings.select(matchers).to_array()
+                    found.update(map(block.labels_of, paced(numbers)))
             if head.samples and head.first <= high_ms and head.last >= low_ms:
-                found.update(head.series[ref].labels for ref in head.postings.select(matchers))
-        return sorted(found)
+                refs = head.postings.select(matchers).to_array()
+                found.update(s.labels for ref in paced(refs) if (s := head.series[ref]))
+        return paced_sort(found)
 
     # ---- what becomes of samples -------------------------------------------------------------
 

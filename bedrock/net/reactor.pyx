@@ -20,7 +20,9 @@ Invariants:
 import asyncio
 import errno
 import os
+import select
 import socket
+from functools import partial
 
 from cpython.ref cimport PyObject
 from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EMFILE, ENFILE, EPIPE, \
@@ -28,8 +30,17 @@ from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EMFILE, ENFILE, EPIPE, \
 from libc.stdint cimport int64_t, uint32_t
 from posix.types cimport off_t
 
+from bedrock.net.branch import Branches
 from bedrock.net.buf cimport Buf
 from bedrock.net.driver cimport Driver
+from bedrock.net.linger cimport Linger
+from bedrock.net.linger import worthwhile
+from bedrock.net.linux cimport AF_INET, AF_INET6, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, \
+    EPOLL_CTL_MOD, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, INET6_ADDRSTRLEN, IPPROTO_TCP, \
+    MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, SHUT_WR, SO_LINGER, SOCK_CLOEXEC, SOCK_NONBLOCK, \
+    SOL_SOCKET, TCP_NODELAY, accept4, c_close, c_recv, c_send, epoll_create1, epoll_ctl, \
+    epoll_event, epoll_wait, inet_ntop, linger, ntohs, sendfile, setsockopt, shutdown, sockaddr, \
+    sockaddr_in, sockaddr_in6, socklen_t
 from bedrock.net.session cimport Link
 from bedrock.net.session import FileSpan
 from bedrock.net.sockets import listening, plain_address, unlink
@@ -37,54 +48,20 @@ from bedrock.net.tls import secure
 from bedrock.world.disk cimport File
 from bedrock.world.net import Limits
 
-cdef extern from "<sys/epoll.h>" nogil:
-    enum:
-        EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP
-        EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_CLOEXEC
-    ctypedef union epoll_data_t:
-        void* ptr
-    struct epoll_event:
-        uint32_t events
-        epoll_data_t data
-    int epoll_create1(int flags)
-    int epoll_ctl(int epfd, int op, int fd, epoll_event* event)
-    int epoll_wait(int epfd, epoll_event* events, int maxevents, int timeout)
-
-cdef extern from "<sys/socket.h>" nogil:
-    enum:
-        MSG_NOSIGNAL, MSG_DONTWAIT, MSG_MORE, SHUT_WR
-        SOCK_NONBLOCK, SOCK_CLOEXEC, SOL_SOCKET, SO_LINGER
-    ctypedef unsigned int socklen_t
-    struct sockaddr:
-        pass
-    struct linger:
-        int l_onoff
-        int l_linger
-    Py_ssize_t c_recv "recv"(int fd, void* into, size_t n, int flags)
-    Py_ssize_t c_send "send"(int fd, const void* p, size_t n, int flags)
-    int accept4(int fd, sockaddr* address, socklen_t* size, int flags)
-    int shutdown(int fd, int how)
-    int setsockopt(int fd, int level, int name, const void* value, socklen_t n)
-
-cdef extern from "<netinet/tcp.h>" nogil:
-    enum:
-        IPPROTO_TCP "6"
-        TCP_NODELAY
-
-cdef extern from "<unistd.h>" nogil:
-    int c_close "close"(int fd)
-
-cdef extern from *:
-    """
-    #include <sys/sendfile.h>
-    """
-    Py_ssize_t sendfile(int out, int source, off_t* offset, size_t n) nogil
-
 cdef enum:
     SCRATCH = 64 << 10
     EVENTS = 256
     ACCEPTS = 64
     SPAN_STEP = 1 << 20
+    PATIENCE_MS = 5000             # for a client that takes nothing, while everyone waits
+
+
+def poll_for(timeout_ms, *watched) -> set:
+    """Which of the descriptors (number, events) are ready; none after the timeout."""
+    poller = select.poll()
+    for number, events in watched:
+        poller.register(number, events)
+    return {number for number, _ in poller.poll(timeout_ms)}
 
 
 cdef class Watched:
@@ -155,9 +132,12 @@ cdef class Listener(Watched):
 
     cdef int ready(self, uint32_t events) except -1:
         cdef int fd, one = 1
+        cdef sockaddr_in6 name
+        cdef socklen_t size
         cdef EpollLink link
         for _ in range(ACCEPTS):
-            fd = accept4(self.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+            size = sizeof(name)
+            fd = accept4(self.fd, <sockaddr*>&name, &size, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd < 0:
                 # Out of descriptors: the connection waits in the kernel's queue for one.
                 if c_errno in (EMFILE, ENFILE):
@@ -171,6 +151,7 @@ cdef class Listener(Watched):
                 setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
             self.reactor.accepted += 1
             link = EpollLink(self.reactor, self.limits)
+            link.name = name
             self.reactor.adopt(link, fd)
             self.links.add(link)
             link.listener = self
@@ -184,19 +165,24 @@ cdef class EpollLink(Link):
 
     cdef Watched socket
     cdef Listener listener
-    cdef object address
+    cdef sockaddr_in6 name         # the other side, as the system says it
+    cdef object address            # and in Python, once someone asked
+    cdef bint given_away           # another process has it
+    cdef int lifeline              # in that process: ends with the server; 0 = in the server
 
     cdef int watch(self, uint32_t events) except -1:
         return self.socket.watch(events)
 
     cdef object peer_address(self):
-        if self.address is None and self.socket.fd >= 0:
-            with socket.socket(fileno=os.dup(self.socket.fd)) as sock:
-                try:
-                    name = sock.getpeername()
-                except OSError:
-                    return None
-            self.address = plain_address(name)
+        cdef char[INET6_ADDRSTRLEN] host
+        if self.address is None:
+            if self.name.sin6_family == AF_INET6:
+                inet_ntop(AF_INET6, &self.name.sin6_addr, host, sizeof(host))
+            elif self.name.sin6_family == AF_INET:
+                inet_ntop(AF_INET, &(<sockaddr_in*>&self.name).sin_addr, host, sizeof(host))
+            else:
+                return ""           # who comes by a unix socket has no name
+            self.address = host.decode(), ntohs(self.name.sin6_port)
         return self.address
 
     cdef int readable(self) except -1:
@@ -226,6 +212,55 @@ cdef class EpollLink(Link):
         elif c_errno not in (EAGAIN, EINTR):
             self.broken(c_errno)
         return 0
+
+    @property
+    def can_wait(self) -> bool:
+        return True
+
+    cpdef bint send_now(self, data) except -1:
+        """See Link."""
+        left = memoryview(data)
+        while len(left):
+            try:
+                left = left[os.write(self.socket.fd, left):]
+            except BlockingIOError:
+                if not poll_for(PATIENCE_MS, (self.socket.fd, select.POLLOUT)):
+                    return False
+            except OSError:
+                return False
+        return True
+
+    cpdef bytes wait_input(self, meanwhile=None):
+        """See Link."""
+        watched = [(self.socket.fd, select.POLLIN)]
+        if self.lifeline:
+            watched.append((self.lifeline, select.POLLIN))
+        if meanwhile is not None:
+            watched.append(((<Reactor>self.driver).epfd, select.POLLIN))
+        while True:
+            ready = poll_for(None, *watched)
+            if self.socket.fd in ready:
+                try:
+                    return os.read(self.socket.fd, SCRATCH)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    return b""
+            if self.lifeline in ready:
+                return b""
+            meanwhile()
+
+    cpdef branch(self, run):
+        """See Link."""
+        (<Reactor>self.driver).branches.grow(self.socket.fd, partial(self.go_on_alone, run))
+        self.given_away = True
+        self.end(None, False)
+
+    def go_on_alone(self, run, int lifeline) -> None:
+        """In the process that was split off."""
+        self.lifeline = lifeline
+        (<Reactor>self.driver).forget_all_but(self.socket)
+        run()
 
     cdef int broken(self, int number) except -1:
         self.disconnect(False)
@@ -324,11 +359,12 @@ cdef class EpollLink(Link):
         cdef Reactor reactor = <Reactor>self.driver
         if self.socket.fd < 0:
             return 0
-        self.peer_address()
-        if reset:
+        if self.given_away:
+            self.socket.watch(0)       # closing does not take it out of the set: it is open elsewhere
+        elif reset:
             hard.l_onoff, hard.l_linger = 1, 0
             setsockopt(self.socket.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard))
-        else:
+        elif not self.eof:
             # Closing with unread input sends a reset, which can overtake our last reply.
             shutdown(self.socket.fd, SHUT_WR)
             for _ in range(16):
@@ -374,6 +410,8 @@ cdef class Reactor(Driver):
     cdef dict watched              # fd -> Watched
     cdef list graveyard            # what was closed in this turn
     cdef object loop
+    cdef object branches           # processes split off, once attached
+    cdef readonly Linger linger    # None where it cannot pay
     cdef readonly int64_t longest_turn_ns
 
     def __init__(self, clock, turn):
@@ -396,7 +434,10 @@ cdef class Reactor(Driver):
     def attach(self, loop=None) -> Reactor:
         """Run inside an event loop."""
         self.loop = loop or asyncio.get_running_loop()
+        self.branches = Branches(self.loop)
         self.loop.add_reader(self.epfd, self.poll)
+        if worthwhile():
+            self.linger = Linger(self.loop)
         return self
 
     def close(self) -> None:
@@ -408,8 +449,9 @@ cdef class Reactor(Driver):
                 (<Connected>watched).link.abort("shut down")
         self.graveyard.clear()
         if self.loop is not None:
+            self.branches.close()
             self.loop.remove_reader(self.epfd)
-            self.loop = None
+            self.loop = self.linger = None
 
     cpdef poll(self):
         """One turn, without waiting."""
@@ -419,6 +461,8 @@ cdef class Reactor(Driver):
         n = epoll_wait(self.epfd, events, EVENTS, 0)
         if n <= 0:
             return
+        if self.linger is not None:
+            self.linger.came()
         self.begin_turn()
         try:
             for i in range(n):
@@ -432,6 +476,13 @@ cdef class Reactor(Driver):
         spent = self.clock.now_ns() - self.now_ns
         if spent > self.longest_turn_ns:
             self.longest_turn_ns = spent
+
+    cdef int end_turn(self) except -1:
+        """See Driver; what follows a turn is often another."""
+        Driver.end_turn(self)
+        if self.linger is not None:
+            self.linger.left()
+        return 0
 
     cpdef breathe(self):
         """See Driver: a turn without an end, in buffers of its own, inside of another."""
@@ -455,6 +506,14 @@ cdef class Reactor(Driver):
         finally:
             self.scratch, self.into = scratch, into
             self.turn.pending = self.turn.pending or pending
+
+    cdef int forget_all_but(self, Watched kept) except -1:
+        """Other descriptors are not open in this process."""
+        cdef Watched watched
+        for watched in self.watched.values():
+            if watched is not kept:
+                watched.fd = -1
+        self.epfd = -1
 
     cdef int adopt(self, EpollLink link, int fd) except -1:
         cdef Connected connected = Connected()
@@ -486,6 +545,7 @@ cdef class Reactor(Driver):
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.adopt(link, os.dup(sock.fileno()))
+        link.address = plain_address(address)
         connected = <Connected>link.socket
         try:
             if code == errno.EINPROGRESS:

@@ -52,6 +52,9 @@ cdef class Link:
     cpdef close(self)
     cpdef abort(self, object why=*)
     cpdef drop(self, object why=*)
+    cpdef bint send_now(self, data) except -1
+    cpdef bytes wait_input(self, meanwhile=*)
+    cpdef branch(self, run)
     cpdef upgrade(self, Session session)
 
     # For drivers

@@ -92,7 +92,7 @@ cdef class Link:
 
     @property
     def peer(self):
-        """Address of the other side: (host, port), a path, or None once it is gone."""
+        """Address of the other side: (host, port) or a path; some drivers forget it at the end."""
         return self.peer_address()
 
     @property
@@ -104,6 +104,13 @@ cdef class Link:
     def input_room(self) -> int:
         """Bytes more that can be received without taking memory."""
         return 0 if self.tail is None else self.tail.cap - self.tail.head - self.tail.n
+
+    @property
+    def full(self) -> bool:
+        """More output waits than the limit: who goes on answering fills memory (see `drained`)."""
+        if self.feeding and self.high:
+            return self.queued + self.driver_sink().n > self.high
+        return self.paused
 
     @property
     def memory(self) -> int:
@@ -233,6 +240,33 @@ cdef class Link:
             self.disconnect(reset)
             self.lost(why)
         return 0
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether `wait_input`, `send_now` and `branch` work here."""
+        return False
+
+    cpdef bint send_now(self, data) except -1:
+        """Send, past what is queued, and wait until it went; False if it did not.
+
+        These three are for a session that has to ask its client something from inside a feed.
+        """
+        raise NotImplementedError
+
+    cpdef bytes wait_input(self, meanwhile=None):
+        """Wait for the next bytes; b"" if none will come.
+
+        meanwhile: called when other connections have something, to serve them (`Driver.breathe`);
+                   what it raises ends the waiting.  Without it everyone waits.
+        """
+        raise NotImplementedError
+
+    cpdef branch(self, run):
+        """Give the connection to a process of its own, a copy of this one that ends after `run()`.
+
+        Here it is closed, without a word to the other side.
+        """
+        raise NotImplementedError
 
     cpdef upgrade(self, Session session):
         """Speak another protocol from the next byte on (STARTTLS, WebSocket).

@@ -1,4 +1,4 @@
-"""Listening sockets, made alike by every driver that has real ones."""
+"""Sockets that drivers make alike."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ def listening(address: Address) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def socket_pair() -> tuple[socket.socket, socket.socket]:
+    """Two sockets connected with each other."""
+    return socket.socketpair()
 
 
 def plain_address(name: tuple | str) -> Address:

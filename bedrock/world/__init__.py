@@ -5,6 +5,7 @@
     Net     listen, connect                          net.py (drivers: bedrock.net, bedrock.sim)
     Rand    seeded randomness                        rand.pyx
     Turn    what must be durable before a reply      turn.pyx
+    Slices  long calculations, a bit at a time       slices.pyx
 
 The same engine runs on Linux and in the simulator because only what stands behind this door
 differs.  All are cdef classes, so that a call from Cython costs a virtual call.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ from bedrock.world.clock import Clock, OsClock
 from bedrock.world.disk import Disk, DiskFailed
 from bedrock.world.net import Net
 from bedrock.world.rand import OsRand, Rand
+from bedrock.world.slices import Slices
 from bedrock.world.turn import Turn
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ class World:
     clock: Clock = field(default_factory=OsClock)
     rand: Rand = field(default_factory=OsRand)
     turn: Turn = field(default_factory=Turn)
+    slices: Slices = field(default_factory=Slices)
     node: str = "local"
 
     def spawn(self, coro: Coroutine, name: str) -> asyncio.Task:
@@ -68,6 +70,14 @@ class World:
         except DiskFailed as exc:
             self.turn.fail(exc)
             raise
+
+    def sliced(self, call: Callable[..., T], *args: Any) -> T | Awaitable[T]:
+        """The result of a long calculation, made on the loop while it serves others as well.
+
+        It comes at once if that takes less than a slice.  The calculation has to `rest` now and
+        then: see bedrock.world.slices.
+        """
+        return self.slices.run(self.clock, call, args)
 
     def at(self, directory: str) -> World:
         """The same world with `disk` rooted at a sub-directory."""

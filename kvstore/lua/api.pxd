@@ -24,6 +24,7 @@ cdef extern from *:
     ctypedef int (*Bare "lua_CFunction")(lua_State*) noexcept nogil
     ctypedef struct lua_Debug:
         int event
+        const char* name
         const char* what
         const char* source
         int currentline
@@ -31,6 +32,7 @@ cdef extern from *:
 
 
 cdef enum:
+    HOOKCOUNT = 3                  # `event` of a hook: so many instructions were run
     REGISTRY = -10000
     GLOBALS = -10002
     UPVALUE = -10002               # less i: the i-th value a C function was made with
@@ -80,6 +82,7 @@ cdef struct Lua:
     int (*gc)(lua_State*, int, int) noexcept nogil
     void (*getfield)(lua_State*, int, const char*) noexcept nogil
     int (*getinfo)(lua_State*, const char*, lua_Debug*) noexcept nogil
+    const char* (*getlocal)(lua_State*, const lua_Debug*, int) noexcept nogil
     int (*getmetatable)(lua_State*, int) noexcept nogil
     int (*getstack)(lua_State*, int, lua_Debug*) noexcept nogil
     int (*gettop)(lua_State*) noexcept nogil

@@ -85,8 +85,8 @@ for _, name in pairs({'sha1hex', 'setresp', 'log', 'set_repl'}) do
 end
 
 function redis.replicate_commands() return true end
-function redis.breakpoint() return false end
-function redis.debug() end
+redis.breakpoint = lend.breakpoint or function() return false end
+redis.debug = lend.debug or function() end
 
 -- ------------------------------------------------------------------ what a script may see
 

@@ -1,5 +1,6 @@
 """Data sets of every type, and their comparison between kvstore and a redis-server."""
 
+import gc
 import random
 import time
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ import pytest
 import redis
 
 from bedrock.testing import peers
+from kvstore.memory import data_bytes
 
 FORMS = [
     ("SET", "text", b"\0\xff bytes"),
@@ -103,6 +105,14 @@ def runner(port):
             return run
         except redis.exceptions.BusyLoadingError:
             time.sleep(0.02)
+
+
+def data_without_keys(kv):
+    """Bytes that data takes when there is none; a dozen keys do not make their table grow then."""
+    kv.execute("MSET", *range(32))
+    kv.execute("DEL", *range(0, 32, 2))
+    gc.collect()
+    return data_bytes()
 
 
 def wait_until(true, seconds=20):

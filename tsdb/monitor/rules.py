@@ -153,19 +153,21 @@ class RuleManager:
         await self.world.clock.sleep(self.world.rand.random() * min(interval_s, 1.0))
         while True:
             now_ms = self.world.clock.wall_ms()
-            self.evaluate(running, now_ms)
+            await self.evaluate(running, now_ms)
             await self.notifier.flush()
             took = (self.world.clock.wall_ms() - now_ms) / 1000
             await self.world.clock.sleep(max(interval_s - took, 0.05))
 
-    def evaluate(self, running: Running, now_ms: int) -> None:
+    async def evaluate(self, running: Running, now_ms: int) -> None:
         """All rules of a group, once."""
         clock = self.world.clock
         begun = clock.now_ns()
         for standing in running.rules:
             before = clock.now_ns()
             try:
-                samples = self._evaluate(standing, running.group, now_ms)
+                samples = await self.store.queries.ask(
+                    self._evaluate, standing, running.group, now_ms
+                )
                 alive = {labels for labels, _, _ in samples}
                 gone = [(labels, now_ms, STALE) for labels in standing.alive - alive]
                 self.store.write_samples([*samples, *gone])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bedrock.world.slices import paced, rest
 from tsdb.labellist import LabelList
 from tsdb.labels import Labels, is_label_name
 from tsdb.promql.errors import QueryError
@@ -71,6 +72,7 @@ def _quantile(
     for group in range(len(groups)):
         rows = group_of == group
         for step in range(steps):
+            rest()
             there = rows & vector.present[:, step]
             present[group, step] = there.any()
             values[group, step] = quantile(q[step], vector.values[there, step])
@@ -83,7 +85,7 @@ def _count_values(
     """How often each value occurs; it is told by label `name`, "" for by none."""
     steps = vector.values.shape[1]
     counts: dict[Labels, np.ndarray] = {}
-    for row in range(len(vector)):
+    for row in paced(range(len(vector))):
         group = groups[group_of[row]]
         for step in np.flatnonzero(vector.present[row]):
             value = format_plain(vector.values[row, step])

@@ -1,4 +1,4 @@
-"""A query's answer as the API gives it: `{"resultType": ..., "result": ...}` in JSON."""
+"""A query's answer as the API gives it: `{"resultType": ..., "result": ...}` in JSON, in pieces."""
 
 from __future__ import annotations
 
@@ -10,16 +10,9 @@ from tsdb.promql.engine import Result
 from tsdb.promql.json_out import rows_json, sample_json, windows_json
 from tsdb.promql.vector import Vector, Windows
 
-BESIDE_VALUES = 100_000  # of a vector: some milliseconds of writing
 
-
-def is_large(result: Result) -> bool:
-    """Whether writing it takes long enough to be done on a thread: it needs no GIL and no store."""
-    return isinstance(result.value, Vector) and result.value.values.size > BESIDE_VALUES
-
-
-def as_json(result: Result) -> bytes:
-    """`{"resultType": ..., "result": ...}`"""
+def as_json(result: Result) -> tuple[bytes, ...]:
+    """The pieces, one after the other, are the text."""
     value = result.value
     if isinstance(value, Vector):
         body = rows_json(
@@ -32,10 +25,10 @@ def as_json(result: Result) -> bytes:
     elif isinstance(value, Windows):
         body = windows_json(value.rows)
     elif isinstance(value, str):
-        body = b"[%s,%s]" % (_seconds(int(result.times[0])), json.dumps(value).encode())
+        body = (b"[%s,%s]" % (_seconds(int(result.times[0])), json.dumps(value).encode()),)
     else:
-        body = sample_json(int(result.times[0]), float(value[0]))
-    return b'{"resultType":"%s","result":%s}' % (result.type.encode(), body)
+        body = (sample_json(int(result.times[0]), float(value[0])),)
+    return b'{"resultType":"%s","result":' % result.type.encode(), *body, b"}"
 
 
 def _seconds(t_ms: int) -> bytes:

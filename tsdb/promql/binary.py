@@ -7,15 +7,16 @@ only where both have a value, as Prometheus does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from bedrock.world.slices import paced
 from tsdb.labellist import LabelList
 from tsdb.labels import Labels
 from tsdb.promql.ast import Matching
 from tsdb.promql.errors import QueryError
-from tsdb.promql.vector import Vector
+from tsdb.promql.vector import Vector, by_rows, groups_present, joined, rows_of
 
 
 def _power(base: np.ndarray, exponent: np.ndarray) -> np.ndarray:
@@ -70,11 +71,11 @@ def _with_scalar(
 ) -> Vector:
     """A vector and a scalar; left and right are in the order written."""
     if op in ARITHMETIC:
-        values = ARITHMETIC[op](left, right)
+        values = by_rows(ARITHMETIC[op], left, right)
         if op not in DROPS_NAME:
             return Vector(vector.labels, values, vector.present)
         return vector.with_values(values).unique()
-    holds = COMPARISON[op](left, right)
+    holds = by_rows(COMPARISON[op], left, right)
     if as_bool:
         return vector.with_values(holds.astype(np.float64)).unique()
     return Vector(vector.labels, vector.values, vector.present & holds)
@@ -87,41 +88,54 @@ def _signatures(vector: Vector, matching: Matching) -> list[Labels | tuple[str, 
     """For each row what must be equal on both sides."""
     if matching.on:
         names = matching.labels
-        return [tuple([labels.get(name) for name in names]) for labels in vector.labels]
+        return [tuple([labels.get(name) for name in names]) for labels in paced(vector.labels)]
     if not matching.labels:
-        return [labels.without_name() for labels in vector.labels]
+        return [labels.without_name() for labels in paced(vector.labels)]
     dropped = {*matching.labels, "__name__"}
-    return [labels.drop(dropped) for labels in vector.labels]
+    return [labels.drop(dropped) for labels in paced(vector.labels)]
 
 
-def _by_signature(vector: Vector, matching: Matching) -> dict[object, list[int]]:
-    groups: dict[object, list[int]] = {}
-    for row, signature in enumerate(_signatures(vector, matching)):
-        groups.setdefault(signature, []).append(row)
-    return groups
+class Partners:
+    """Rows by what they are found by.
+
+    first  the first row of each key
+    more   all rows of a key that has several: few have, and a million lists are slow
+    """
+
+    def __init__(self, keys: Iterable[object]):
+        self.first: dict[object, int] = {}
+        self.more: dict[object, list[int]] = {}
+        for row, key in enumerate(paced(keys)):
+            first = self.first.setdefault(key, row)
+            if first != row:
+                self.more.setdefault(key, [first]).append(row)
+
+    def rows(self, key: object) -> Sequence[int]:
+        """The rows of a key."""
+        first = self.first.get(key)
+        return () if first is None else self.more.get(key) or (first,)
 
 
 # ---- sets ----------------------------------------------------------------------------------
 
 
 def _set_operation(op: str, left: Vector, right: Vector, matching: Matching) -> Vector:
-    steps = left.values.shape[1]
     partners, source = (left, right) if op == "or" else (right, left)
-    there = {
-        signature: partners.present[rows].any(axis=0)
-        for signature, rows in _by_signature(partners, matching).items()
-    }
-    nothing = np.zeros(steps, np.bool_)
-    matched = [there.get(signature, nothing) for signature in _signatures(source, matching)]
-    flags = np.stack(matched) if matched else np.zeros((0, steps), np.bool_)
+    number: dict[object, int] = {}
+    signatures = paced(_signatures(partners, matching))
+    group_of = [number.setdefault(signature, len(number)) for signature in signatures]
+    there = groups_present(partners, np.array(group_of, np.int64), len(number))
+    nowhere = len(number)
+    matched = [number.get(signature, nowhere) for signature in paced(_signatures(source, matching))]
+    flags = rows_of(np.vstack((there, np.zeros_like(there, shape=(1, there.shape[1])))), matched)
     if op == "and":
         return Vector(left.labels, left.values, left.present & flags).pruned()
     if op == "unless":
         return Vector(left.labels, left.values, left.present & ~flags).pruned()
     return Vector(
         LabelList(left.labels + right.labels),
-        np.concatenate((left.values, right.values)),
-        np.concatenate((left.present, right.present & ~flags)),
+        joined([left.values, right.values]),
+        joined([left.present, right.present & ~flags]),
     ).pruned().unique()
 
 
@@ -132,34 +146,34 @@ def _join(op: str, left: Vector, right: Vector, matching: Matching, as_bool: boo
     """Arithmetic or comparison between the rows that share a signature."""
     swapped = matching.many == "right"
     many, one = (right, left) if swapped else (left, right)
-    partners = _by_signature(one, matching)
+    partners = Partners(_signatures(one, matching))
     met = np.asarray(many.present.any(axis=0))
     _refuse_duplicates(one, met, partners, matching, "left" if swapped else "right")
     many_rows: list[int] = []
     one_rows: list[int] = []
     matched: list[object] = []
-    for row, signature in enumerate(_signatures(many, matching)):
-        for partner in partners.get(signature, ()):
+    for row, signature in enumerate(paced(_signatures(many, matching))):
+        for partner in partners.rows(signature):
             many_rows.append(row)
             one_rows.append(partner)
             matched.append(signature)
     if not many_rows:
         return Vector.empty(many.values.shape[1])
-    many_values, one_values = many.values[many_rows], one.values[one_rows]
-    present = many.present[many_rows] & one.present[one_rows]
+    many_values, one_values = rows_of(many.values, many_rows), rows_of(one.values, one_rows)
+    present = rows_of(many.present, many_rows) & rows_of(one.present, one_rows)
     first, second = (one_values, many_values) if swapped else (many_values, one_values)
     if op in COMPARISON:
-        holds = COMPARISON[op](first, second)
+        holds = by_rows(COMPARISON[op], first, second)
         values = holds.astype(np.float64) if as_bool else first
         kept = present if as_bool else present & holds
     else:
-        values, kept = ARITHMETIC[op](first, second), present
+        values, kept = by_rows(ARITHMETIC[op], first, second), present
     drop_name = as_bool or op in DROPS_NAME
     labels = [
         _result_labels(many.labels[m], one.labels[o], matching, drop_name)
-        for m, o in zip(many_rows, one_rows, strict=True)
+        for m, o in paced(zip(many_rows, one_rows, strict=True))
     ]
-    keys = list(zip(matched, labels, strict=True)) if matching.many else matched
+    keys = zip(matched, labels, strict=True) if matching.many else matched
     _refuse_many(keys, kept, matching)
     return Vector(LabelList(labels), values, kept).pruned().unique()
 
@@ -167,14 +181,12 @@ def _join(op: str, left: Vector, right: Vector, matching: Matching, as_bool: boo
 def _refuse_duplicates(
     one: Vector,
     met: np.ndarray,
-    partners: dict[object, list[int]],
+    partners: Partners,
     matching: Matching,
     side: str,
 ) -> None:
     """Two rows of the "one" side must not share a signature at a step where `many` is met."""
-    for rows in partners.values():
-        if len(rows) < 2:
-            continue
+    for rows in paced(partners.more.values()):
         twice = (one.present[rows].sum(axis=0) > 1) & met
         if not twice.any():
             continue
@@ -207,13 +219,10 @@ def _result_labels(many: Labels, one: Labels, matching: Matching, drop_name: boo
     return many.drop(dropped) if dropped else many
 
 
-def _refuse_many(keys: Sequence[object], present: np.ndarray, matching: Matching) -> None:
+def _refuse_many(keys: Iterable[object], present: np.ndarray, matching: Matching) -> None:
     """Two rows with one key (signature; with group_*, and labels) must not meet at a step."""
-    rows_of: dict[object, list[int]] = {}
-    for row, key in enumerate(keys):
-        rows_of.setdefault(key, []).append(row)
-    for rows in rows_of.values():
-        if len(rows) > 1 and (present[rows].sum(axis=0) > 1).any():
+    for rows in paced(Partners(keys).more.values()):
+        if (present[rows].sum(axis=0) > 1).any():
             if matching.many:
                 raise QueryError(
                     "multiple matches for labels: grouping labels must ensure unique matches"

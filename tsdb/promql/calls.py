@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bedrock.world.slices import paced
 from tsdb.labellist import LabelList
 from tsdb.labels import Labels, is_label_name
 from tsdb.promql import kernels
@@ -17,7 +18,7 @@ from tsdb.promql.errors import QueryError
 from tsdb.promql.functions import CALENDAR, OVER_TIME
 from tsdb.promql.groups import bucket_quantile
 from tsdb.promql.template_text import expand
-from tsdb.promql.vector import Vector, Windows
+from tsdb.promql.vector import Vector, Windows, by_rows
 from tsdb.promql.windows import over_range
 from tsdb.regex import BadRegex, compile_regex
 
@@ -79,7 +80,7 @@ _ELEMENTWISE: dict[str, Callable[..., np.ndarray]] = {
 def _elementwise(compute: Callable[..., np.ndarray]) -> Callable[..., Vector]:
     def call(times: np.ndarray, vector: Vector, *params: np.ndarray) -> Vector:
         with np.errstate(all="ignore"):
-            return vector.with_values(compute(vector.values, *params)).unique()
+            return vector.with_values(by_rows(compute, vector.values, *params)).unique()
 
     return call
 
@@ -133,7 +134,8 @@ def _calendar(part: Callable[[_Moments], np.ndarray]) -> Callable[..., Vector]:
     def call(times: np.ndarray, vector: Vector | None = None) -> Vector:
         if vector is None:
             vector = _vector(times, times / 1000)
-        return vector.with_values(part(_Moments(vector.values)).astype(np.float64)).unique()
+        values = by_rows(lambda seconds: part(_Moments(seconds)), vector.values)
+        return vector.with_values(values.astype(np.float64)).unique()
 
     return call
 
@@ -187,7 +189,7 @@ def _label_replace(
     if not is_label_name(target):
         raise QueryError(f"invalid destination label name in label_replace(): {target}")
     changed = []
-    for labels in vector.labels:
+    for labels in paced(vector.labels):
         match = pattern.fullmatch(labels.get(source))
         changed.append(labels.having(target, expand(template, match)) if match else labels)
     return Vector(LabelList(changed), vector.values, vector.present).pruned().unique()
@@ -202,7 +204,7 @@ def _label_join(
             raise QueryError(f"invalid {where} label name in label_join(): {name}")
     changed = [
         labels.having(target, separator.join(labels.get(name) for name in sources))
-        for labels in vector.labels
+        for labels in paced(vector.labels)
     ]
     return Vector(LabelList(changed), vector.values, vector.present).pruned().unique()
 
@@ -213,7 +215,7 @@ def _label_join(
 def _histogram_quantile(times: np.ndarray, q: np.ndarray, vector: Vector) -> Vector:
     """Per histogram: its series differ only in `le`."""
     histograms: dict[Labels, list[tuple[float, int]]] = {}
-    for row, labels in enumerate(vector.labels):
+    for row, labels in enumerate(paced(vector.labels)):
         try:
             bound = float(labels.get("le"))
         except ValueError:
@@ -221,7 +223,7 @@ def _histogram_quantile(times: np.ndarray, q: np.ndarray, vector: Vector) -> Vec
         key = labels.drop(("le", "__name__"))
         histograms.setdefault(key, []).append((bound, row))
     rows = []
-    for key, buckets in histograms.items():
+    for key, buckets in paced(histograms.items()):
         buckets.sort()
         chosen = [row for _, row in buckets]
         _refuse_two_names(vector, chosen)

@@ -10,6 +10,11 @@ from libc.math cimport INFINITY, NAN, floor, isinf, isnan
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport qsort
 
+from bedrock.world.slices cimport rest
+
+cdef enum:
+    CELLS = 200_000                # looked at between two rests
+
 
 def reduce_groups(str op, const double[:, ::1] values, const uint8_t[:, ::1] present,
                   const int64_t[::1] group_of, Py_ssize_t groups) -> tuple:
@@ -25,8 +30,11 @@ def reduce_groups(str op, const double[:, ::1] values, const uint8_t[:, ::1] pre
     cdef double[:, ::1] count = counts
     cdef double[:, ::1] mean = means
     cdef int kind = ("sum", "min", "max", "count", "group", "avg", "stddev", "stdvar").index(op)
-    with nogil:
-        for row in range(rows):
+    cdef Py_ssize_t begin, end, rows_each = CELLS // steps + 1
+    for begin in range(0, rows, rows_each):
+        rest()
+        end = min(rows, begin + rows_each)
+        for row in range(begin, end):
             g = group_of[row]
             for step in range(steps):
                 if not present[row, step]:
@@ -116,8 +124,9 @@ def largest(const double[:, ::1] keys, const uint8_t[:, ::1] present,
     cdef int64_t[::1] sizes = np.empty(groups, np.int64)
     cdef const double* key
     cdef int64_t* heap
-    with nogil:
-        for step in range(steps):
+    for step in range(steps):
+        rest()
+        with nogil:
             if k[step] < 1:
                 continue
             key = &keys[step, 0]

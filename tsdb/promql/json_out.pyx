@@ -10,13 +10,15 @@ import json
 
 from libc.math cimport fabs, isinf, isnan
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
+from bedrock.world.slices cimport rest
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from tsdb.labels cimport Labels
 from tsdb.promql.shortest cimport shortest
+from tsdb.room cimport resized
 from tsdb.selection cimport Rows
 
 cdef extern from "Python.h":
@@ -24,25 +26,26 @@ cdef extern from "Python.h":
 
 cdef enum:
     SAMPLE_MAX = 80                # bytes of one sample: its value takes 25, its time 24
+    PIECE = 1 << 18                # bytes; what is large is never copied as a whole
 
 
 cdef class Writer:
-    """Bytes that grow."""
+    """Bytes that grow, and the pieces before them."""
 
     cdef char* p
     cdef Py_ssize_t n, cap
+    cdef list pieces
+
+    def __cinit__(self):
+        self.pieces = []
 
     def __dealloc__(self):
         free(self.p)
 
     cdef int reserve(self, Py_ssize_t more) except -1 nogil:
         cdef Py_ssize_t cap = max(self.n + more, self.cap * 2, 4096)
-        cdef char* grown
         if self.n + more > self.cap:
-            grown = <char*>realloc(self.p, cap)
-            if grown == NULL:
-                raise MemoryError
-            self.p = grown
+            self.p = <char*>resized(self.p, cap)
             self.cap = cap
         return 0
 
@@ -68,6 +71,20 @@ cdef class Writer:
         self.n += size
         self.char(c'"')
         return 0
+
+    cdef int labels(self, Labels labels) except -1:
+        """A JSON object."""
+        cdef tuple pair
+        cdef bint first = True
+        self.text(b"{")
+        for pair in labels.pairs:
+            if not first:
+                self.text(b",")
+            first = False
+            self.quoted(<str>pair[0])
+            self.text(b":")
+            self.quoted(<str>pair[1])
+        return self.text(b"}")
 
     cdef int char(self, char c) noexcept nogil:
         self.p[self.n] = c
@@ -170,23 +187,40 @@ cdef class Writer:
         self.char(c"]")
         return 0
 
+    cdef int cut(self) except -1:
+        """Begin another piece, if this one is long."""
+        if self.n >= PIECE:
+            self.pieces.append(self.done())
+            self.n = 0
+        return 0
+
     cdef bytes done(self):
         return PyBytes_FromStringAndSize(self.p, self.n)
+
+    cdef tuple all(self):
+        return (*self.pieces, self.done())
 
 
 def json_labels(Labels labels) -> bytes:
     """Labels as a JSON object."""
     cdef Writer out = Writer()
-    cdef tuple pair
-    out.text(b"{")
-    for pair in labels.pairs:
-        if out.n > 1:
-            out.text(b",")
-        out.quoted(<str>pair[0])
-        out.text(b":")
-        out.quoted(<str>pair[1])
-    out.text(b"}")
+    out.labels(labels)
     return out.done()
+
+
+def labels_json(list found) -> tuple:
+    """A list of label sets; in pieces."""
+    cdef Writer out = Writer()
+    cdef Labels labels
+    out.text(b"[")
+    for labels in found:
+        rest()
+        out.cut()
+        if out.n > 1 or out.pieces:
+            out.text(b",")
+        out.labels(labels)
+    out.text(b"]")
+    return out.all()
 
 
 def value_text(double v) -> str:
@@ -198,15 +232,15 @@ def value_text(double v) -> str:
 
 
 def sample_json(int64_t t, double v) -> bytes:
-    """A scalar's result."""
+    """[time,"value"]: a scalar's result."""
     cdef Writer out = Writer()
     out.sample(t, v)
     return out.done()
 
 
 def rows_json(list metrics, const int64_t[::1] times, const double[:, ::1] values,
-              const uint8_t[:, ::1] present, bint matrix) -> bytes:
-    """The rows of a Vector: as a matrix, or as an instant vector (of its only step).
+              const uint8_t[:, ::1] present, bint matrix) -> tuple:
+    """The rows of a Vector: as a matrix, or as an instant vector (of its only step); in pieces.
 
     metrics: the labels of each row, as JSON.
     """
@@ -215,6 +249,8 @@ def rows_json(list metrics, const int64_t[::1] times, const double[:, ::1] value
     cdef bint first
     out.text(b"[")
     for row in range(len(metrics)):
+        rest()
+        out.cut()
         out.text(b'{"metric":' if row == 0 else b',{"metric":')
         out.text(<bytes>metrics[row])
         if not matrix:
@@ -233,22 +269,24 @@ def rows_json(list metrics, const int64_t[::1] times, const double[:, ::1] value
                     out.sample(times[step], values[row, step])
         out.text(b"]}")
     out.text(b"]")
-    return out.done()
+    return out.all()
 
 
-def windows_json(Rows rows) -> bytes:
-    """A range vector's samples, as they are."""
+def windows_json(Rows rows) -> tuple:
+    """A range vector's samples, as they are; in pieces."""
     cdef Writer out = Writer()
     cdef Py_ssize_t row, i
     cdef bint some = False
     out.text(b"[")
     for row in range(len(rows.labels)):
+        rest()
+        out.cut()
         rows.read(row)
         if rows.n == 0:
             continue
         out.text(b',{"metric":' if some else b'{"metric":')
         some = True
-        out.text(json_labels(rows.labels[row]))
+        out.labels(rows.labels[row])
         out.text(b',"values":[')
         for i in range(rows.n):
             if i:
@@ -256,4 +294,4 @@ def windows_json(Rows rows) -> bytes:
             out.sample(rows.t[i], rows.v[i])
         out.text(b"]}")
     out.text(b"]")
-    return out.done()
+    return out.all()

@@ -14,6 +14,8 @@ import numpy as np
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
+from bedrock.world.slices cimport rest
+
 from tsdb.budget cimport Budget
 from tsdb.columns cimport Columns
 from tsdb.selection cimport Gathered, Rows
@@ -51,6 +53,7 @@ def instant(Rows rows, const int64_t[::1] times, int64_t lookback_ms,
     cdef uint8_t[:, ::1] there = present.view(np.uint8)
     cdef int64_t[:, ::1] at = stamps
     for row in range(count):
+        rest()
         rows.read(row)
         i = 0
         for step in range(steps):
@@ -73,6 +76,7 @@ def gathered(labels, const int64_t[::1] times, const double[:, ::1] values,
     cdef Columns columns = Columns()
     cdef Py_ssize_t row, step
     for row in range(len(labels)):
+        rest()
         columns.reserve(times.shape[0])
         for step in range(times.shape[0]):
             if present[row, step]:

@@ -1,0 +1,1 @@
+cpdef int rest() except -1
