@@ -7,10 +7,11 @@ from typing import Any
 
 from kvstore.binding import command
 from kvstore.categories import categories
-from kvstore.commands import GROUP_OF, ROWS
+from kvstore.commands import GROUP_OF, ROWS, Row
 from kvstore.glob import matches
 from kvstore.keyspecs import KeySpec, key_specs, keys_of, legacy_range
 from kvstore.resp import Members, ReplyError, Simple
+from kvstore.rows.tips import TIPS_OF
 from kvstore.syntax import arguments
 
 # known to the server, not told by COMMAND
@@ -43,6 +44,19 @@ def show_spec(spec: KeySpec) -> dict[bytes, Any]:
     }
 
 
+def unknown_specs(row: Row) -> list[dict[bytes, Any]]:
+    """Specifications of keys that only running the command tells (`?:?`)."""
+    unknown = {b"type": b"unknown", b"spec": {}}
+    return [
+        {
+            b"flags": Members(Simple(word.lower() if i else word) for i, word in enumerate(flags)),
+            b"begin_search": unknown,
+            b"find_keys": unknown,
+        }
+        for _, *flags in (text.split() for text in row.keys.split(";") if "?" in text)
+    ]
+
+
 def subcommands(name: str) -> list[str]:
     """Full names of the subcommands of a container."""
     return [full for full in ROWS if full.startswith(name + "|")]
@@ -62,8 +76,8 @@ def show_info(name: str) -> list[Any]:
         Members(Simple(flag) for flag in flags),
         *legacy_range(row),
         Members(Simple(category) for category in categories(row)),
-        [],
-        [show_spec(spec) for spec in specs],
+        [Simple(tip) for tip in TIPS_OF.get(name, ())],
+        [show_spec(spec) for spec in specs] + unknown_specs(row),
         [show_info(sub) for sub in subcommands(name)],
     ]
 
