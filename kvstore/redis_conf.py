@@ -105,7 +105,7 @@ def from_arguments(arguments: list[str]) -> list[str]:
     """
     lines: list[str] = []
     complete = True  # the last option has a value
-    for word, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+    for word, following in zip(arguments, [*arguments[1:], "--"], strict=False):
         if complete and word.startswith("--") and len(word) > 2:
             lines.append(word[2:])
             complete = len(resp.split_words(word.encode("utf-8", "surrogateescape")) or "??") > 1
