@@ -109,7 +109,7 @@ class Parameters:
             if row.name == "replicaof" and not text:
                 continue  # what is none is not written
             default = row.kind.parse(usual[row.name]) if row.name in usual else row.default
-            if value != default or (all_of_them and not row.hidden):
+            if value != default or (all_of_them and not row.hidden and row.name not in usual):
                 written[row.name] = text.split() or [""] if row.kind.several else [text]
         return written
 
