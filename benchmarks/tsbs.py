@@ -2,17 +2,23 @@
 
 Ten million values over HTTP, in three rounds; every one of them read back and compared; the suite's
 queries, and the bytes on disk.  Then the same with timestamps that jitter.
+
+The queries are asked in each server's own language, ours in both: in PromQL beside VictoriaMetrics
+and InfluxDB, with a request for each field, or with one for all where there are several; and in the
+very InfluxQL that InfluxDB is asked, whose answers have to be the same.
 """
 
 from __future__ import annotations
 
 import http.client
+import json
 import tempfile
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
@@ -30,6 +36,7 @@ SETTLE_S = 2  # after a load, so that the CPU of what a server does later is cou
 QUERY_S = 0.5
 ALL_S = 10_000  # "12 hours": all there is
 WRITE_PATH = {"influxdb": "/write?db=db"}
+DATABASE = {"influxdb": "db", "tsdb": "prometheus"}
 
 
 # ---- ingest --------------------------------------------------------------------------------
@@ -141,19 +148,26 @@ QUERIES = (
 )  # fmt: skip
 
 
-class QueryLoad:
-    """One query, over and over for half a second."""
+def at_once(query: Query) -> Query:
+    """The same with one request for all fields: a label tells which is which."""
+    told = (f'label_replace({text}, "field", "{name}", "", "")'
+            for text, name in zip(query.promql, FIELDS, strict=False))  # fmt: skip
+    return replace(query, title=f"{query.title}, one request", promql=(" or ".join(told),))
 
-    def __init__(self, query: Query, end_ms: int):
-        self.query, self.end_ms = query, end_ms
+
+class QueryLoad:
+    """One query, over and over for half a second; influxql: so are ours asked as well."""
+
+    def __init__(self, query: Query, end_ms: int, influxql: bool = False):
+        self.query, self.end_ms, self.influxql = query, end_ms, influxql
 
     def requests(self, side: Subject) -> list[tuple[str, str]]:
         """(path, form) of what makes one query."""
         end_s = self.end_ms / 1000
-        if side.name == "influxdb":
+        if self.influxql or side.name == "influxdb":
             text = self.query.influxql.replace("END", f"{self.end_ms}ms")
             text = text.replace("START", f"{self.end_ms - (self.query.span_s or 3600) * 1000}ms")
-            return [("/query", urlencode({"db": "db", "q": text, "epoch": "ms"}))]
+            return [("/query", urlencode({"db": DATABASE[side.name], "q": text, "epoch": "ms"}))]
         made = []
         for text in self.query.promql:
             fields = {"query": text, "nocache": 1}
@@ -169,21 +183,48 @@ class QueryLoad:
     def load(self, side: Subject) -> Sample:
         """Ask for a while; the rate is of whole queries."""
         connection = http.client.HTTPConnection(side.host, side.port)
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
         requests = self.requests(side)
         taken: list[float] = []
         begun = time.perf_counter()
         while time.perf_counter() - begun < QUERY_S:
             before = time.perf_counter()
             for path, form in requests:
-                connection.request("POST", path, form, headers)
-                response = connection.getresponse()
-                answer = response.read()
-                assert response.status == 200, answer[:300]
+                answer = _asked(connection, path, form)
                 assert b'"result":[]' not in answer[:200], (side.name, form)
             taken.append(time.perf_counter() - before)
         p99 = float(np.quantile(taken, 0.99)) * 1e3
         return Sample(len(taken), time.perf_counter() - begun, p99)
+
+
+    def agree(self, a: Subject, b: Subject) -> None:
+        """AssertionError unless both give the same answer, to InfluxQL."""
+        answers = []
+        for side in (a, b):
+            connection = http.client.HTTPConnection(side.host, side.port)
+            ((path, form),) = self.requests(side)
+            answers.append(_rounded(json.loads(_asked(connection, path, form))))
+        assert answers[0] == answers[1], self.query.title
+        assert answers[0]["results"][0]["series"], self.query.title
+
+
+def _asked(connection: http.client.HTTPConnection, path: str, form: str) -> bytes:
+    connection.request("POST", path, form, {"Content-Type": "application/x-www-form-urlencoded"})
+    response = connection.getresponse()
+    answer = response.read()
+    assert response.status == 200, answer[:300]
+    return answer
+
+
+def _rounded(answer: Any) -> Any:
+    """With floats that agree to twelve digits made equal."""
+    match answer:
+        case float():
+            return float(f"{answer:.12g}")
+        case dict():
+            return {name: _rounded(value) for name, value in answer.items()}
+        case list():
+            return [_rounded(value) for value in answer]
+    return answer
 
 
 # ---- size ----------------------------------------------------------------------------------
@@ -244,16 +285,26 @@ def with_peers(bench: Bench, what: str, jitter_ms: int) -> None:
             bench.figure(f"read back, all equal, {side.name}{what}",
                          read_back(side, ingest.stream), "values", at_least=POINTS)  # fmt: skip
         for query in () if jitter_ms else QUERIES:
-            load = QueryLoad(query, ingest.stream.now_ms - STEP_MS).load
-            asked = [side for side in sides if query.influxql or side.name != "influxdb"]
-            goals = {"influxdb": {"rps": 1.0}}
-            if query.goal:
-                goals["victoria-metrics"] = {"rps": query.goal}
-            rows = bench.compare_all(query.title, load, *asked, goals=goals)
-            if rows:
-                bench.figure(f"latency, {query.title}", 1000 / rows[0].ours["rate"], "ms",
-                             at_most=100)  # fmt: skip
+            ask(bench, query, ingest.stream.now_ms - STEP_MS, sides)
         for side in sides:
             goal = 0.60 if side is ours and not jitter_ms else None
             bytes_each = size_of(side, ingest.stream.points)
             bench.figure(f"size, {side.name}{what}", bytes_each, "B/point", at_most=goal)
+
+
+def ask(bench: Bench, query: Query, end_ms: int, sides: list[Subject]) -> None:
+    """A query in each server's language; at once, if it has several parts; in InfluxQL."""
+    goals = {"influxdb": {"rps": 1.0}}
+    if query.goal:
+        goals["victoria-metrics"] = {"rps": query.goal}
+    asked = [side for side in sides if query.influxql or side.name != "influxdb"]
+    for one in (query, at_once(query)) if len(query.promql) > 1 else (query,):
+        rows = bench.compare_all(one.title, QueryLoad(one, end_ms).load, *asked, goals=goals)
+        if rows:
+            bench.figure(f"latency, {one.title}", 1000 / rows[0].ours["rate"], "ms",
+                         at_most=100)  # fmt: skip
+    influxdb = [side for side in sides if side.name == "influxdb"]
+    if query.influxql and influxdb and bench.only in (title := f"{query.title}, InfluxQL"):
+        load = QueryLoad(query, end_ms, influxql=True)
+        load.agree(sides[0], influxdb[0])
+        bench.compare_all(title, load.load, sides[0], *influxdb, goals=goals)

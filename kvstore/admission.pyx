@@ -123,7 +123,18 @@ cdef object not_now(Store s, Client c, Command command, Args a):
         return LOADING_DATA
     if c.gate & STALE and not flags & WHEN_STALE:
         return MASTER_DOWN
-    return s.refusal if flags & WRITE else None
+    if s.refusal is not None and (flags & WRITE or is_writing_script(s, command, a)):
+        return s.refusal
+    return None
+
+
+cdef bint is_writing_script(Store s, Command command, Args a) except -1:
+    """True for what runs a script that says it writes."""
+    if not command.flags & MAY_REPLICATE or command.row.name not in SCRIPT_NAMES:
+        return False
+    from kvstore.scripting import says_it_writes
+
+    return says_it_writes(s, a.list())
 
 
 cdef int flags_of(Command command, Args a) except -1:
@@ -265,12 +276,11 @@ cdef int check_subcommand(Command container, Args a) except -1:
 
 cdef object unknown_command(Args a):
     """The error for a name that is in no table."""
-    cdef str name = a.text(0).decode("latin-1")
     cdef str words = ""
     cdef Py_ssize_t i
     for i in range(1, a.n):
         if len(words) >= 128:
             break
-        words += f"'{a.text(i).decode('latin-1')[:128 - len(words)]}' "
+        words += f"'{a.shown(i, 128 - len(words))}' "
     return ReplyError(
-        f"ERR unknown command '{name[:128]}', with args beginning with: {words}")
+        f"ERR unknown command '{a.shown(0)}', with args beginning with: {words}")

@@ -102,7 +102,7 @@ cdef Command subcommand(Command container, Args a):
     cdef str name = a.text(1).decode("latin-1")
     cdef Command command = container.subcommands.get(name.lower())
     if command is None:
-        raise ReplyError(f"ERR unknown subcommand '{name[:128]}'. "
+        raise ReplyError(f"ERR unknown subcommand '{a.shown(1)}'. "
                          f"Try {container.row.name.upper()} HELP.")
     return command
 

@@ -10,7 +10,7 @@ from kvstore.engine cimport Client
 from kvstore.keyspace cimport EVENT_GENERIC, EVENT_STRING
 from kvstore.resp cimport Arg, Args, is_word, parse_int, put_int
 from kvstore.resp import ReplyError
-from kvstore.strings cimport clamp_range, grow, int_of, text_of
+from kvstore.strings cimport clamp_text, grow, int_of, text_of
 
 cdef extern from *:
     int __builtin_popcountll(unsigned long long x) nogil
@@ -102,10 +102,10 @@ cdef int bitcount(Client c, Args a, Buf out) except -1:
         raise ReplyError("ERR syntax error")
     if a.n > 3:
         start, stop = int_of(&a.v[2]), int_of(&a.v[3])
+        if start < 0 and stop < 0 and start > stop:
+            return put_int(out, 0)
         bits = unit_is_bit(a, 4)
-    if start < 0 and stop < 0 and start > stop:
-        return put_int(out, 0)
-    if not clamp_range(&start, &stop, text.n * 8 if bits else text.n):
+    if not clamp_text(&start, &stop, text.n * 8 if bits else text.n):
         return put_int(out, 0)
     if not bits:
         start, stop = start * 8, stop * 8 + 7
@@ -142,7 +142,7 @@ cdef int bitpos(Client c, Args a, Buf out) except -1:
         bits = unit_is_bit(a, 5)
     if a.n > 4:
         stop = int_of(&a.v[4])
-    if not clamp_range(&start, &stop, text.n * 8 if bits else text.n):
+    if not clamp_text(&start, &stop, text.n * 8 if bits else text.n):
         return put_int(out, -1)
     if not bits:
         start, stop = start * 8, stop * 8 + 7

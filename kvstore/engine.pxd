@@ -124,6 +124,7 @@ cdef class Store:
     # 1 if the request has to wait, and nothing of it was done
     cdef int execute(self, Client c, Args a, Buf out) except -1
     cdef int reserve(self, list queue) except -1
+    cdef int reserve_bytes(self, Client c, size_t n) except -1
     cdef int reserve_for(self, Client c, Command command, Args a) except -1
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1
     cdef int close_gate(self, int gate, bint on) except -1

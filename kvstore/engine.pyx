@@ -383,10 +383,16 @@ cdef class Store:
     cdef int reserve_for(self, Client c, Command command, Args a) except -1:
         """Make sure of room for a command's record, or refuse it, as all writes may be."""
         if command.flags & WRITE and self.refusal is not None and not self.keyspace.loading \
-                and (c.scripted or not c.executing):
+                and not c.executing:
             raise ReplyError(self.refusal)
-        if command.flags & WRITE and self.journal is not None and not c.replaying:
-            self.journal.reserve(a.raw_n if a.raw is not NULL else a.size())
+        if command.flags & WRITE:
+            self.reserve_bytes(c, a.raw_n if a.raw is not NULL else a.size())
+        return 0
+
+    cdef int reserve_bytes(self, Client c, size_t n) except -1:
+        """Make sure of room for n bytes of records, or refuse the request."""
+        if self.journal is not None and not c.replaying:
+            self.journal.reserve(n)
         return 0
 
     cdef int call(self, Client c, Command command, Args a, Buf out) except -1:

@@ -7,7 +7,8 @@ from importlib import import_module
 
 MODULES = (
     "strings", "bits", "bitfield", "hyperloglog", "lcs", "list_commands", "hashes", "sets",
-    "zset_commands", "zset_ranges", "zset_algebra", "geo", "stream_commands", "stream_groups",
+    "zset_commands", "zset_ranges", "zset_algebra", "geo",
+    "stream_commands", "stream_groups", "stream_claims",
     "keys", "sorting", "multi", "pubsub", "dump", "scripts", "scripting",
     "connection", "tracking", "pausing", "acl_commands", "cluster_commands", "latency",
     "debugging", "memory_report",

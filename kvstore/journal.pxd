@@ -21,6 +21,7 @@ cdef class Journal:
     # What was written from an offset on is for the file alone, or for the follower alone.
     cdef int set_aside(self, size_t start, bint for_file) except -1
     # Part the two: the file's stays in the buffer, which begins at an offset.
+    cdef int one_sided_moves(self) except -1
     cdef int split(self, size_t start) except -1
     # Tell the follower of the buffer's bytes from an offset on.
     cdef int publish(self, size_t start) except -1

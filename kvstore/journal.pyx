@@ -55,12 +55,12 @@ cdef class Journal:
         self.in_transaction = False
         if not self.opened:
             return 0
-        if self.records == 1 and self.one_sided is None \
-                and self.opened_at + MULTI_BYTES < self.buffer.n \
+        if self.records == 1 and self.opened_at + MULTI_BYTES < self.buffer.n \
                 and memcmp(multi, MULTI, MULTI_BYTES) == 0:
             # One record needs nothing around it to be whole.
             self.buffer.n -= MULTI_BYTES
             memmove(multi, multi + MULTI_BYTES, self.buffer.n - self.opened_at)
+            self.one_sided_moves()
         else:
             self.buffer.put(b"*1\r\n$4\r\nEXEC\r\n", 14)
         return 0
@@ -73,6 +73,14 @@ cdef class Journal:
         if self.one_sided is None:
             self.one_sided = []
         self.one_sided.append((start, self.buffer.n, for_file))
+        return 0
+
+    cdef int one_sided_moves(self) except -1:
+        """What was recorded last stands where MULTI stood."""
+        if self.one_sided is not None:
+            begin, end, for_file = self.one_sided.pop()
+            moved = MULTI_BYTES if begin > self.opened_at else 0
+            self.one_sided.append((begin - moved, end - moved, for_file))
         return 0
 
     cdef int split(self, size_t start) except -1:

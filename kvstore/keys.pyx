@@ -14,7 +14,7 @@ from kvstore.keyspace import type_name
 from kvstore.resp cimport Arg, Args, is_word, put_array, put_bytes, put_int, put_nil, put_ok
 from kvstore.resp import ReplyError
 from kvstore.scan cimport ScanOptions, put_scan, scan_cursor, scan_options, wanted
-from kvstore.strings cimport int_of
+from kvstore.strings cimport int_of, let_die
 
 
 cdef int delete(Client c, Args a, Buf out) except -1:
@@ -102,14 +102,7 @@ cdef int set_deadline(Client c, Args a, int64_t unit_ms, bint relative, str name
     at_ms = amount * unit_ms + base_ms
     if c.db.find(&a.v[1]) is None or not allowed(flags, at_ms, c.db.expires_at(&a.v[1])):
         return put_int(out, 0)
-    if at_ms <= c.store.keyspace.now_ms and not c.store.keyspace.loading:
-        c.db.delete(&a.v[1])
-        c.db.changed(&a.v[1], EVENT_GENERIC, "del")
-        c.store.record(c, b"DEL", a.text(1))
-    else:
-        c.db.set_expiry(&a.v[1], at_ms)
-        c.db.changed(&a.v[1], EVENT_GENERIC, "expire")
-        c.store.record(c, b"PEXPIREAT", a.text(1), at_ms)
+    let_die(c, &a.v[1], at_ms)
     return put_int(out, 1)
 
 
@@ -231,10 +224,7 @@ cdef int move(Client c, Args a, Buf out) except -1:
     cdef Database target
     if c.store.router is not None:
         raise ReplyError("ERR MOVE is not allowed in cluster mode")
-    try:
-        target = database(c, &a.v[2])
-    except ReplyError:
-        raise ReplyError("ERR value is not an integer or out of range") from None
+    target = database(c, &a.v[2])
     if target is c.db:
         raise ReplyError("ERR source and destination objects are the same")
     if c.db.find(&a.v[1]) is None or target.find(&a.v[1]) is not None:

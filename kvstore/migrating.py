@@ -23,6 +23,7 @@ from kvstore.resp import ReplyError, Simple, encode, whole
 DEFAULT_MS = 1000
 IMPATIENT = "ERR MIGRATE cannot wait inside a transaction or a script"
 UNREACHABLE = "IOERR error or timeout connecting to the client"
+REFUSED = "IOERR error or timeout writing to target instance"  # Redis notices when it writes
 BROKEN = "IOERR error or timeout reading to target instance"
 
 
@@ -126,6 +127,8 @@ async def move(client: Any, order: Order, keys: list[bytes]) -> None:
     requests = order.requests(client, keys)
     try:
         answers, reply = await send(client, order, requests), BROKEN
+    except ConnectionRefusedError:
+        answers, reply = [], REFUSED
     except OSError:
         answers, reply = [], UNREACHABLE
     before = len(requests) - len(keys)

@@ -30,6 +30,7 @@ cdef class Args:
     cdef size_t size(self) noexcept
     cdef int reset(self) noexcept
     cdef bytes text(self, Py_ssize_t i)
+    cdef str shown(self, Py_ssize_t i, Py_ssize_t most=*)  # for messages
     cpdef Args copy(self)
 
 # Parse one request at p: bytes consumed, 0 = not whole yet, -1 = protocol error (args.error).

@@ -110,6 +110,10 @@ cdef class Args:
     cdef bytes text(self, Py_ssize_t i):
         return PyBytes_FromStringAndSize(self.v[i].p, self.v[i].n)
 
+    cdef str shown(self, Py_ssize_t i, Py_ssize_t most=128):
+        """A word as Redis's messages show it: not beyond a zero byte, nor beyond `most`."""
+        return self.text(i).partition(b"\0")[0][:most].decode("latin-1")
+
     cpdef Args copy(self):
         """The same words in memory of their own, for a transaction or a blocked client."""
         cdef Buf buf = Buf()

@@ -6,7 +6,8 @@ whole or not at all.
 
 Invariants:
 1. A command runs in a script only if its caller could run it, and if it is allowed in scripts.
-2. A script that has changed something goes on to its end, whatever memory there is.
+2. A script that has changed something goes on to its end, whatever memory there is, and whether
+   or not others may still write.
 """
 
 from libc.stdint cimport int64_t
@@ -137,9 +138,11 @@ cdef class ScriptClient(Client):
             raise ReplyError("ERR Can not execute the command on a stale replica")
         if self.read_only and flags & (WRITE | MAY_REPLICATE):
             raise ReplyError("ERR Write commands are not allowed from read-only scripts.")
-        if store.out_of_memory and command.flags & DENY_OOM and not self.may_take \
-                and store.keyspace.dirty == self.begun_dirty:
-            raise ReplyError(OUT_OF_MEMORY)
+        if store.keyspace.dirty == self.begun_dirty:
+            if flags & WRITE and store.refusal is not None and not self.unrecorded:
+                raise ReplyError(store.refusal)
+            if store.out_of_memory and command.flags & DENY_OOM and not self.may_take:
+                raise ReplyError(OUT_OF_MEMORY)
         if self.gate & RESTRICTED:
             check_access(store, self, command, a)
         if store.router is not None and not store.keyspace.loading:

@@ -12,7 +12,9 @@ from kvstore.glob import matches
 from kvstore.refusals import OUT_OF_MEMORY, wrong_number
 from kvstore.resp import Members, ReplyError, Simple
 from kvstore.scripts import scripts_of
-from kvstore.shebang import script_flags
+from kvstore.shebang import FLAGS, script_flags
+
+WRITES_NOTHING = frozenset({"no-writes"})
 
 
 def memory_facts(store: Any) -> dict[str, int]:
@@ -39,22 +41,36 @@ def memory_facts(store: Any) -> dict[str, int]:
     }  # fmt: skip
 
 
-def only_reads(store: Any, words: list[bytes]) -> bool:
-    """True for EVAL, EVALSHA or FCALL of something that says it writes nothing."""
+def stated_flags(store: Any, words: list[bytes]) -> frozenset[str] | None:
+    """What EVAL, EVALSHA or FCALL of something may do, as it says itself; None if it says nothing.
+
+    What cannot run writes nothing.
+    """
     name = words[0].lower()
-    flags: frozenset[str] | None = frozenset({"no-writes"})
     if name == b"eval":
         try:
-            flags = script_flags(words[1])[0]
+            return script_flags(words[1])[0]
         except ReplyError:
-            return True
-    elif store.scripts is not None and name == b"evalsha":
+            return WRITES_NOTHING
+    if store.scripts is None:
+        return WRITES_NOTHING
+    if name == b"evalsha":
         script = store.scripts.by_sha.get(words[1].lower())
-        flags = script.flags if script is not None else flags
-    elif store.scripts is not None:
-        found = store.scripts.functions.get(words[1].lower())
-        flags = found[1].flags if found is not None else flags
+    else:
+        _, script = store.scripts.functions.get(words[1].lower(), (None, None))
+    return WRITES_NOTHING if script is None else script.flags
+
+
+def only_reads(store: Any, words: list[bytes]) -> bool:
+    """True for EVAL, EVALSHA or FCALL of something that says it writes nothing."""
+    flags = stated_flags(store, words)
     return flags is not None and "no-writes" in flags
+
+
+def says_it_writes(store: Any, words: list[bytes]) -> bool:
+    """True for EVAL, EVALSHA or FCALL of something that states flags and may write by them."""
+    flags = stated_flags(store, words)
+    return flags is not None and "no-writes" not in flags
 
 
 @command("script|load")
@@ -170,7 +186,7 @@ def function_list(client, words):
             b"library_name": library.name, b"engine": b"LUA",
             b"functions": [
                 {b"name": function.name, b"description": function.description,
-                 b"flags": Members(Simple(flag) for flag in function.flags)}
+                 b"flags": Members(Simple(flag) for flag in FLAGS if flag in function.flags)}
                 for function in library.functions],
         }  # fmt: skip
         found.append(shown | ({b"library_code": library.code} if with_code else {}))

@@ -221,8 +221,11 @@ class Server:
         return self.store is None or await self.store.stopping.may_stop()
 
     async def drain(self, grace_s: float) -> None:
-        """Let requests that were begun end; blocked clients get until grace_s."""
+        """Let requests that were begun end; who waits for others is let go, as Redis does."""
         self.ready = False
+        for client in list(self.store.clients.values()) if self.store is not None else ():
+            if client.link is not None and (client.waiter is not None or client.postponed):
+                client.link.close()
         for net in (self._local, self._net):
             if net is not None:
                 await net.drain(grace_s)

@@ -20,7 +20,7 @@ from kvstore.stream cimport (
 from kvstore.stream_chunk cimport Chunk, Id, compare, id_text
 from kvstore.stream_groups cimport (
     Consumer, Group, Pending, consumer_for, deliver, group_of, high_end, id_from, lag, low_end,
-    put_history,
+    put_history, record_consumer, record_progress,
 )
 from kvstore.resp import ReplyError
 
@@ -346,17 +346,25 @@ cdef class Reader(Waiter):
         cdef Group group = group_of(stream, self.group)
         cdef Consumer consumer
         cdef Py_ssize_t n
+        cdef bint is_new
         if group is None:
             raise no_such_group(name, self.group)
         if after is None and compare(stream.last, group.last) <= 0:
             return NONE                # and a consumer who waits is not made yet
+        is_new = self.consumer not in group.consumers
         consumer = consumer_for(c, name, group, self.consumer)
         if after is not None:
             # What is pending is told even if it is nothing.
+            if is_new:
+                record_consumer(c, name, self.group, consumer)
             return put_history(c, stream, consumer, id_from(after), self.count, out)
-        n = deliver(c, stream, group, consumer, self.count, self.no_ack, out)
+        n = deliver(c, name, stream, self.group, consumer, self.count, self.no_ack, out)
+        if is_new and (n == 0 or self.no_ack):
+            record_consumer(c, name, self.group, consumer)
         if n == 0:
             return NONE
+        if self.no_ack:
+            record_progress(c, name, self.group, group)
         c.store.keyspace.dirty += 1
         return n
 
@@ -368,8 +376,6 @@ cdef class Reader(Waiter):
             return False
         put_map(out, 1, 3) if self.client.resp == 3 else put_array(out, 1)
         self.put_key(name, n, entries, out)
-        if self.group is not None:
-            self.record(name)
         return True
 
     cdef int put_key(self, bytes name, Py_ssize_t n, Buf entries, Buf out) except -1:
@@ -379,27 +385,53 @@ cdef class Reader(Waiter):
         put_array(out, n)
         return out.put(entries.p, entries.n)
 
-    cdef int record(self, bytes name) except -1:
-        """What was handed out later than asked for, as a request of its own."""
-        cdef Buf record = self.client.store.instead(self.client)
-        if record is not None:
-            words = [b"XREADGROUP", b"GROUP", self.group, self.consumer, b"COUNT",
-                     b"%d" % self.count, b"STREAMS", name, b">"]
-            if self.no_ack:
-                words.insert(6, b"NOACK")
-            put_object(record, words, 2)
-        return 0
-
     def lost(self) -> None:
         """A group goes with its stream."""
         if self.group is not None:
             self.fail(ReplyError("UNBLOCKED the stream key no longer exists"))
 
 
+cdef Py_ssize_t read_options(Reader reader, Args a, bint grouped, int64_t* block_ms) except -1:
+    """What comes before the keys; where those begin."""
+    cdef Py_ssize_t i = 1
+    while i < a.n:
+        if is_word(&a.v[i], "block") and i + 1 < a.n:
+            if not parse_int(a.v[i + 1].p, a.v[i + 1].n, block_ms):
+                raise ReplyError("ERR timeout is not an integer or out of range")
+            if block_ms[0] < 0:
+                raise ReplyError("ERR timeout is negative")
+            i += 2
+        elif is_word(&a.v[i], "count") and i + 1 < a.n:
+            reader.count = count_of(&a.v[i + 1])
+            if reader.count <= 0:
+                reader.count = -1
+            i += 2
+        elif is_word(&a.v[i], "streams") and i + 1 < a.n:
+            if (a.n - i - 1) % 2:
+                raise ReplyError("ERR Unbalanced XREAD list of streams: for each stream key "
+                                 "an ID or '$' must be specified.")
+            return i + 1
+        elif is_word(&a.v[i], "group") and i + 2 < a.n:
+            if not grouped:
+                raise ReplyError("ERR The GROUP option is only supported by XREADGROUP. "
+                                 "You called XREAD instead.")
+            reader.group, reader.consumer = a.text(i + 1), a.text(i + 2)
+            i += 3
+        elif is_word(&a.v[i], "noack"):
+            if not grouped:
+                raise ReplyError("ERR The NOACK option is only supported by XREADGROUP. "
+                                 "You called XREAD instead.")
+            reader.no_ack = True
+            i += 1
+        else:
+            break
+    raise ReplyError(SYNTAX)
+
+
 cdef int read_streams(Client c, Args a, Buf out, bint grouped) except -1:
     """XREAD [COUNT n] [BLOCK ms] STREAMS key ... id ...; XREADGROUP GROUP group consumer ..."""
     cdef Reader reader = Reader(STREAM)
-    cdef Py_ssize_t i = 1, first = 0, keys, n, found = 0
+    cdef Py_ssize_t first, keys, i, n, found = 0
     cdef int64_t block_ms = -1
     cdef str name = "xreadgroup" if grouped else "xread"
     cdef Buf entries, all_entries = Buf()
@@ -407,39 +439,7 @@ cdef int read_streams(Client c, Args a, Buf out, bint grouped) except -1:
     reader.client, reader.nil_array = c, True
     reader.count = -1
     reader.after = {}
-    while i < a.n and not first:
-        if is_word(&a.v[i], "block") and i + 1 < a.n:
-            if not parse_int(a.v[i + 1].p, a.v[i + 1].n, &block_ms):
-                raise ReplyError("ERR timeout is not an integer or out of range")
-            if block_ms < 0:
-                raise ReplyError("ERR timeout is negative")
-            i += 1
-        elif is_word(&a.v[i], "count") and i + 1 < a.n:
-            reader.count = count_of(&a.v[i + 1])
-            if reader.count <= 0:
-                reader.count = -1
-            i += 1
-        elif is_word(&a.v[i], "streams") and i + 1 < a.n:
-            first = i + 1
-            if (a.n - first) % 2:
-                raise ReplyError("ERR Unbalanced XREAD list of streams: for each stream key "
-                                 "an ID or '$' must be specified.")
-        elif is_word(&a.v[i], "group") and i + 2 < a.n:
-            if not grouped:
-                raise ReplyError("ERR The GROUP option is only supported by XREADGROUP. "
-                                 "You called XREAD instead.")
-            reader.group, reader.consumer = a.text(i + 1), a.text(i + 2)
-            i += 2
-        elif is_word(&a.v[i], "noack"):
-            if not grouped:
-                raise ReplyError("ERR The NOACK option is only supported by XREADGROUP. "
-                                 "You called XREAD instead.")
-            reader.no_ack = True
-        else:
-            raise ReplyError(SYNTAX)
-        i += 1
-    if not first:
-        raise ReplyError(SYNTAX)
+    first = read_options(reader, a, grouped, &block_ms)
     if block_ms >= 0 and c.scripted:
         raise ReplyError(f"ERR {name} command is not allowed with BLOCK option from scripts")
     if grouped and reader.group is None:

@@ -2,7 +2,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from bedrock.net.buf cimport Buf
 from kvstore.engine cimport Client
-from kvstore.resp cimport Arg
+from kvstore.resp cimport Arg, Args
 from kvstore.stream cimport Stream
 from kvstore.stream_chunk cimport Id
 
@@ -30,6 +30,9 @@ cdef class Group:
     cdef bint acknowledge(self, tuple id) except -1
 
 
+cdef object no_group(Args a)
+cdef int advance(Stream stream, Group group, Id id) noexcept
+cdef int record_claim(Client c, bytes key, bytes name, tuple id, Pending one, Id last) except -1
 cdef Consumer consumer_for(Client c, bytes key, Group group, bytes name)
 cdef Group group_of(Stream stream, bytes name)
 cdef Id id_from(tuple key) noexcept
@@ -41,5 +44,7 @@ cdef bint has_gaps(Stream stream, Id start) noexcept
 # How many entries were ever added up to an id, -1 = cannot be told.
 cdef int64_t distance(Stream stream, Id id) noexcept
 cdef object lag(Stream stream, Group group)
-cdef Py_ssize_t deliver(Client c, Stream stream, Group group, Consumer consumer, int64_t count,
-                        bint no_ack, Buf out) except -1
+cdef Py_ssize_t deliver(Client c, bytes key, Stream stream, bytes name, Consumer consumer,
+                        int64_t count, bint no_ack, Buf out) except -1
+cdef int record_consumer(Client c, bytes key, bytes name, Consumer consumer) except -1
+cdef int record_progress(Client c, bytes key, bytes name, Group group) except -1

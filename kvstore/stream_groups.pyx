@@ -3,7 +3,7 @@
     Group     last id delivered ─ new entries go to whoever asks (XREADGROUP ... >)
       pending   id -> Pending(consumer, when, how often)     until XACK
       consumers name -> Consumer ─ pending of its own, to read again after a crash
-                                   XCLAIM, XAUTOCLAIM: to another consumer
+                                   XCLAIM, XAUTOCLAIM: to another consumer (stream_claims)
 
 `read` counts the entries delivered since the stream began, so that the lag (entries added and not
 yet read) costs nothing; after XDEL or SETID it may be unknown (-1) for a while.
@@ -20,7 +20,7 @@ from kvstore.resp cimport (
     put_object, put_ok,
 )
 from kvstore.stream cimport (
-    EVERYTHING, NOTHING, find_stream, id_of, next_id, previous_id, put_id, read_id,
+    EVERYTHING, NOTHING, find_stream, id_of, next_id, previous_id, put_id,
 )
 from kvstore.stream_chunk cimport Chunk, compare, id_text
 from kvstore.strings cimport int_of
@@ -28,6 +28,9 @@ from kvstore.refusals import wrong_number
 from kvstore.resp import ReplyError
 
 sortedcontainers = lazy("sortedcontainers")
+
+cdef enum:
+    CLAIM_BYTES = 240              # of the record of a delivery, at most, without its names
 
 NEEDS_KEY = (
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use "
@@ -93,6 +96,14 @@ cdef class Group:
         return copy
 
 
+cdef Consumer consumer_for(Client c, bytes key, Group group, bytes name):
+    """The consumer of a name; that a new one came is told."""
+    if name not in group.consumers:
+        c.store.keyspace.notify(EVENT_STREAM, "xgroup-createconsumer", key, c.db)
+        c.store.keyspace.dirty += 1
+    return group.consumer(name, c.store.keyspace.now_ms)
+
+
 # ---------------------------------------------------------------------- counting
 
 cdef bint has_gaps(Stream stream, Id start) noexcept:
@@ -129,20 +140,49 @@ cdef object lag(Stream stream, Group group):
         return 0
     if read < 0 or has_gaps(stream, group.last):
         read = distance(stream, group.last)
-    return None if read < 0 else stream.added - read
+    return None if read < 0 else <int64_t>stream.added - read
 
 
 # ---------------------------------------------------------------------- reading
 
-cdef Py_ssize_t deliver(Client c, Stream stream, Group group, Consumer consumer, int64_t count,
-                        bint no_ack, Buf out) except -1:
-    """Append the entries behind the group's last id and make them the consumer's; how many."""
+cdef int advance(Stream stream, Group group, Id id) noexcept:
+    """The group has read an entry behind its last id."""
+    if group.read >= 0 and not has_gaps(stream, id):
+        group.read += 1
+    else:
+        group.read = distance(stream, id)
+    group.last = id
+    return 0
+
+
+cdef Py_ssize_t unread(Stream stream, Id id, int64_t count) noexcept:
+    """How many entries there are from an id on, no more than count (-1: any number)."""
+    cdef Py_ssize_t number = stream.chunk_of(id), found = 0
+    cdef Chunk chunk
+    while number < <Py_ssize_t>len(stream.chunks) and (count < 0 or found < count):
+        chunk = <Chunk>stream.chunks[number]
+        found += chunk.n - chunk.place(id)
+        number += 1
+    return found if count < 0 else min(found, count)
+
+
+cdef Py_ssize_t deliver(Client c, bytes key, Stream stream, bytes name, Consumer consumer,
+                        int64_t count, bint no_ack, Buf out) except -1:
+    """Append the entries behind the last id of a group, make them the consumer's; how many.
+
+    key, name: of the stream and the group, for the record of each entry: it says when the entry was
+               delivered, which a replay could not know.
+    """
+    cdef Group group = stream.groups[name]
     cdef Py_ssize_t number, i, done = 0
     cdef Id id = group.last
     cdef Chunk chunk
     cdef Pending one
     if not next_id(&id):
         return 0
+    if not no_ack:
+        c.store.reserve_bytes(c, unread(stream, id, count) * (
+            CLAIM_BYTES + len(key) + len(name) + len(consumer.name)))
     number = stream.chunk_of(id)
     while number < <Py_ssize_t>len(stream.chunks):
         chunk = <Chunk>stream.chunks[number]
@@ -151,14 +191,11 @@ cdef Py_ssize_t deliver(Client c, Stream stream, Group group, Consumer consumer,
                 return done
             id = chunk.id(i)
             chunk.put_entry(out, i)
-            if group.read >= 0 and not has_gaps(stream, id):
-                group.read += 1
-            else:
-                group.read = distance(stream, id)
-            group.last = id
+            advance(stream, group, id)
             if not no_ack:
                 one = group.assign((id.ms, id.seq), consumer, c.store.keyspace.now_ms)
                 one.deliveries = 1
+                record_claim(c, key, name, (id.ms, id.seq), one, id)
             done += 1
         number += 1
     return done
@@ -247,9 +284,7 @@ cdef Id start_of(Stream stream, const Arg* arg) except *:
     """An id, `-` and `+` the lowest and highest, or `$` for the last one."""
     if arg.n == 1 and arg.p[0] == c'$':
         return NOTHING if stream is None else stream.last
-    if arg.n == 1 and arg.p[0] in b"-+":
-        return NOTHING if arg.p[0] == c'-' else EVERYTHING
-    return id_of(arg, 0)
+    return extreme(arg) if is_extreme(arg) else id_of(arg, 0)
 
 
 cdef int xgroup_create(Client c, Args a, Buf out) except -1:
@@ -397,12 +432,22 @@ cdef int put_summary(Client c, Group group, Buf out) except -1:
     return 0
 
 
+cdef bint is_extreme(const Arg* arg) noexcept:
+    """True for `-` and `+`."""
+    return arg.n == 1 and arg.p[0] in b"-+"
+
+
+cdef Id extreme(const Arg* arg) noexcept:
+    """What `-` and `+` stand for."""
+    return NOTHING if arg.p[0] == c'-' else EVERYTHING
+
+
 cdef Id low_end(const Arg* arg) except *:
     """The lower end of a range: `-`, an id, or `(` and an id that is not in it."""
     cdef Arg inner
     cdef Id id
-    if arg.n == 1 and arg.p[0] in b"-+":
-        return NOTHING if arg.p[0] == c'-' else EVERYTHING
+    if is_extreme(arg):
+        return extreme(arg)
     if arg.n and arg.p[0] == c'(':
         inner.p, inner.n = arg.p + 1, arg.n - 1
         id = id_of(&inner, 0)
@@ -416,8 +461,8 @@ cdef Id high_end(const Arg* arg) except *:
     """The upper end of a range; an id without a number means its last."""
     cdef Arg inner
     cdef Id id
-    if arg.n == 1 and arg.p[0] in b"-+":
-        return NOTHING if arg.p[0] == c'-' else EVERYTHING
+    if is_extreme(arg):
+        return extreme(arg)
     if arg.n and arg.p[0] == c'(':
         inner.p, inner.n = arg.p + 1, arg.n - 1
         id = id_of(&inner, EVERYTHING.seq)
@@ -427,201 +472,26 @@ cdef Id high_end(const Arg* arg) except *:
     return id_of(arg, EVERYTHING.seq)
 
 
-cdef int record_claim(Client c, Args a, tuple key, Pending one, Id last) except -1:
-    """What a claim came to, since a replay happens at another time."""
+cdef int record_claim(Client c, bytes key, bytes name, tuple id, Pending one, Id last) except -1:
+    """Whose an entry has become and since when, since a replay happens at another time."""
     cdef Buf record = c.store.instead(c)
     if record is not None:
         put_object(record, [
-            b"XCLAIM", a.text(1), a.text(2), one.consumer.name, b"0", b"%d-%d" % key, b"TIME",
+            b"XCLAIM", key, name, one.consumer.name, b"0", b"%d-%d" % id, b"TIME",
             b"%d" % one.delivered_ms, b"RETRYCOUNT", b"%d" % one.deliveries, b"FORCE", b"JUSTID",
             b"LASTID", id_text(last)], 2)
     return 0
 
 
-cdef int record_loss(Client c, Args a, tuple key) except -1:
-    cdef Buf record = c.store.instead(c)
-    if record is not None:
-        put_object(record, [b"XACK", a.text(1), a.text(2), b"%d-%d" % key], 2)
-    return 0
+cdef int record_consumer(Client c, bytes key, bytes name, Consumer consumer) except -1:
+    """A consumer came who was given nothing that would name it."""
+    c.store.record(c, b"XGROUP", b"CREATECONSUMER", key, name, consumer.name)
 
 
-cdef class Claim:
-    """The options of XCLAIM."""
-
-    cdef int64_t at_ms             # when it counts as delivered
-    cdef int64_t retries           # how often it counts as delivered, -1 = once more
-    cdef bint force, just_ids
-    cdef Id last
-
-
-cdef Claim claim_options(Client c, Args a, Py_ssize_t i):
-    cdef Claim claim = Claim()
-    cdef int64_t number
-    claim.at_ms = c.store.keyspace.now_ms
-    claim.retries = -1
-    while i < a.n:
-        if is_word(&a.v[i], "force"):
-            claim.force = True
-        elif is_word(&a.v[i], "justid"):
-            claim.just_ids = True
-        elif i + 1 == a.n:
-            raise ReplyError(
-                f"ERR Unrecognized XCLAIM option '{a.text(i).decode('latin-1')}'")
-        elif is_word(&a.v[i], "lastid"):
-            claim.last = id_of(&a.v[i + 1], 0)
-            i += 1
-        else:
-            if is_word(&a.v[i], "idle"):
-                what = "IDLE"
-            elif is_word(&a.v[i], "time"):
-                what = "TIME"
-            elif is_word(&a.v[i], "retrycount"):
-                what = "RETRYCOUNT"
-            else:
-                raise ReplyError(
-                    f"ERR Unrecognized XCLAIM option '{a.text(i).decode('latin-1')}'")
-            if not parse_int(a.v[i + 1].p, a.v[i + 1].n, &number):
-                raise ReplyError(
-                    f"ERR Invalid {what} option argument for XCLAIM")
-            if what == "RETRYCOUNT":
-                claim.retries = number
-            else:
-                claim.at_ms = c.store.keyspace.now_ms - number if what == "IDLE" else number
-            i += 1
-        i += 1
-    # In the future, or before time began: now.
-    if not 0 <= claim.at_ms <= c.store.keyspace.now_ms:
-        claim.at_ms = c.store.keyspace.now_ms
-    return claim
-
-
-cdef int take_over(Client c, Args a, Group group, tuple key, Claim claim, Chunk chunk,
-                   Py_ssize_t at, Buf out) except -1:
-    """Give an entry to the consumer a.v[3] and append it to the answer."""
-    cdef Consumer consumer = consumer_for(c, a.text(1), group, a.text(3))
-    cdef Pending one = group.assign(key, consumer, claim.at_ms)
-    if claim.retries >= 0:
-        one.deliveries = claim.retries
-    elif not claim.just_ids:
-        one.deliveries += 1
-    if claim.just_ids:
-        put_id(out, id_from(key))
-    else:
-        chunk.put_entry(out, at)
-    c.store.keyspace.dirty += 1
-    return record_claim(c, a, key, one, group.last)
-
-
-cdef Consumer consumer_for(Client c, bytes key, Group group, bytes name):
-    """The consumer of a name; that a new one came is told."""
-    if name not in group.consumers:
-        c.store.keyspace.notify(EVENT_STREAM, "xgroup-createconsumer", key, c.db)
-        c.store.keyspace.dirty += 1
-    return group.consumer(name, c.store.keyspace.now_ms)
-
-
-cdef int64_t min_idle(Args a, str name) except -1:
-    cdef int64_t idle
-    if not parse_int(a.v[4].p, a.v[4].n, &idle):
-        raise ReplyError(f"ERR Invalid min-idle-time argument for {name}")
-    return max(<int64_t>0, idle)
-
-
-cdef int xclaim(Client c, Args a, Buf out) except -1:
-    cdef Stream stream = find_stream(c, &a.v[1], False)
-    cdef Group group = group_of(stream, a.text(2))
-    cdef int64_t idle, now_ms = c.store.keyspace.now_ms
-    cdef Py_ssize_t i = 5, done = 0, at
-    cdef list keys = []
-    cdef Claim claim
-    cdef Pending one
-    cdef Id id
-    cdef Chunk chunk
-    cdef Buf entries = Buf()
-    if group is None:
-        raise no_group(a)
-    idle = min_idle(a, "XCLAIM")
-    while i < a.n and read_id(&a.v[i], 0, &id):
-        keys.append((id.ms, id.seq))
-        i += 1
-    claim = claim_options(c, a, i)
-    if compare(claim.last, group.last) > 0:
-        group.last = claim.last
-        c.store.keyspace.dirty += 1
-    for key in keys:
-        one = group.pending.get(key)
-        chunk = stream.holding(id_from(key), &at)
-        if chunk is None:
-            if one is not None:
-                group.acknowledge(key)
-                c.store.keyspace.dirty += 1
-                record_loss(c, a, key)
-            continue
-        if one is None and not claim.force:
-            continue
-        if one is not None and idle and now_ms - one.delivered_ms < idle:
-            continue
-        take_over(c, a, group, key, claim, chunk, at, entries)
-        done += 1
-    put_array(out, done)
-    out.put(entries.p, entries.n)
-    return 0
-
-
-cdef int xautoclaim(Client c, Args a, Buf out) except -1:
-    cdef Stream stream
-    cdef Group group
-    cdef Claim claim = Claim()
-    cdef int64_t idle = min_idle(a, "XAUTOCLAIM"), count = 100, left
-    cdef int64_t now_ms = c.store.keyspace.now_ms
-    cdef Id start, next = NOTHING
-    cdef Py_ssize_t i = 6, done = 0, at
-    cdef Pending one
-    cdef list lost = []
-    cdef Chunk chunk
-    cdef Buf entries = Buf()
-    claim.at_ms, claim.retries = now_ms, -1
-    start = low_end(&a.v[5])
-    while i < a.n:
-        if is_word(&a.v[i], "justid"):
-            claim.just_ids = True
-        elif is_word(&a.v[i], "count") and i + 1 < a.n:
-            i += 1
-            if not parse_int(a.v[i].p, a.v[i].n, &count) or not 0 < count < 1 << 58:
-                raise ReplyError("ERR COUNT must be > 0")
-        else:
-            raise ReplyError("ERR syntax error")
-        i += 1
-    stream = find_stream(c, &a.v[1], False)
-    group = group_of(stream, a.text(2))
-    if group is None:
-        raise no_group(a)
-    left = count * 10                  # so many entries are looked at
-    for key in list(group.pending.irange((start.ms, start.seq))):
-        if not left or not count:
-            next = id_from(key)
-            break
-        left -= 1
-        one = group.pending[key]
-        chunk = stream.holding(id_from(key), &at)
-        if chunk is None:
-            group.acknowledge(key)
-            c.store.keyspace.dirty += 1
-            record_loss(c, a, key)
-            lost.append(key)
-            count -= 1
-        elif not idle or now_ms - one.delivered_ms >= idle:
-            take_over(c, a, group, key, claim, chunk, at, entries)
-            done += 1
-            count -= 1
-    put_array(out, 3)
-    put_id(out, next)
-    put_array(out, done)
-    out.put(entries.p, entries.n)
-    put_array(out, len(lost))
-    for key in lost:
-        put_id(out, id_from(key))
-    return 0
+cdef int record_progress(Client c, bytes key, bytes name, Group group) except -1:
+    """How far a group has read entries that are nobody's."""
+    c.store.record(c, b"XGROUP", b"SETID", key, name, id_text(group.last), b"ENTRIESREAD",
+                   b"%d" % group.read)
 
 
 define("xgroup|create", xgroup_create)
@@ -631,5 +501,3 @@ define("xgroup|createconsumer", xgroup_createconsumer)
 define("xgroup|delconsumer", xgroup_delconsumer)
 define("xack", xack)
 define("xpending", xpending)
-define("xclaim", xclaim)
-define("xautoclaim", xautoclaim)

@@ -95,6 +95,12 @@ cdef bint clamp_range(int64_t* start, int64_t* stop, int64_t n) noexcept:
     return start[0] <= stop[0]
 
 
+cdef bint clamp_text(int64_t* start, int64_t* stop, int64_t n) noexcept:
+    if stop[0] < 0:
+        stop[0] = max(stop[0] + n, <int64_t>0)
+    return clamp_range(start, stop, n)
+
+
 def encoding_of(value) -> str:
     """What OBJECT ENCODING calls a string value."""
     cdef int64_t number
@@ -203,6 +209,20 @@ cdef int64_t at_ms_of(const Options* options, str name) except -1:
     return deadline_of(options.amount, options.unit_ms, options.base_ms, name)
 
 
+cdef int let_die(Client c, const Arg* key, int64_t at_ms) except -1:
+    """Give a key that is there a deadline; it is deleted if that has passed."""
+    cdef bytes name = PyBytes_FromStringAndSize(key.p, key.n)
+    if at_ms <= c.store.keyspace.now_ms and not c.store.keyspace.loading:
+        c.db.delete(key)
+        c.db.changed(key, EVENT_GENERIC, "del")
+        c.store.record(c, b"DEL", name)
+    else:
+        c.db.set_expiry(key, at_ms)
+        c.db.changed(key, EVENT_GENERIC, "expire")
+        c.store.record(c, b"PEXPIREAT", name, at_ms)
+    return 0
+
+
 cdef int store_text(Client c, const Arg* key, const Arg* text, bint keep_ttl) except -1:
     c.db.set(key, text_from(text.p, text.n), keep_ttl)
     return c.db.changed(key, EVENT_STRING, "set")
@@ -295,14 +315,7 @@ cdef int getex(Client c, Args a, Buf out) except -1:
         return 0
     if options.flags & TIMED:
         at_ms = at_ms_of(&options, "getex")
-        if at_ms <= c.store.keyspace.now_ms and not c.store.keyspace.loading:
-            c.db.delete(&a.v[1])
-            c.db.changed(&a.v[1], EVENT_GENERIC, "del")
-            c.store.record(c, b"DEL", a.text(1))
-        else:
-            c.db.set_expiry(&a.v[1], at_ms)
-            c.db.changed(&a.v[1], EVENT_GENERIC, "expire")
-            c.store.record(c, b"PEXPIREAT", a.text(1), at_ms)
+        let_die(c, &a.v[1], at_ms)
     elif options.flags & PERSIST and c.db.clear_expiry(&a.v[1]):
         c.db.changed(&a.v[1], EVENT_GENERIC, "persist")
         c.store.record(c, b"PERSIST", a.text(1))
@@ -369,9 +382,7 @@ cdef int getrange(Client c, Args a, Buf out) except -1:
     cdef bint crossed = start < 0 and stop < 0 and start > stop
     if not text_of(value, &text) or crossed:
         return put_bulk(out, "", 0)
-    if stop < 0:
-        stop = max(stop + text.n, <int64_t>0)
-    if not clamp_range(&start, &stop, text.n):
+    if not clamp_text(&start, &stop, text.n):
         return put_bulk(out, "", 0)
     return put_bulk(out, text.p + start, stop - start + 1)
 

@@ -40,26 +40,32 @@ cdef dict scores_of(object value, double weight):
         raise WrongType
     mark = (<ZSet>value).at(0)
     while (<ZSet>value).next(&mark, &member, &score):
-        score *= weight
-        scores[PyBytes_FromStringAndSize(member.p, member.n)] = 0.0 if isnan(score) else score
+        scores[PyBytes_FromStringAndSize(member.p, member.n)] = score * weight
     return scores
+
+
+cdef double number(double score) noexcept:
+    return 0 if isnan(score) else score      # inf - inf, 0 * inf
 
 
 cdef double merge(double a, double b, Aggregate aggregate) noexcept:
     if aggregate == SUM:
-        a += b
-        return 0 if isnan(a) else a          # inf - inf
+        return number(a + b)
     if aggregate == MIN:
-        return min(a, b)
-    return max(a, b)
+        return b if b < a else a             # a, if b is not a number
+    return b if b > a else a
 
 
 cdef dict combine(list inputs, Operation operation, Aggregate aggregate):
-    """The result of an operation on several member -> score maps."""
+    """The result of an operation on several member -> score maps.
+
+    Redis adds the smallest first, and takes what is not a number for 0 in the first set of an
+    intersection and in every set of a union only.
+    """
     cdef dict result, other
-    if operation == INTERSECTION:
+    if operation != DIFFERENCE:
         inputs = sorted(inputs, key=len)
-    result = dict(inputs[0])
+    result = {member: number(score) for member, score in inputs[0].items()}
     for other in inputs[1:]:
         if operation == DIFFERENCE:
             for member in other:
@@ -69,10 +75,10 @@ cdef dict combine(list inputs, Operation operation, Aggregate aggregate):
                       for member, score in result.items() if member in other}
         else:
             for member, score in other.items():
+                score = number(score)
                 if member in result:
-                    result[member] = merge(result[member], score, aggregate)
-                else:
-                    result[member] = score
+                    score = merge(result[member], score, aggregate)
+                result[member] = score
     return result
 
 

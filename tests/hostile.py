@@ -85,8 +85,8 @@ def flip(path, offset, mask=0x40):
         file.write(bytes([byte ^ mask]))
 
 
-def until(condition, seconds=15):
-    """Wait for something to become true."""
+def until(condition, seconds=30):
+    """Wait for something to become true; it."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():

@@ -127,9 +127,10 @@ class Influx:
         )
 
     async def query(self, request: Request) -> Response:
-        """InfluxQL: ?q= statements, ?db=, ?epoch=, ?chunked=."""
+        """InfluxQL: ?q= statements, ?params= values in them, ?db=, ?epoch=, ?chunked=."""
         from tsdb.influxql.answer import CHUNK_ROWS, Session, encode
         from tsdb.influxql.ast import SyntaxTrouble
+        from tsdb.influxql.bound import parameters
 
         form = request.form()
 
@@ -138,8 +139,9 @@ class Influx:
 
         if not get("q").strip():
             return _json({"error": 'missing required parameter "q"'}, 400, HEADERS)
-        session = Session(self.catalog, get("db"), get("epoch"), self.budget())
         try:
+            values = parameters(get("params"))
+            session = Session(self.catalog, get("db"), get("epoch"), self.budget(), values)
             if get("chunked") == "true":
                 size = int(get("chunk_size") or CHUNK_ROWS) if get("chunk_size").isdigit() else 0
                 lines = session.chunks(get("q"), size or CHUNK_ROWS)

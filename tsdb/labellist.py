@@ -6,7 +6,8 @@ with its groups, its JSON and its rows' labels without the name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -62,20 +63,21 @@ class LabelList(list[Labels]):
             number: dict[Labels, int] = {}
             if without:
                 dropped = {*names, "__name__"}
-                rows = [number.setdefault(one.drop(dropped), len(number)) for one in paced(self)]
+                rows: Iterator[int] = (
+                    number.setdefault(one.drop(dropped), len(number)) for one in paced(self)
+                )
             else:
                 rows = self._by(tuple(sorted(set(names))), number)
-            found = self._groups[key] = np.array(rows, np.int64), LabelList(number)
+            group_of = np.frombuffer(array("q", rows), np.int64)
+            found = self._groups[key] = group_of, LabelList(number)
         return found
 
-    def _by(self, names: tuple[str, ...], number: dict[Labels, int]) -> list[int]:
+    def _by(self, names: tuple[str, ...], number: dict[Labels, int]) -> Iterator[int]:
         known: dict[tuple[str, ...], int] = {}
-        rows = []
         for one in paced(self):
             values = tuple([one.get(name) for name in names])
             group = known.get(values)
             if group is None:
                 pairs = tuple(pair for pair in zip(names, values, strict=True) if pair[1])
                 group = known[values] = number.setdefault(Labels(pairs), len(number))
-            rows.append(group)
-        return rows
+            yield group

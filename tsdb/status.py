@@ -44,9 +44,9 @@ class Status:
         texts = {
             "/-/healthy": "Prometheus Server is Healthy.\n",
             "/-/ready": "Prometheus Server is Ready.\n",
-            "/": WELCOME,
         }
-        return [Route("GET", path, page(text)) for path, text in texts.items()]
+        found = [Route("GET", path, page(text)) for path, text in texts.items()]
+        return [Route("GET", "/", welcome), *found]
 
     def build_info(self, request: Request) -> Response:
         """What is spoken here; Grafana decides by it which requests to send."""
@@ -125,6 +125,14 @@ def page(text: str) -> Callable[[Request], Response]:
 
     answer.__doc__ = text.splitlines()[0]
     return answer
+
+
+def welcome(request: Request) -> Response:
+    """What this is; browsers are led to the page that asks."""
+    if "text/html" in request.headers.get("accept", ""):
+        return Response(b"", 302, headers={"Location": "/graph"})
+    here = request.headers.get("host", "localhost")
+    return Response(WELCOME.format(here=f"http://{here}").encode())
 
 
 def _largest(counts: dict[str, int], limit: int) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ import logging
 import re
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
@@ -223,7 +223,7 @@ class HttpSession(Session):
         self.parser = httptools.HttpRequestParser(self)
         self.request: Request | None = None  # the one being parsed
         self.waiting: deque[Request] = deque()  # parsed, not yet begun
-        self.busy = False  # a handler runs
+        self.busy = False  # an answer takes its time, or the client does
         self.header_bytes = 0
         self.room: asyncio.Future[None] | None = None
 
@@ -338,50 +338,60 @@ class HttpSession(Session):
     def _enqueue(self, request: Request) -> None:
         self.waiting.append(request)
         if not self.busy:
-            self._next()
+            slow = self._next()
+            if slow is not None:
+                self.busy = True
+                self.link.run(self._go_on(slow))
 
-    def _next(self) -> None:
-        """Answer what waits until a handler takes its time."""
+    def _next(self) -> Coroutine[Any, Any, None] | None:
+        """Answer what waits; the rest of the answer that takes its time, or the wait for room."""
         while self.waiting and not self.link.closed:
+            if self.link.full:
+                return self._wait_for_room()
             request = self.waiting.popleft()
             try:
                 route = request.route or self.router.find(request)
                 answer = route.handler(request)
             except Exception as exc:
                 answer = self._failed(request, exc)
-            if inspect.isawaitable(answer):
-                self._begin(request, self._await(request, answer))
-                return
-            if self._answer(request, answer):
-                return
+            if inspect.isawaitable(answer) or (
+                isinstance(answer, Response) and isinstance(answer.body, AsyncIterator)
+            ):
+                return self._finish(request, answer)
+            self._answer(request, answer)
+        return None
 
-    def _begin(self, request: Request, coro: Any) -> None:
-        """Run the rest of an answer as a task; the link is held unless the body still comes."""
-        self.busy = True
-        self.link.run(coro)
+    async def _go_on(self, slow: Coroutine[Any, Any, None] | None) -> None:
+        """Finish an answer, then what waits behind it.  The link is held meanwhile."""
+        while slow is not None:
+            await slow
+            slow = self._next()
+        self.busy = False
+
+    async def _finish(self, request: Request, answer: Any) -> None:
         if not request._complete:
-            self.link.resume()
-
-    async def _await(self, request: Request, answer: Awaitable[Response | Upgrade]) -> None:
-        try:
-            response = await answer
-        except Exception as exc:
-            response = self._failed(request, exc)
+            self.link.resume()  # its body still comes
+        if inspect.isawaitable(answer):
+            try:
+                answer = await answer
+            except Exception as exc:
+                answer = self._failed(request, exc)
         if self.link.closed:
             return
-        if isinstance(response, Response) and isinstance(response.body, AsyncIterator):
-            await self._stream(request, response)
+        if isinstance(answer, Response) and isinstance(answer.body, AsyncIterator):
+            await self._stream(request, answer)
         else:
-            self._answer(request, response)
-        self._done(request)
-
-    def _done(self, request: Request) -> None:
-        self.busy = False
+            self._answer(request, answer)
         if not request._complete:
             # The handler answered without reading the body: there is no way to resynchronise.
+            self.waiting.clear()
             self.link.close()
-            return
-        self._next()
+
+    async def _wait_for_room(self) -> None:
+        """Until the client has taken most of what it was sent."""
+        if self.link.full and not self.link.closed:
+            self.room = asyncio.get_running_loop().create_future()
+            await self.room
 
     def _failed(self, request: Request, exc: Exception) -> Response:
         """The answer where a handler raised; for DiskFailed the link ends the service."""
@@ -392,18 +402,16 @@ class HttpSession(Session):
             exc = HttpError(500)
         return self.router.on_error(request, exc)
 
-    def _answer(self, request: Request, response: Response | Upgrade) -> bool:
-        """Write an answer; true if it goes on in a task."""
+    def _answer(self, request: Request, response: Response | Upgrade) -> None:
+        """Write an answer that is all there."""
         if isinstance(response, Upgrade):
             head = ["HTTP/1.1 101 Switching Protocols", "Connection: Upgrade"]
             head += [f"{name}: {value}" for name, value in response.headers.items()]
             self.link.write(("\r\n".join(head) + "\r\n\r\n").encode("latin-1"))
             self.link.upgrade(response.session)
-            return False
+            return
         body = response.body
-        if isinstance(body, AsyncIterator):
-            self._begin(request, self._stream_alone(request, response))
-            return True
+        assert not isinstance(body, AsyncIterator)
         parts = body if isinstance(body, tuple) else (body,)
         self._write_head(request, response, sum(map(len, parts)))
         if request.method != "HEAD":
@@ -416,11 +424,6 @@ class HttpSession(Session):
                     self.link.write(part)
         if not request.keep_alive:
             self.link.close()
-        return False
-
-    async def _stream_alone(self, request: Request, response: Response) -> None:
-        await self._stream(request, response)
-        self._done(request)
 
     async def _stream(self, request: Request, response: Response) -> None:
         """Write a body that comes bit by bit, no faster than the client takes it."""
@@ -437,9 +440,7 @@ class HttpSession(Session):
                 left -= len(chunk)
             if chunk and request.method != "HEAD":
                 self.link.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
-            if self.link.paused:
-                self.room = asyncio.get_running_loop().create_future()
-                await self.room
+            await self._wait_for_room()
         if chunked and request.method != "HEAD":
             self.link.write(b"0\r\n\r\n")
         if left or not request.keep_alive:

@@ -33,6 +33,8 @@ from posix.types cimport off_t
 from bedrock.net.branch import Branches
 from bedrock.net.buf cimport Buf
 from bedrock.net.driver cimport Driver
+from bedrock.net.linger cimport Linger
+from bedrock.net.linger import worthwhile
 from bedrock.net.session cimport Link
 from bedrock.net.session import FileSpan
 from bedrock.net.sockets import listening, plain_address, unlink
@@ -463,6 +465,7 @@ cdef class Reactor(Driver):
     cdef list graveyard            # what was closed in this turn
     cdef object loop
     cdef object branches           # processes split off, once attached
+    cdef readonly Linger linger    # None where it cannot pay
     cdef readonly int64_t longest_turn_ns
 
     def __init__(self, clock, turn):
@@ -487,6 +490,8 @@ cdef class Reactor(Driver):
         self.loop = loop or asyncio.get_running_loop()
         self.branches = Branches(self.loop)
         self.loop.add_reader(self.epfd, self.poll)
+        if worthwhile():
+            self.linger = Linger(self.loop)
         return self
 
     def close(self) -> None:
@@ -500,7 +505,7 @@ cdef class Reactor(Driver):
         if self.loop is not None:
             self.branches.close()
             self.loop.remove_reader(self.epfd)
-            self.loop = None
+            self.loop = self.linger = None
 
     cpdef poll(self):
         """One turn, without waiting."""
@@ -510,6 +515,8 @@ cdef class Reactor(Driver):
         n = epoll_wait(self.epfd, events, EVENTS, 0)
         if n <= 0:
             return
+        if self.linger is not None:
+            self.linger.came()
         self.begin_turn()
         try:
             for i in range(n):
@@ -523,6 +530,13 @@ cdef class Reactor(Driver):
         spent = self.clock.now_ns() - self.now_ns
         if spent > self.longest_turn_ns:
             self.longest_turn_ns = spent
+
+    cdef int end_turn(self) except -1:
+        """See Driver; what follows a turn is often another."""
+        Driver.end_turn(self)
+        if self.linger is not None:
+            self.linger.left()
+        return 0
 
     cpdef breathe(self):
         """See Driver: a turn without an end, in buffers of its own, inside of another."""

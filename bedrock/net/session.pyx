@@ -106,6 +106,13 @@ cdef class Link:
         return 0 if self.tail is None else self.tail.cap - self.tail.head - self.tail.n
 
     @property
+    def full(self) -> bool:
+        """More output waits than the limit: who goes on answering fills memory (see `drained`)."""
+        if self.feeding and self.high:
+            return self.queued + self.driver_sink().n > self.high
+        return self.paused
+
+    @property
     def memory(self) -> int:
         """Bytes its buffers take, and what else waits to be sent."""
         return self.buffered + sum([

@@ -79,7 +79,7 @@ theirs.
     yield """
 ## Alone
 
-Chunks of 1,000 samples on one core, in megapoints a second and bytes a point; arrays into an
+Chunks of 1,000 samples, in megapoints a second of CPU time and bytes a point; arrays into an
 embedded store with its log on disk; real series in blocks of 1,000 beside pcodec at level 8.
 
 | | measured | bar | |

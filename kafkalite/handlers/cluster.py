@@ -155,6 +155,7 @@ def _create(broker: Broker, item: dict, validate_only: bool) -> dict[str, Any]:
         "name": topic.name,
         "topic_id": topic.id,
         "num_partitions": count,
+        "error_message": None,
         "replication_factor": REPLICAS,
         "configs": [
             {key: entry[key] for key in CREATED_CONFIG}

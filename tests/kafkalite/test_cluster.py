@@ -64,6 +64,7 @@ def test_topics_that_cannot_be(wire, change, code):
 def test_topics_outlive_the_broker_and_keep_their_ids(tmp_path):
     wire = Peer(OsDisk(str(tmp_path))).connect()
     made = wire.create("t", partitions=2, retention_ms="5000")
+    assert made["error_message"] is None
     wire.call("CreatePartitions", topics=[{"name": "t", "count": 4}])
     wire.produce("t", b"v", index=3)
     again = Peer(OsDisk(str(tmp_path))).connect()

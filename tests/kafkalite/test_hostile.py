@@ -133,11 +133,12 @@ def killed_in_a_write_loop(directory, rounds, fsync):
                 ]
                 for thread in threads:
                     thread.start()
-                time.sleep(0.2)
+                wanted = len(sure) + 15
+                hostile.until(lambda wanted=wanted: len(sure) >= wanted)
                 server.kill()
                 for thread in threads:
                     thread.join()
-    assert len(sure) > 10 * rounds
+    assert len(sure) >= 15 * rounds
 
 
 def write(server, name, sure):

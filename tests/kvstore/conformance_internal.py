@@ -32,7 +32,7 @@ FILES = [
     "unit/limits", "unit/wait", "unit/obuf-limits", "unit/querybuf", "unit/pubsubshard",
     "integration/aof", "integration/aof-multi-part", "integration/rdb", "integration/replication",
     "integration/replication-psync", "integration/block-repl", "integration/shutdown",
-    "integration/redis-cli", "integration/redis-benchmark",
+    "integration/redis-cli", "integration/redis-benchmark", "unit/scripting",
 ]  # fmt: skip
 LAUNCHER = '#!/bin/sh\nexec {python} -m kvstore.redis_server "$@"\n'
 

@@ -1,7 +1,9 @@
 """Real clients, unmodified: redis-py in RESP3, redis-cli, redis-benchmark."""
 
+import socket
 import subprocess
 import threading
+import time
 
 import pytest
 import redis
@@ -58,6 +60,22 @@ def test_a_blocked_client_gets_what_another_pushes(server, client):
     client.rpush("l", "x")
     thread.join(10)
     assert got == [(b"l", b"x")] and client.llen("l") == 0
+
+
+def test_a_shutdown_waits_neither_for_blocked_clients_nor_for_who_asked(tmp_path):
+    with (
+        bedrock.run("kvstore", port=0, data_dir=str(tmp_path / "other"), process=True) as server,
+        socket.create_connection((server.host, server.port), timeout=10) as waiting,
+        socket.create_connection((server.host, server.port), timeout=10) as asking,
+    ):
+        waiting.sendall(b"BLPOP l 0\r\n")
+        asking.sendall(b"INFO clients\r\n")
+        while b"blocked_clients:1" not in asking.recv(4096):
+            asking.sendall(b"INFO clients\r\n")
+        began = time.monotonic()
+        asking.sendall(b"SHUTDOWN NOSAVE\r\n")
+        assert waiting.recv(1) == asking.recv(1) == b""
+        assert time.monotonic() - began < 2
 
 
 def test_messages_reach_subscribers(client):

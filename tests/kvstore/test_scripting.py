@@ -127,6 +127,13 @@ def test_functions_and_what_scripts_changed_survive_a_restart_and_a_rewrite(tmp_
             kv.execute("BGREWRITEAOF")
 
 
+def test_flags_of_a_function_are_listed_in_the_order_redis_lists_them(kv):
+    kv.execute("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function{function_name='f', "
+               "callback=function() end, flags={'no-cluster', 'allow-stale', 'no-writes'}}")
+    (library,) = kv.execute("FUNCTION", "LIST")
+    assert library[b"functions"][0][b"flags"] == ["no-writes", "allow-stale", "no-cluster"]
+
+
 def test_libraries_go_into_a_payload_and_come_back(kv):
     kv.execute("FUNCTION", "LOAD", LIBRARY)
     payload = kv.execute("FUNCTION", "DUMP")

@@ -16,20 +16,18 @@ SCRIPTS = golden.scripts(Path(__file__).parent / "scripts")
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
-def test_engine_answers_as_the_script_says(path, tmp_path):
-
-
+def test_engine_answers_as_the_script_says(path, tmp_path, update_golden):
     kv = Embedded(World(OsDisk(str(tmp_path))), Parameters())
     kv._client.resp = 2
     def execute(line: str) -> str:
         return render(decode(kv.store.run(kv._client, Args.of(*split_words(line.encode()))))[0])
 
-    golden.run(path, execute)
+    golden.run(path, execute, update_golden)
 
 
 @pytest.mark.peer
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
-def test_redis_answers_the_same(path):
+def test_redis_answers_the_same(path, update_golden):
     try:
         peer = peers.redis_server()
     except peers.PeerMissing as missing:
@@ -44,4 +42,4 @@ def test_redis_answers_the_same(path):
                 value, used = decode(data)
             return render(value)
 
-        golden.run(path, execute)
+        golden.run(path, execute, update_golden)

@@ -89,6 +89,18 @@ async def counted(request):
     return Response(parts(), length=promised)
 
 
+PAGE = 100_000
+
+
+def page(request):
+    return Response(request.params["number"].encode().rjust(PAGE))
+
+
+async def late_page(request):
+    await asyncio.sleep(0)
+    return page(request)
+
+
 def fails(request):
     raise RuntimeError("a bug, on purpose")
 
@@ -102,6 +114,8 @@ def router(file=None):
             Route("PUT", "/count/{rest:path}", count, stream=True),
             Route("GET", "/numbers", numbers),
             Route("GET", "/counted/{what}", counted),
+            Route("GET", "/page/{number}", page),
+            Route("GET", "/late/{number}", late_page),
             Route("GET", "/fails", fails),
             Route("GET", "/file", lambda r: Response(FileSpan(file, 2, file.size() - 2))),
             Route("GET", "/shout", lambda r: accept(r, Shout(), ["loud"])),

@@ -12,7 +12,7 @@ from bedrock.net import Limits, Server, Session
 from bedrock.net.http import HttpSession
 from bedrock.world import DiskFailed
 
-from .sessions import HTTP, LINES, LINES_REPLY, Lines, http_session, router
+from .sessions import HTTP, LINES, LINES_REPLY, PAGE, Lines, http_session, router
 
 LOCAL = ("127.0.0.1", 0)
 
@@ -100,16 +100,15 @@ def test_a_slow_reader_is_not_read_from_and_is_cut_off_at_the_hard_limit(play):
     async def body(world):
         server = await Server(world, Lines, LOCAL, limits=limits).start()
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(b"big 40000000\n")
-        await asyncio.sleep(0.05)
+        asked = b"big 40000000\n"
+        writer.write(asked)
+        while not any(link.paused for link in server.links):
+            await asyncio.sleep(0.001)
         (link,) = server.links
-        assert link.paused
         assert 0 < link.queued <= 48 << 20
         writer.write(b"echo unread\n" * 10)
         await asyncio.sleep(0.02)
-        queued = link.queued
-        await asyncio.sleep(0.02)
-        assert link.queued == queued
+        assert link.bytes_in == len(asked)
         writer.close()
 
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -353,6 +352,8 @@ def test_nothing_leaves_after_a_failed_flush(play):
         server = await Server(world, Durable, LOCAL).start()
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"x\n")
+        while not failures:
+            await asyncio.sleep(0.001)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.readline(), 0.1)
         writer.close()
@@ -380,6 +381,27 @@ def test_a_stream_of_known_length_is_not_chunked_and_one_too_short_ends_the_conn
     play(body)
 
 
+@pytest.mark.parametrize("path", [b"page", b"late"])
+def test_requests_that_come_together_are_answered_no_faster_than_the_answers_are_taken(play, path):
+    async def body(world):
+        server = await Server(world, http_session, LOCAL).start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        count = 400
+        for i in range(count):
+            writer.write(b"GET /%b/%d HTTP/1.1\r\nHost: x\r\n\r\n" % (path, i))
+        most = 0
+        for i in range(count):
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert b" 200 " in head
+            assert int(await reader.readexactly(PAGE)) == i
+            most = max([most, *(link.queued for link in server.links)])
+        assert most <= (1 << 20) + 2 * PAGE
+        writer.close()
+        await server.stop()
+
+    play(body)
+
+
 @pytest.mark.parametrize("how", ["at once", "in a task"])
 def test_a_disk_that_fails_under_a_session_ends_the_service(play, how):
     class Unlucky(Session):
@@ -400,6 +422,8 @@ def test_a_disk_that_fails_under_a_session_ends_the_service(play, how):
         server = await Server(world, Unlucky, LOCAL).start()
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"x\n")
+        while not failures:
+            await asyncio.sleep(0.001)
         with contextlib.suppress(TimeoutError, ConnectionError):
             await asyncio.wait_for(reader.read(), 0.1)
         writer.close()

@@ -143,9 +143,9 @@ KNOWN = """\
 - Regular expressions are Python's: why one is bad is told in other words.
 - `predict_linear` over a subquery with `@` in a range query: Prometheus moves the window with the
   step, beyond what the subquery evaluated; here the window stays.
-- InfluxQL: no `sample()`, `holt_winters()`, bit operators or text fields; times are kept in
-  milliseconds; points with one time come in the order of their tags; `EXPLAIN`, `SHOW STATS` and
-  whatever concerns users, shards and policies is refused by name.
+- InfluxQL: no bit operators or text fields; `holt_winters()` fits as well as InfluxDB's, not to the
+  same digits; times are kept in milliseconds; points with one time come in the order of their
+  tags; `EXPLAIN`, `SHOW STATS` and whatever concerns users, shards and policies is refused by name.
 - Exemplars are kept in memory, the last 100,000, and go with the server.
 - `/api/v1/status/tsdb` counts no chunks; service discovery does not exist.
 - Grafana and Telegraf were not run: the requests they make are replayed (test_dashboards.py).

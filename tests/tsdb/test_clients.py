@@ -14,7 +14,8 @@ import pytest
 
 import bedrock
 from bedrock.testing import peers
-from tests.tsdb.wire import ask, http, remote_write_body, wait_for
+from tests.hostile import until
+from tests.tsdb.wire import ask, http, remote_write_body
 
 MINUTE = 60_000
 
@@ -130,8 +131,8 @@ remote_write:
             data = ask(server.url, "query", query='up{job="self"}')["data"]
             return data["result"] and data["result"][0]["value"][1] == "1"
 
-        wait_for(arrived)
-        wait_for(lambda: ask(server.url, "query", query="prometheus_build_info")["data"]["result"])
+        until(arrived)
+        until(lambda: ask(server.url, "query", query="prometheus_build_info")["data"]["result"])
         ours = ask(server.url, "query", query="count({job='self'}) > 100")["data"]["result"]
         assert ours
 
@@ -242,7 +243,7 @@ def pair():
     except peers.PeerMissing as exc:
         pytest.skip(str(exc))
     with peer, bedrock.run("tsdb") as ours:
-        wait_for(lambda: http(f"{peer.url}/-/ready")[0] == 200)
+        until(lambda: http(f"{peer.url}/-/ready")[0] == 200)
         start_ms = (int(time.time()) - 3600) * 1000
         body = remote_write_body(sample_data(start_ms))
         headers = {

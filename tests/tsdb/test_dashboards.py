@@ -14,8 +14,9 @@ import pytest
 
 import bedrock
 from bedrock.testing import peers
+from tests.hostile import until
 from tests.tsdb.promqlgen import sample_data
-from tests.tsdb.wire import ask, remote_write_body, wait_for
+from tests.tsdb.wire import ask, remote_write_body
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept-Encoding": "gzip",
         "User-Agent": "Grafana/9.5.3", "X-Datasource-Uid": "P1809F7CD0C75ACF3"}  # fmt: skip
@@ -50,7 +51,7 @@ def prometheus():
     except peers.PeerMissing as exc:
         pytest.skip(str(exc))
     with peer, bedrock.run("tsdb") as ours:
-        wait_for(lambda: send(peer, "GET", "/-/ready")[0] == 200)
+        until(lambda: send(peer, "GET", "/-/ready")[0] == 200)
         start = (int(time.time()) - 4000) // 60 * 60
         body = remote_write_body(sample_data(start * 1000))
         headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf",

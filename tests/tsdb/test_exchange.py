@@ -15,7 +15,8 @@ from bedrock.storage.errors import Damaged
 from bedrock.testing import peers
 from bedrock.world import World
 from bedrock.world.disk import OsDisk
-from tests.tsdb.wire import ask, contents, http, memory_store, wait_for
+from tests.hostile import until
+from tests.tsdb.wire import ask, contents, http, memory_store
 from tsdb import tools
 from tsdb.columns import Columns
 from tsdb.labels import labels_of
@@ -96,7 +97,7 @@ def test_a_real_prometheus_opens_exported_blocks_and_answers_alike(tmp_path):
     rng = random.Random(1)
     forever = "--storage.tsdb.retention.time=100y"
     with peers.prometheus("global: {}\n", forever, data=str(tmp_path)) as prometheus:
-        wait_for(lambda: http(f"{prometheus.url}/-/ready")[0] == 200)
+        until(lambda: http(f"{prometheus.url}/-/ready")[0] == 200)
         for _ in range(50):
             query = rng.choice((
                 "m{n}", 'm{n}{{i=~"[0-{d}]"}}', "sum(m{n})", "rate(m{n}[{d}m])",

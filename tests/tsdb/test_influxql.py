@@ -7,10 +7,14 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import bedrock
 from bedrock.testing import peers
 from tests.tsdb.wire import http
+from tsdb.influxql.ast import Literal, Name, Operation
+from tsdb.influxql.parser import parse
 
 START = 1_600_000_000  # s
 
@@ -90,6 +94,44 @@ def test_times_and_chunks_are_given_as_influxdb_does(ours, theirs, params):
         assert ask(ours.url, query, **params) == ask(theirs.url, query, **params)
 
 
+BOUND = [
+    ("SELECT usage FROM cpu WHERE host = $h", {"h": "a"}),
+    ('SELECT usage FROM cpu WHERE host = $"the host"', {"the host": "it's \\ a"}),
+    ("SELECT usage FROM cpu WHERE usage > $x AND usage <-$y", {"x": 40, "y": -41.5}),
+    ("SELECT usage FROM cpu WHERE host =~ $h", {"h": {"regex": "^a$|/"}}),
+    ("SELECT $f FROM $m LIMIT $n", {"f": {"identifier": "usage"}, "m": {"identifier": "cpu"},
+                                    "n": 2}),
+    ("SELECT mean(usage) FROM cpu WHERE time >= $t AND time < 1600000600s GROUP BY time($d)",
+     {"t": "2020-09-13T12:26:40Z", "d": {"duration": "5m"}}),
+    ("SELECT usage FROM cpu WHERE host = $h", {}),
+    ("SELECT usage FROM cpu WHERE host = $h", {"h": [1]}),
+    ("SELECT usage FROM cpu WHERE host = $h", {"h": {"x": "y"}}),
+    ("SELECT usage FROM cpu WHERE host = $", {"h": "a"}),
+]  # fmt: skip
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(("query", "values"), BOUND)
+def test_values_beside_a_query_are_put_in_as_influxdb_does(ours, theirs, query, values):
+    params = {"params": json.dumps(values), "epoch": "ms"}
+    assert rounded(ask(ours.url, query, **params)) == rounded(ask(theirs.url, query, **params))
+
+
+@pytest.mark.parametrize("params", ["x", "[1]", '{"h": NaN}', '{"h": {"regex": "a\\\\"}}',
+                                    '{"h": {"duration": "5m) or (1=1"}}', "1" * 5000, "[" * 5000])
+def test_values_that_are_none_are_refused(ours, params):
+    status, answer = ask(ours.url, "SELECT usage FROM cpu WHERE host = $h", params=params)
+    assert status == 400 and answer[0]["error"].startswith("error parsing query")
+
+
+@given(st.text())
+def test_a_value_never_ends_before_its_end(text):
+    (select,) = parse("SELECT v FROM m WHERE h = $h", {"h": text})
+    assert select.where == Operation("=", Name("h"), Literal(text))
+    (select,) = parse("SELECT v FROM $m", {"m": {"identifier": text}})
+    assert select.sources[0].name == text
+
+
 @pytest.mark.peer
 def test_the_influx_shell(ours, theirs):
     if shutil.which("influx") is None:
@@ -111,6 +153,49 @@ def test_the_influx_shell(ours, theirs):
         for got, want in zip(answers[::2], answers[1::2], strict=True):
             assert got.stdout == want.stdout or "ERR" in want.stdout + want.stderr
             assert got.returncode == want.returncode
+
+
+def column(url, query):
+    """The values of the first series of an answer, without their times."""
+    (series,) = ask(url, query, epoch="ms")[1][0]["results"][0]["series"]
+    return [row[1] for row in series["values"]], [row[0] for row in series["values"]]
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("season", [0, 1, 2, 4, 7])
+@pytest.mark.parametrize("field", ["usage", "idle"])
+@pytest.mark.parametrize("host", ["a", "c"])
+def test_a_forecast_fits_as_well_as_influxdbs(ours, theirs, season, field, host):
+    """Both search for the best curve, and do not end at quite the same."""
+    where = (
+        f"FROM cpu WHERE host = '{host}' AND time >= {START}s AND time < {START + 600}s "
+        "GROUP BY time(20s)"
+    )
+    measured, _ = column(theirs.url, f"SELECT mean({field}) {where} fill(none)")
+    query = f"SELECT holt_winters_with_fit(mean({field}), 5, {season}) {where}"
+    errors, times = [], []
+    for side in (ours, theirs):
+        made, at = column(side.url, query)
+        pairs = zip(made, measured, strict=False)
+        errors.append(sum((a - b) ** 2 for a, b in pairs))
+        times.append(at)
+    assert times[0] == times[1]
+    assert errors[0] <= errors[1] * 1.05
+    made, at = column(ours.url, query)
+    assert column(ours.url, query.replace("_with_fit", "")) == (made[-5:], at[-5:])
+
+
+def test_a_sample_is_a_part_of_the_points_in_their_order(ours):
+    every = column(ours.url, "SELECT usage FROM cpu WHERE host = 'a'")
+    points = list(zip(*every, strict=True))
+    taken = set()
+    for _ in range(20):
+        sample = column(ours.url, "SELECT sample(usage, 5) FROM cpu WHERE host = 'a'")
+        chosen = list(zip(*sample, strict=True))
+        assert len(chosen) == 5
+        assert [point for point in points if point in chosen] == chosen
+        taken |= set(chosen)
+    assert len(taken) > 20  # 5 of 55, 20 times: each is likely to be there once
 
 
 def test_the_catalog_outlives_the_server(tmp_path):

@@ -15,7 +15,8 @@ from bedrock.app import state
 from bedrock.app.config import ConfigError
 from bedrock.codec.compress import compress
 from bedrock.testing import peers
-from tests.tsdb.wire import ask, http, memory_store, wait_for, write_request
+from tests.hostile import until
+from tests.tsdb.wire import ask, http, memory_store, write_request
 from tsdb.budget import Budget
 from tsdb.labels import labels_of
 from tsdb.monitor.exposition import BadExposition, labels_in, parse_page
@@ -143,7 +144,7 @@ def result(server, query):
 
 
 def test_targets_are_scraped_relabelled_and_reported(watching, pages):
-    wait_for(lambda: result(watching, "up"))
+    until(lambda: result(watching, "up"))
     found = result(watching, 'jobs_total{exported_job="own"}')
     (labels,) = found
     assert dict(labels) == {
@@ -163,19 +164,19 @@ def test_targets_are_scraped_relabelled_and_reported(watching, pages):
 
 
 def test_what_a_target_no_longer_has_is_gone_at_once(watching, pages):
-    wait_for(lambda: result(watching, "temperature"))
+    until(lambda: result(watching, "temperature"))
     pages.page = PAGE.replace("temperature -2.5e1\n", "")
-    wait_for(lambda: result(watching, "temperature") == {}, 10)
+    until(lambda: result(watching, "temperature") == {}, 10)
     assert result(watching, "up")
     pages.status = 500
-    wait_for(lambda: list(result(watching, "up").values()) == [0.0], 10)
+    until(lambda: list(result(watching, "up").values()) == [0.0], 10)
     assert result(watching, "d_sum") == {}
     (target,) = ask(watching.url, "targets")["data"]["activeTargets"]
     assert target["lastError"] == "server returned HTTP status 500"
 
 
 def test_rules_record_and_alerts_fire_and_resolve(watching, pages):
-    wait_for(lambda: pages.posted, 20)
+    until(lambda: pages.posted, 20)
     path, (alert,) = pages.posted[0]
     assert path == "/api/v2/alerts"
     assert alert["labels"]["alertname"] == "Cold"
@@ -195,10 +196,10 @@ def test_rules_record_and_alerts_fire_and_resolve(watching, pages):
     assert len(result(watching, 'ALERTS{alertstate="firing"}')) == 1
     count = len(pages.posted)
     pages.page = PAGE.replace("-2.5e1", "25")
-    wait_for(lambda: len(pages.posted) > count, 20)
+    until(lambda: len(pages.posted) > count, 20)
     _, (resolved,) = pages.posted[-1]
     assert resolved["startsAt"] == alert["startsAt"]
-    wait_for(lambda: result(watching, "ALERTS") == {}, 10)
+    until(lambda: result(watching, "ALERTS") == {}, 10)
 
 
 async def test_a_pending_alert_goes_on_after_a_restart():
@@ -239,14 +240,14 @@ async def test_a_pending_alert_goes_on_after_a_restart():
 
 def test_a_reload_changes_what_the_file_changes_and_no_more(watching, pages, tmp_path):
     reload = f"{watching.url}/-/reload"
-    wait_for(lambda: result(watching, 'ALERTS{alertstate="pending"}'))
+    until(lambda: result(watching, 'ALERTS{alertstate="pending"}'))
     since = result(watching, "ALERTS_FOR_STATE{alertname='Later'}")
     scraped = ask(watching.url, "targets")["data"]["activeTargets"][0]["lastScrape"]
     rules = RULES.replace("queue:jobs:sum", "queue:jobs:max").replace("sum by", "max by")
     (tmp_path / "rules.yml").write_text(rules)
     assert http(reload, b"")[0] == 200
     assert ask(watching.url, "targets")["data"]["activeTargets"][0]["lastScrape"] >= scraped
-    wait_for(lambda: result(watching, "queue:jobs:max"))
+    until(lambda: result(watching, "queue:jobs:max"))
     assert result(watching, "queue:jobs:sum") == {}, "what is recorded no more ends at once"
     assert result(watching, "ALERTS_FOR_STATE{alertname='Later'}") == since
     (tmp_path / "prometheus.yml").write_text("scrape_configs: [{job_name: x, nonsense: 1}]")
@@ -258,7 +259,7 @@ def test_a_reload_changes_what_the_file_changes_and_no_more(watching, pages, tmp
     assert len(ask(watching.url, "targets")["data"]["activeTargets"]) == 1
     (tmp_path / "prometheus.yml").write_text("global: {}")
     assert http(reload, b"")[0] == 200
-    wait_for(lambda: result(watching, "temperature") == {}, 2)
+    until(lambda: result(watching, "temperature") == {})
     assert ask(watching.url, "status/config")["data"]["yaml"] == "global: {}"
     assert ask(watching.url, "rules")["data"]["groups"] == []
     assert http(reload)[0] == 405
@@ -270,14 +271,14 @@ def test_what_bedrock_up_runs_beside_it_is_scraped(pages, tmp_path):
     gone = state.System("gone", "down", ports={"metrics_port": 1})
     state.write(file, state.State(os.getpid(), time.time(), [one, gone]))
     with bedrock.run("tsdb", state_file=file) as server:
-        assert wait_for(lambda: result(server, "up")) == {
+        assert until(lambda: result(server, "up")) == {
             (("__name__", "up"), ("instance", "pages"), ("job", "pages")): 1.0
         }
         assert pages.asked[0][0] == "/metrics"
         assert ask(server.url, "scrape_pools")["data"]["scrapePools"] == ["bedrock"]
         gone.state, gone.ports = "up", one.ports
         state.write(file, state.State(os.getpid(), time.time(), [gone]))
-        wait_for(lambda: result(server, "up{job='gone'}"))
+        until(lambda: result(server, "up{job='gone'}"))
         assert result(server, "up{job='pages'}") == {}
 
 
@@ -298,8 +299,8 @@ receivers: [{{name: hook, webhook_configs: [{{url: "http://{hearer.address}/hook
         def standing():
             return json.loads(http(f"{peer.url}/api/v2/alerts")[1])
 
-        wait_for(lambda: http(f"{peer.url}/-/ready")[0] == 200)
-        (alert,) = wait_for(standing)
+        until(lambda: http(f"{peer.url}/-/ready")[0] == 200)
+        (alert,) = until(standing)
         assert alert["labels"] == {
             "alertname": "Cold", "severity": "high", "area": "area-1", "zone": "z1",
             "cluster": "x", "job": "pages", "instance": pages.address,
@@ -307,12 +308,12 @@ receivers: [{{name: hook, webhook_configs: [{{url: "http://{hearer.address}/hook
         assert alert["annotations"]["summary"] == "127.0.0.1 is at -25.0"
         assert alert["status"]["state"] == "active"
         assert alert["generatorURL"].startswith(f"{server.url}/graph?g0.expr=temperature")
-        path, told = wait_for(lambda: hearer.posted)[0]
+        path, told = until(lambda: hearer.posted)[0]
         assert path == "/hook"
         assert told["status"] == "firing"
         assert told["groupLabels"] == {"alertname": "Cold"}
         pages.page = PAGE.replace("-2.5e1", "25")
-        wait_for(lambda: hearer.posted[-1][1]["status"] == "resolved")
+        until(lambda: hearer.posted[-1][1]["status"] == "resolved")
         assert standing() == []
     hearer.shutdown()
 
@@ -330,7 +331,7 @@ def test_a_real_prometheus_sees_and_sends_the_same(pages, tmp_path):
         (peer.directory / "rules.yml").write_text(RULES)
         (peer.directory / "prometheus.yml").write_text(config(pages, hearers[1].address))
         os.kill(peer.pid, signal.SIGHUP)
-        wait_for(lambda: hearers[0].posted and hearers[1].posted, 40)
+        until(lambda: hearers[0].posted and hearers[1].posted, 40)
 
         def sent(hearer):
             alert = dict(hearer.posted[-1][1][0])
@@ -338,7 +339,7 @@ def test_a_real_prometheus_sees_and_sends_the_same(pages, tmp_path):
             return alert.pop("startsAt") < alert.pop("endsAt"), link, alert
 
         assert sent(hearers[0]) == sent(hearers[1])
-        wait_for(lambda: result(peer, "queue:jobs:sum") and result(ours, "queue:jobs:sum"))
+        until(lambda: result(peer, "queue:jobs:sum") and result(ours, "queue:jobs:sum"))
         for query in ("jobs_total", "temperature", "d", "up", "queue:jobs:sum", "ALERTS"):
             assert str(result(ours, query)) == str(result(peer, query)), query
         for path in ("metadata", "targets", "rules", "alerts", "scrape_pools", "targets/metadata"):
@@ -372,12 +373,13 @@ def test_openmetrics_pages_bring_exemplars(pages, tmp_path):
     (tmp_path / "prometheus.yml").write_text(config(pages))
     with bedrock.run("tsdb", config_file=str(tmp_path / "prometheus.yml")) as server:
         query = "rate(h_bucket[1m])"
-        found = wait_for(lambda: ask(server.url, "query_exemplars", query=query)["data"])
+        found = until(lambda: ask(server.url, "query_exemplars", query=query)["data"])
         assert found[1]["seriesLabels"]["le"] == "1"
         assert found[1]["exemplars"] == [
             {"labels": {"trace_id": "abc"}, "value": "0.5", "timestamp": 1700000000.25}
         ]
-        time.sleep(1.5)
+        scraped = len(pages.asked)
+        until(lambda: len(pages.asked) > scraped + 1)
         found = ask(server.url, "query_exemplars", query="h_bucket")["data"]
         assert [len(row["exemplars"]) for row in found] == [1, 1]
         assert ask(server.url, "query_exemplars", query="nothing")["data"] == []

@@ -12,8 +12,9 @@ import pytest
 
 import bedrock
 import tsdb
+from tests.hostile import until
 from tests.tsdb.promqlgen import sample_data
-from tests.tsdb.wire import http, remote_write_body, wait_for
+from tests.tsdb.wire import http, remote_write_body
 from tsdb.promql.functions import AGGREGATIONS, DOCS, FUNCTIONS
 from tsdb.reference import PAGE, page
 
@@ -38,7 +39,7 @@ class Browser:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         port_file = folder / "DevToolsActivePort"
-        wait_for(lambda: port_file.exists() and port_file.read_text().count("\n"), 30)
+        until(lambda: port_file.exists() and port_file.read_text().count("\n"), 30)
         port = port_file.read_text().splitlines()[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as answer:
             page = next(one for one in json.load(answer) if one["type"] == "page")
@@ -83,40 +84,40 @@ def browser(tmp_path):
 @pytest.mark.peer
 def test_a_query_is_completed_asked_and_drawn(server, browser):
     browser.tell("Page.navigate", url=f"{server.url}/graph")
-    wait_for(lambda: browser.run("document.readyState") == "complete")
+    until(lambda: browser.run("document.readyState") == "complete")
     browser.run("document.getElementById('query').focus()")
     browser.type("sum(rate(requ")
     choices = "[...document.querySelectorAll('#choices li')].map(li => li.firstChild.data).join()"
-    wait_for(lambda: browser.run(choices) == "requests_total")
+    until(lambda: browser.run(choices) == "requests_total")
     key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
     browser.tell("Input.dispatchKeyEvent", type="keyDown", **key)
     browser.type('{ho')
-    wait_for(lambda: browser.run(choices) == "host")
+    until(lambda: browser.run(choices) == "host")
     browser.tell("Input.dispatchKeyEvent", type="keyDown", **key)
     browser.type('="')
-    wait_for(lambda: browser.run(choices) == "h1,h2,h3")
+    until(lambda: browser.run(choices) == "h1,h2,h3")
     browser.tell("Input.dispatchKeyEvent", type="keyDown", **key)
     browser.type('"}[5m])) by (code)')
     written = browser.run("document.getElementById('query').value")
     assert written == 'sum(rate(requests_total{host="h1"}[5m])) by (code)'
     browser.tell("Input.dispatchKeyEvent", type="keyDown", modifiers=2, **key)
-    wait_for(lambda: "3 series" in browser.run("document.getElementById('stats').textContent"))
+    until(lambda: "3 series" in browser.run("document.getElementById('stats').textContent"))
     assert browser.run("document.querySelectorAll('.legend li').length") == 3
     browser.run("document.querySelector('[data-tab=table]').click()")
-    wait_for(lambda: browser.run("document.querySelectorAll('#table tr').length") == 3)
+    until(lambda: browser.run("document.querySelectorAll('#table tr').length") == 3)
     browser.run("document.getElementById('query').value = 'sum('")
     browser.run("document.querySelector('button.main').click()")
     problem = "document.getElementById('problem').textContent"
-    wait_for(lambda: "unclosed left parenthesis" in browser.run(problem))
+    until(lambda: "unclosed left parenthesis" in browser.run(problem))
 
 
 @pytest.mark.peer
 def test_cardinality_is_told_and_a_metric_opened(server, browser):
     browser.tell("Page.navigate", url=f"{server.url}/cardinality#gauge")
     first = "document.querySelector('#metrics li')?.textContent"
-    wait_for(lambda: browser.run(first) == "latency_bucket15")
+    until(lambda: browser.run(first) == "latency_bucket15")
     focus = "[...document.querySelectorAll('#focus li')].map(li => li.textContent).join()"
-    wait_for(lambda: browser.run(focus) == "code3,host3")
+    until(lambda: browser.run(focus) == "code3,host3")
 
 
 @pytest.mark.peer
@@ -125,19 +126,19 @@ def test_a_drag_looks_closer_and_a_double_click_steps_back(server, browser):
     # The chart has been drawn when its canvas has the size that draw() gives it.
     drawn = "document.querySelectorAll('.legend li').length == 9 && "
     drawn += "document.querySelector('canvas').height > 200"
-    wait_for(lambda: browser.run(drawn))
+    until(lambda: browser.run(drawn))
     shown = "new URLSearchParams(location.search).get('g0.range_input')"
     mouse = {"y": 400, "button": "left", "clickCount": 1}
 
     for kind, x in (("mousePressed", 500), ("mouseMoved", 700), ("mouseReleased", 700)):
         browser.tell("Input.dispatchMouseEvent", type=kind, x=x, buttons=1, **mouse)
-    wait_for(lambda: int(browser.run(shown)[:-1]) < 1800)
+    until(lambda: int(browser.run(shown)[:-1]) < 1800)
     range_s = int(browser.run(shown)[:-1])
     browser.run("document.querySelector('canvas').dispatchEvent(new MouseEvent('dblclick'))")
-    wait_for(lambda: int(browser.run(shown)[:-1]) == 2 * range_s)
+    until(lambda: int(browser.run(shown)[:-1]) == 2 * range_s)
     click = "document.querySelectorAll('.legend li')[2].dispatchEvent(new MouseEvent('click', {})"
     browser.run(click.replace("{}", "{shiftKey: true}") + ")")
-    wait_for(lambda: browser.run("document.querySelectorAll('.legend li.off').length") == 8)
+    until(lambda: browser.run("document.querySelectorAll('.legend li.off').length") == 8)
 
 
 @pytest.mark.peer
@@ -157,10 +158,18 @@ def test_the_storage_is_shown_head_blocks_and_rate(tmp_path, browser):
         assert all(sum(b["codings"].values()) <= b["bytes"] for b in blocks)
         browser.tell("Page.navigate", url=f"{server.url}/storage")
         parts = "document.querySelectorAll('.part').length"
-        wait_for(lambda: browser.run(parts) == len(blocks) + 1)
+        until(lambda: browser.run(parts) == len(blocks) + 1)
         assert browser.run("document.querySelectorAll('#blocks tbody tr').length") == len(blocks)
         assert browser.run("document.querySelector('.part i').style.height").endswith("%")
         assert "bytes a sample" in browser.run("document.getElementById('totals').textContent")
+
+
+def test_the_welcome_names_its_address_and_leads_browsers_to_the_query_page():
+    with bedrock.run("tsdb") as server:
+        status, text = http(f"{server.url}/")
+        assert (status, f"'{server.url}/write'" in text.decode()) == (200, True)
+        status, text = http(f"{server.url}/", Accept="text/html,*/*")  # urllib follows
+        assert (status, b"<title>" in text) == (200, True)
 
 
 def test_the_reference_is_that_of_the_tables(server):

@@ -12,8 +12,9 @@ from bedrock.codec.compress import compress, decompress
 from bedrock.codec.crc32c import crc32c
 from bedrock.codec.varint import decode_uvarint
 from bedrock.testing import peers
+from tests.hostile import until
 from tests.tsdb.promqlgen import sample_data
-from tests.tsdb.wire import ask, http, remote_write_body, wait_for
+from tests.tsdb.wire import ask, http, remote_write_body
 from tsdb.remote_read import CHUNKED_RESPONSE, READ_REQUEST, READ_RESPONSE, STREAMED
 
 HEADERS = {
@@ -45,7 +46,7 @@ def test_a_real_prometheus_reads_remotely_from_it(filled):
     server, start_s = filled
     config = f"remote_read: [{{url: '{server.url}/api/v1/read', read_recent: true}}]\n"
     with prometheus(config) as peer:
-        wait_for(lambda: http(f"{peer.url}/-/ready")[0] == 200)
+        until(lambda: http(f"{peer.url}/-/ready")[0] == 200)
         for query in (
             "sum by (host) (rate(requests_total[5m]))", "gauge{code=~'4..|500'}", "odd", "ended",
             "histogram_quantile(0.9, sum by (le) (rate(latency_bucket[10m])))", "count(level)",
@@ -159,9 +160,9 @@ scrape_configs:
     static_configs: [{{targets: ["{server.host}:{server.port}"]}}]
 """
     with prometheus(config) as peer:
-        wait_for(lambda: http(f"{peer.url}/-/ready")[0] == 200)
+        until(lambda: http(f"{peer.url}/-/ready")[0] == 200)
         query = {"query": "fed_v"}
-        found = wait_for(lambda: ask(peer.url, "query", **query)["data"]["result"])
+        found = until(lambda: ask(peer.url, "query", **query)["data"]["result"])
     assert {row["metric"]["host"]: row["value"][1] for row in found} == {"a": "1", "b": "2.5"}
 
 
@@ -177,7 +178,7 @@ def test_federation_is_worded_as_theirs():
     with bedrock.run("tsdb") as ours, prometheus(
         "global: {}\n", "--web.enable-remote-write-receiver"
     ) as peer:
-        wait_for(lambda: http(f"{peer.url}/-/ready")[0] == 200)
+        until(lambda: http(f"{peer.url}/-/ready")[0] == 200)
         for url in (ours.url, peer.url):
             assert http(f"{url}/api/v1/write", body, **HEADERS)[0] == 204
         got, want = http(ours.url + path), http(peer.url + path)

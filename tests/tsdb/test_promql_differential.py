@@ -16,10 +16,11 @@ import pytest
 
 import bedrock
 from bedrock.testing import peers
+from tests.hostile import until
 from tests.tsdb.promqlgen import Generator, sample_data
 from tests.tsdb.promqlspoil import Spoiler
 from tests.tsdb.wire import http as request
-from tests.tsdb.wire import remote_write_body, wait_for
+from tests.tsdb.wire import remote_write_body
 
 QUERIES = int(os.environ.get("BEDROCK_QUERIES", "300"))
 SEED = int(os.environ.get("BEDROCK_SEED", "1"))
@@ -127,7 +128,7 @@ def two_servers():
         peer = peers.prometheus("global: {}\n", "--web.enable-remote-write-receiver")
         running.enter_context(peer)
         ours = running.enter_context(bedrock.run("tsdb"))
-        wait_for(lambda: request(f"{peer.url}/-/ready")[0] == 200)
+        until(lambda: request(f"{peer.url}/-/ready")[0] == 200)
         start_s = (int(time.time()) - 4000) // 60 * 60
         body = remote_write_body(sample_data(start_s * 1000))
         for url in (peer.url, ours.url):

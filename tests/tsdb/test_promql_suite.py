@@ -6,8 +6,9 @@ import pytest
 
 import bedrock
 from bedrock.testing import peers
+from tests.hostile import until
 from tests.tsdb import promqltest
-from tests.tsdb.wire import http, wait_for
+from tests.tsdb.wire import http
 
 EVALUATIONS = {
     "aggregators": 83, "at_modifier": 33, "collision": 2, "functions": 207, "histograms": 38,
@@ -29,7 +30,7 @@ def theirs():
     config = "global: {}\nstorage: {tsdb: {out_of_order_time_window: 100y}}\n"
     options = ("--web.enable-remote-write-receiver", "--storage.tsdb.retention.time=100y")
     with peers.prometheus(config, *options) as peer:
-        wait_for(lambda: http(f"{peer.url}/-/ready")[0] == 200)
+        until(lambda: http(f"{peer.url}/-/ready")[0] == 200)
         yield peer.url
 
 

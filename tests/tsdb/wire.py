@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from bedrock.codec.compress import compress
 from bedrock.codec.protobuf import Message, Schema, field
@@ -91,16 +89,3 @@ def ask(base: str, path: str, **params: str) -> dict:
     """A GET of Prometheus' API, as JSON."""
     _, body = http(f"{base}/api/v1/{path}?{urllib.parse.urlencode(params)}")
     return json.loads(body)
-
-
-T = TypeVar("T")
-
-
-def wait_for(condition: Callable[[], T], seconds: float = 30) -> T:
-    """The condition's value, as soon as it has a true one."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not happen")

@@ -34,8 +34,16 @@ Result = dict[str, Any]
 class Session:
     """What the statements of a request share."""
 
-    def __init__(self, catalog: Catalog, database: str, epoch: str, budget: Budget):
+    def __init__(
+        self,
+        catalog: Catalog,
+        database: str,
+        epoch: str,
+        budget: Budget,
+        values: dict[str, Any] | None = None,
+    ):
         self.catalog = catalog
+        self.values = values
         self.database = database
         self.epoch = epoch
         self.now_ms = catalog.store.world.clock.wall_ms()
@@ -43,12 +51,12 @@ class Session:
 
     async def answer(self, text: str) -> dict[str, Any]:
         """All results at once; SyntaxTrouble."""
-        results = [self._result(n, await self._run(s)) for n, s in enumerate(parse(text))]
-        return {"results": results}
+        statements = parse(text, self.values)
+        return {"results": [self._result(n, await self._run(s)) for n, s in enumerate(statements)]}
 
     async def chunks(self, text: str, size: int) -> AsyncIterator[bytes]:
         """The results as lines of at most `size` rows."""
-        for number, statement in enumerate(parse(text)):
+        for number, statement in enumerate(parse(text, self.values)):
             found = await self._run(statement)
             pieces = list(self._pieces(found, size)) if isinstance(found, list) else []
             if not pieces:
@@ -113,18 +121,25 @@ class Session:
         shown["columns"] = series.columns
         rows = series.rows
         if series.columns[0] == "time":
-            rows = [[self._time(row[0], series.zone), *row[1:]] for row in rows]
+            rows = [
+                [time, *row[1:]] for time, row in zip(self._times(series), rows, strict=True)
+            ]
         if rows:
             shown["values"] = rows
         return shown
 
-    def _time(self, ms: int, zone: tzinfo) -> int | str:
-        if self.epoch in MS_IN:
-            times, by = MS_IN[self.epoch]
-            return ms * times // by
-        whole = datetime.fromtimestamp(ms // 1000, zone).isoformat()
-        part = f".{ms % 1000:03d}".rstrip("0") if ms % 1000 else ""
-        return (whole[:19] + part + whole[19:]).replace("+00:00", "Z")
+    def _times(self, series: Series) -> Iterator[int | str]:
+        """Those of the rows, as they were asked for."""
+        if self.epoch not in MS_IN:
+            return (_written(row[0], series.zone) for row in series.rows)
+        times, by = MS_IN[self.epoch]
+        return (row[0] * times // by for row in series.rows)
+
+
+def _written(ms: int, zone: tzinfo) -> str:
+    whole = datetime.fromtimestamp(ms // 1000, zone).isoformat()
+    part = f".{ms % 1000:03d}".rstrip("0") if ms % 1000 else ""
+    return (whole[:19] + part + whole[19:]).replace("+00:00", "Z")
 
 
 def encode(answer: dict[str, Any]) -> bytes:

@@ -4,6 +4,7 @@
     SELECTORS    -> the index of one of its points, which has a time of its own
     SEVERAL      -> [(index, value), ...], several rows a window
     TRANSFORMS   times and values of a column -> times and values, point after point
+    PREDICTING   of windows: values -> as many more as are asked for (`holt_winters.pyx`)
     MATH         numbers -> a number, value by value
 
 Times are ms, in order (TRANSFORMS may get them backwards); values are floats without NaN; no
@@ -16,6 +17,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from bedrock.world import Rand
+from tsdb.influxql.analysis import ANALYSES, analysis, warmups
 from tsdb.influxql.ast import InfluxError
 
 Values = np.ndarray
@@ -95,9 +98,19 @@ def _distinct(v: Values, t: Times) -> list[tuple[int, float]]:
     return [(-1, float(v[i])) for i in sorted(first)]
 
 
+def _sample(v: Values, t: Times, n: float, rand: Rand) -> list[tuple[int, float]]:
+    """n points, each as likely as any other, in their order."""
+    if n < 1:
+        raise InfluxError(f"sample window must be greater than 1, got {int(n)}")
+    places = list(range(len(v)))
+    rand.shuffle(places)
+    return [(i, float(v[i])) for i in sorted(places[: int(n)])]
+
+
 SEVERAL: dict[str, Callable[..., list[tuple[int, float]]]] = {
     "bottom": lambda v, t, n: _best(v, n, 1),
     "distinct": _distinct,
+    "sample": _sample,  # which alone is given something random, too
     "top": lambda v, t, n: _best(v, n, -1),
 }
 
@@ -142,6 +155,7 @@ TRANSFORMS: dict[str, Callable[..., Column]] = {
     "moving_average": _moving_average,
     "non_negative_derivative": _not_negative(_derivative),
     "non_negative_difference": _not_negative(_difference),
+    **{name: analysis(name) for name in ANALYSES},
 }
 
 MATH: dict[str, Callable[..., Values]] = {
@@ -152,21 +166,26 @@ MATH: dict[str, Callable[..., Values]] = {
     "sin": np.sin, "sqrt": np.sqrt, "tan": np.tan,
 }  # fmt: skip
 
+PREDICTING = {"holt_winters", "holt_winters_with_fit"}  # and with the values that fit so far
+
 REDUCING = AGGREGATES.keys() | SELECTORS.keys() | SEVERAL.keys() | {"integral"}
 PER_UNIT = frozenset(("derivative", "non_negative_derivative", "elapsed", "integral"))
 
 # name -> how many arguments it takes at least and at most; others take one
 MANY = 1000
 ARGUMENTS = {
+    **{name: (2, 4 if warmups(name) else 3) for name in ANALYSES},
     "atan2": (2, 2), "bottom": (2, MANY), "derivative": (1, 2), "elapsed": (1, 2),
-    "integral": (1, 2), "log": (2, 2), "moving_average": (2, 2),
-    "non_negative_derivative": (1, 2), "percentile": (2, 2), "pow": (2, 2), "top": (2, MANY),
+    "holt_winters": (3, 3), "holt_winters_with_fit": (3, 3), "integral": (1, 2), "log": (2, 2),
+    "moving_average": (2, 2),
+    "non_negative_derivative": (1, 2), "percentile": (2, 2), "pow": (2, 2), "sample": (2, 2),
+    "top": (2, MANY),
 }  # fmt: skip
 
 
 def check(name: str, args: int) -> None:
     """InfluxError unless there is such a function and it takes as many arguments."""
-    if name not in REDUCING | TRANSFORMS.keys() | MATH.keys():
+    if name not in REDUCING | PREDICTING | TRANSFORMS.keys() | MATH.keys():
         raise InfluxError(f"undefined function {name}()")
     least, most = ARGUMENTS.get(name, (1, 1))
     if not least <= args <= most:

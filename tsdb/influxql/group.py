@@ -13,11 +13,14 @@ of the answer: with ORDER BY time DESC "previous" is what is later, and a deriva
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from bedrock.world import Rand
+from tsdb.influxql.analysis import ANALYSES
 from tsdb.influxql.ast import (
     Call,
     Duration,
@@ -35,6 +38,7 @@ from tsdb.influxql.functions import (
     AGGREGATES,
     MATH,
     PER_UNIT,
+    PREDICTING,
     REDUCING,
     SELECTORS,
     SEVERAL,
@@ -43,17 +47,19 @@ from tsdb.influxql.functions import (
 )
 from tsdb.influxql.points import Column, Merged, Points, Row
 from tsdb.influxql.spans import Span
-from tsdb.influxql.where import ARITHMETIC, MS, label_of
+from tsdb.influxql.where import ARITHMETIC, MS, computed, label_of
 
 MIXED = "mixing aggregate and non-aggregate queries is not supported"
+Cell = float | int | None
 Columns = Sequence[tuple[Expr, str]]  # expression, title
 
 
 class Group:
     """The points of one group; spans are its windows, one if they are not grouped by time."""
 
-    def __init__(self, select: Select, points: list[Points], spans: list[Span]):
+    def __init__(self, select: Select, points: list[Points], spans: list[Span], rand: Rand):
         self.select = select
+        self.rand = rand
         self.points = points
         self.order = slice(None, None, -1 if select.descending else 1)
         self.spans = spans[self.order]
@@ -65,6 +71,8 @@ class Group:
         picking = [call for call in found if call.name in SEVERAL or call.name in SELECTORS]
         if len(picking) == len(found) == 1 and _stands_alone(picking[0], columns):
             return self._picked(picking[0], columns)
+        if any(call.name in PREDICTING for call in found):
+            return self._merged([self._predicted(expr) for expr, _ in columns])
         if any(map(reduces, found)):
             return self._reduced(columns)
         return self._transformed(columns) if found else self._plain(columns, fields)
@@ -80,18 +88,25 @@ class Group:
                 if any(name in fields for name in names(expr))
             ]  # fmt: skip
             some = ~np.all([np.isnan(value) for value in telling], axis=0)
-            for i in np.flatnonzero(some).tolist():
-                rows.append([int(points.times[i]), *(_cell(value, i) for value in values)])
+            shown = np.flatnonzero(some)
+            cells = [
+                [value] * len(shown) if isinstance(value, str) else _cells(value[shown])
+                for value in values
+            ]
+            rows += map(list, zip(points.times[shown].tolist(), *cells, strict=True))
         rows.sort(key=lambda row: row[0])
         return rows[self.order]
 
     def _transformed(self, columns: Columns) -> list[Row]:
-        made = [self._over_points(expr) for expr, _ in columns]
+        return self._merged([self._over_points(expr) for expr, _ in columns])
+
+    def _merged(self, made: Sequence[Column]) -> list[Row]:
+        """Columns with times of their own as rows."""
         times = np.unique(np.concatenate([t for t, _ in made]))
         rows: list[Row] = [[int(t)] + [None] * len(made) for t in times]
-        for number, (at, values) in enumerate(made):
-            for i, value in zip(np.searchsorted(times, at), values, strict=True):
-                rows[i][number + 1] = _number(value)
+        for number, (at, values) in enumerate(made, 1):
+            for i, value in zip(np.searchsorted(times, at).tolist(), _cells(values), strict=True):
+                rows[i][number] = value
         return rows[self.order]
 
     def _over_points(self, expr: Expr) -> Column:
@@ -101,7 +116,7 @@ class Group:
                 return found.times[self.order], found.values[self.order]
             case Call(name, (inner, *params)) if name in TRANSFORMS:
                 times, values = self._over_points(inner)
-                return TRANSFORMS[name](times, values, *map(_param, params))
+                return TRANSFORMS[name](times, values, *_params(name, params))
             case Math(name, (inner, *args)):
                 times, values = self._over_points(inner)
                 with np.errstate(all="ignore"):
@@ -143,7 +158,8 @@ class Group:
         tags = [arg.name for arg in call.args[1:] if isinstance(arg, Name)]
         params = [_param(arg) for arg in call.args[1 + len(tags) :]]
         if not tags:
-            made = SEVERAL[call.name](values, times, *params)
+            rand = [self.rand] if call.name == "sample" else []
+            made = SEVERAL[call.name](values, times, *params, *rand)
             return [(offset + i if i >= 0 else -1, value) for i, value in made]
         best: dict[tuple[str, ...], int] = {}  # of the points with these tags
         sign = 1 if call.name == "top" else -1
@@ -171,13 +187,40 @@ class Group:
             self._filled(values, isinstance(expr, Call) and expr.name == "count")
             for (_, values), (expr, _) in zip(made, columns, strict=True)
         ]
-        rows = [
-            [int(start), *(_number(values[i]) for values in filled)]
-            for i, start in enumerate(self.starts)
-        ]
+        rows = [list(row) for row in zip(self.starts.tolist(), *map(_cells, filled), strict=True)]
         if self.select.fill == "none" or any(_transforms(expr) for expr, _ in columns):
             rows = [row for row in rows if any(cell is not None for cell in row[1:])]
         return rows
+
+    def _predicted(self, expr: Expr) -> Column:
+        """How a column of windows goes on; at least two of them have a value."""
+        from tsdb.influxql.holt_winters import holt_winters
+
+        match expr:
+            case Call(name, (Call() as inner, *numbers)) if name in PREDICTING:
+                ahead, m = map(_whole, numbers)
+            case Call(name) if name in PREDICTING:
+                raise InfluxError(f"must use aggregate function with {name}")
+            case _:
+                raise InfluxError(MIXED)
+        if ahead <= 0:
+            raise InfluxError(f"second arg to {name} must be greater than 0, got {ahead}")
+        if m < 0:
+            raise InfluxError(f"third arg to {name} cannot be negative, got {m}")
+        interval = self.select.interval // MS
+        if not interval:
+            raise InfluxError(f"{name} aggregate requires a GROUP BY interval")
+        times, values = (array[self.order] for array in self._column(inner))
+        there = np.flatnonzero(~np.isnan(values))
+        if len(there) < max(2, m):
+            return times[:0], values[:0]
+        first, last = there[0], there[-1] + 1
+        made = holt_winters(values[first:last].copy(), ahead, m)
+        at = times[first] + interval * np.arange(len(made))
+        shown = ~np.isnan(made)
+        if name == "holt_winters":
+            shown[: last - first] = False
+        return at[shown], made[shown]
 
     def _column(self, expr: Expr) -> Column:
         """Times and values of an expression for every window."""
@@ -202,7 +245,9 @@ class Group:
                 there = ~np.isnan(values)
                 if name in PER_UNIT and name != "elapsed" and not params:
                     params = [Duration(self.select.interval or 1000 * MS)]
-                at, changed = TRANSFORMS[name](times[there], values[there], *map(_param, params))
+                at, changed = TRANSFORMS[name](
+                    times[there], values[there], *_params(name, params)
+                )
                 place = {time: i for i, time in enumerate(times.tolist())}
                 result = np.full(len(times), np.nan)
                 result[[place[time] for time in at.tolist()]] = changed
@@ -245,6 +290,8 @@ class Group:
     def _filled(self, values: np.ndarray, counting: bool) -> np.ndarray:
         """Windows without a value, as FILL has them."""
         fill, empty = self.select.fill, np.isnan(values)
+        if not empty.any():
+            return values
         if fill == "null" and counting:
             return np.where(empty, 0.0, values)
         if isinstance(fill, float):
@@ -270,16 +317,15 @@ def plain(expr: Expr, points: Points) -> Any:
                 return points.fields[name]
             tag = points.tags.get(label_of(name))
             return np.full(len(points.times), np.nan) if tag is None else tag
-        case Literal(bool() | str()):
-            pass
-        case Literal(value):
-            return np.full(len(points.times), float(value))
+        case Literal(float() as value):
+            made = np.float64(value)
         case Operation(op, left, right) if op in ARITHMETIC:
-            return ARITHMETIC[op](plain(left, points), plain(right, points))
+            made = computed(ARITHMETIC[op], plain(left, points), plain(right, points))
         case Math(name, args):
-            with np.errstate(all="ignore"):
-                return MATH[name](*(plain(arg, points) for arg in args))
-    raise InfluxError("invalid expression in SELECT")
+            made = computed(MATH[name], *(plain(arg, points) for arg in args))
+        case _:
+            raise InfluxError("invalid expression in SELECT")
+    return np.broadcast_to(made, len(points.times))
 
 
 def reduces(call: Call) -> bool:
@@ -308,12 +354,41 @@ def _cell(column: Any, i: int) -> Any:
     return column if isinstance(column, str) else _number(column[i])
 
 
-def _number(value: float) -> float | int | None:
+def _cells(column: np.ndarray) -> list[Cell]:
+    """`_number` of each."""
+    return [
+        (int(v) if v.is_integer() and abs(v) < 2**63 else v) if math.isfinite(v) else None
+        for v in column.tolist()
+    ]
+
+
+def _number(value: float) -> Cell:
     """A value as JSON has it; NaN is null."""
     value = float(value)
-    if np.isnan(value) or np.isinf(value):
+    if not math.isfinite(value):
         return None
     return int(value) if value.is_integer() and abs(value) < 2**63 else value
+
+
+def _params(name: str, params: Sequence[Expr]) -> list[float | str]:
+    """Those of a transformation: numbers, and of an analysis the name of a warmup."""
+    if name not in ANALYSES:
+        return [_param(param) for param in params]
+    return [_text(param) if isinstance(param, Literal) else _whole(param) for param in params]
+
+
+def _text(literal: Literal) -> float | str:
+    return literal.value if isinstance(literal.value, str) else _whole(literal)
+
+
+def _whole(expr: Expr) -> int:
+    """A whole number; one below zero is an operation on one above."""
+    match expr:
+        case Literal(float() as value):
+            return int(value)
+        case Operation("-", Literal(0.0), Literal(float() as value)):
+            return -int(value)
+    raise InfluxError("expected integer argument")
 
 
 def _param(expr: Expr) -> float:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from tsdb.influxql.ast import (
@@ -29,6 +30,7 @@ from tsdb.influxql.ast import (
     SyntaxTrouble,
     Target,
 )
+from tsdb.influxql.bound import literal
 from tsdb.influxql.functions import MATH
 from tsdb.regex import BadRegex, compile_regex
 
@@ -42,6 +44,7 @@ BINDING = {
     "+": 4, "-": 4, "|": 4, "^": 4, "*": 5, "/": 5, "%": 5, "&": 5,
 }  # fmt: skip
 NESTING_MAX = 100
+KNOWN, KNOWN_MAX = 256, 4096  # texts whose statements are kept, and how long they may be
 TOKEN = re.compile(
     r"""\s+|--[^\n]*
     |(?P<duration>(?:\d+(?:ns|ms|[uµsmhdw]))+)
@@ -49,9 +52,11 @@ TOKEN = re.compile(
     |(?P<text>'(?:[^'\\\n]|\\.)*')
     |(?P<quoted>"(?:[^"\\\n]|\\.)*")
     |(?P<word>[^\W\d]\w*)
+    |\$(?P<bound>"(?:[^"\\\n]|\\.)*"|\w*)
     |(?P<op>=~|!~|!=|<>|<=|>=|::|[-+*/%=<>(),;.|&^:])""",
     re.VERBOSE,
 )
+BOUND = re.compile(r"""\s*\$(?P<bound>"(?:[^"\\\n]|\\.)*"|\w*)""")
 REGEX = re.compile(r"\s*/((?:[^/\\\n]|\\.)*)/")
 RESERVED = frozenset(
     "select from where group by order limit offset slimit soffset fill and or show as tz".split()
@@ -60,16 +65,29 @@ RESERVED = frozenset(
 T = TypeVar("T")
 
 
-def parse(text: str) -> list[Statement]:
-    """The statements; SyntaxTrouble."""
-    return Parser(text).statements()
+def parse(text: str, values: dict[str, Any] | None = None) -> tuple[Statement, ...]:
+    """The statements, `$name` standing for a value; SyntaxTrouble.
+
+    What dashboards ask every few seconds is parsed once.
+    """
+    if values or len(text) > KNOWN_MAX:
+        return _parse(text, values)
+    return _known(text)
+
+
+def _parse(text: str, values: dict[str, Any] | None = None) -> tuple[Statement, ...]:
+    return tuple(Parser(text, values or {}).statements())
+
+
+_known = lru_cache(KNOWN)(_parse)
 
 
 class Parser:
     """Recursive descent; regular expressions are lexed only where one may stand."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, values: dict[str, Any]):
         self.text = text
+        self.values = values
         self.at = 0
         self.depth = 0
         self.kind, self.token = "", ""
@@ -89,10 +107,19 @@ class Parser:
             if match is None:
                 self.kind, self.token, self.begin = "bad", self.text[self.at], self.at
                 return passed
+            if match.lastgroup == "bound":
+                self.bind(match)
+                continue
             self.begin, self.at = self.at, match.end()
             if match.lastgroup:
                 self.kind, self.token = match.lastgroup, match[0]
                 return passed
+
+    def bind(self, match: re.Match[str]) -> None:
+        """Put the literal that `$name` stands for in its place."""
+        name = match["bound"]
+        value = literal(unquote(name) if name[:1] == '"' else name, self.values)
+        self.text = self.text[: match.start()] + value + self.text[match.end() :]
 
     def fail(self, expected: str) -> SyntaxTrouble:
         line = self.text.count("\n", 0, self.begin) + 1
@@ -138,6 +165,8 @@ class Parser:
 
     def regex(self) -> Pattern | None:
         """A regular expression, if one is next."""
+        if bound := BOUND.match(self.text, self.begin):
+            self.bind(bound)
         match = REGEX.match(self.text, self.begin)
         if match is None:
             return None

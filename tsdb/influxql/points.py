@@ -15,7 +15,7 @@ import numpy as np
 
 from tsdb.budget import Budget
 from tsdb.catalog import Catalog, database_matcher
-from tsdb.influxql.where import Bounds, holds, matchers_of
+from tsdb.influxql.where import Bounds, holds, sifting
 from tsdb.matchers import Matcher
 
 Row = list[Any]
@@ -60,7 +60,7 @@ def stored(
 ) -> list[Points]:
     """The points of each series of a measurement; metrics is {field: metric}."""
     held: dict[tuple[tuple[str, str], ...], dict[str, Column]] = {}
-    conditions = [database_matcher(database), *matchers_of(bounds.rest, metrics)]
+    conditions = [database_matcher(database), *sifting(bounds.rest, metrics)]
     for field in wanted:
         matchers = [Matcher("__name__", "=", metrics[field]), *conditions]
         found = catalog.store.finder.select(

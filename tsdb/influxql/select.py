@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC
 
+from bedrock.world.slices import paced
 from tsdb.budget import Budget
 from tsdb.catalog import Catalog
 from tsdb.influxql.ast import (
@@ -32,6 +33,7 @@ from tsdb.influxql.functions import check
 from tsdb.influxql.group import Group
 from tsdb.influxql.points import Points, Row, Series, derived, stored
 from tsdb.influxql.spans import Span, spans, window
+from tsdb.influxql.summed import Key, is_summed, summed
 from tsdb.influxql.where import MS, Bounds, label_of
 
 WINDOWS_MAX = 100_000
@@ -88,7 +90,11 @@ def _parts(select: Select, scope: Scope) -> Iterator[Measurement]:
         for name, metrics in scope.catalog.measurements(database).items():
             if not named(source.name, name):
                 continue
-            part = Measurement(select, name, metrics, scope.now_ms)
+            part = Measurement(select, name, metrics, scope)
+            if is_summed(select, part.bounds, metrics):
+                part.sum_up(database, metrics)
+                yield part
+                continue
             read = asked.union(names(part.bounds.rest))
             wanted = [field for field in metrics if star or field in read]
             found = stored(scope.catalog, database, metrics, wanted, part.bounds, scope.budget)
@@ -115,7 +121,7 @@ def _nested(outer: Select, inner: Select, scope: Scope) -> Iterator[Measurement]
     for name, listed in found.items():
         points = derived(listed)
         fields = dict.fromkeys(field for one in points for field in one.fields)
-        part = Measurement(outer, name, fields, scope.now_ms)
+        part = Measurement(outer, name, fields, scope)
         part.widen()
         part.take(points)
         yield part
@@ -131,18 +137,20 @@ def named(wanted: str | Pattern, name: str) -> bool:
 class Measurement:
     """A SELECT at work on one measurement."""
 
-    def __init__(self, select: Select, name: str, fields: Iterable[str], now_ms: int):
+    def __init__(self, select: Select, name: str, fields: Iterable[str], scope: Scope):
         self.select = select
+        self.scope = scope
         self.name = name
         self.fields = set(fields)
-        self.bounds = Bounds(select.where, now_ms, select.zone or UTC)
+        self.bounds = Bounds(select.where, scope.now_ms, select.zone or UTC)
         self.bounds.within(select.low, select.high)
         self.series: list[Points] = []
+        self.summed: dict[Key, Group] | None = None
         if select.interval:
             if not any(calls(expr) for expr, _ in select.columns):
                 raise InfluxError("GROUP BY requires at least one aggregate function")
             if self.bounds.high == TIME_MAX:
-                self.bounds.high = now_ms
+                self.bounds.high = scope.now_ms
 
     def widen(self) -> None:
         """Begin with a whole window: a row within may be of one that begins before the bound."""
@@ -156,6 +164,13 @@ class Measurement:
         kept = (points.meeting(self.bounds) for points in found)
         self.series = [points for points in kept if len(points.times)]
 
+    def sum_up(self, database: str, metrics: dict[str, str]) -> None:
+        """Read what the windows come to instead of points."""
+        spans, scope = list(self._spans([])), self.scope
+        self.summed = summed(
+            self.select, spans, scope.catalog, database, metrics, self.bounds, scope.budget
+        )
+
     def answer(self, every: list[str], tag_names: list[str]) -> list[Series]:
         """The series of the answer, one for each group of tags.
 
@@ -165,20 +180,27 @@ class Measurement:
         if not any(name in self.fields for expr, _ in columns for name in names(expr)):
             return []
         by = self._dimensions(tag_names)
-        groups: dict[tuple[str, ...], list[Points]] = {}
-        for points in self.series:
-            key = tuple(points.tags.get(label_of(tag), "") for tag in by)
-            groups.setdefault(key, []).append(points)
+        groups = self._groups(by) if self.summed is None else self.summed
         answer = []
-        for key in sorted(groups, reverse=self.select.descending):
-            found = groups[key]
-            group = Group(self.select, found, list(self._spans(found)))
-            rows = self._limited(group.rows(columns, self.fields))
+        for key in paced(sorted(groups, reverse=self.select.descending)):
+            rows = self._limited(groups[key].rows(columns, self.fields))
             if rows:
                 tags = dict(zip(by, key, strict=True))
                 header = ["time", *unique([title for _, title in columns])]
                 answer.append(Series(self.name, tags, header, rows, self.bounds.zone))
         return answer
+
+    def _groups(self, by: list[str]) -> dict[Key, Group]:
+        """The points, by the values of the tags they are grouped by."""
+        found: dict[Key, list[Points]] = {}
+        for points in paced(self.series):
+            key = tuple(points.tags.get(label_of(tag), "") for tag in by)
+            found.setdefault(key, []).append(points)
+        rand = self.scope.catalog.store.world.rand
+        return {
+            key: Group(self.select, points, list(self._spans(points)), rand)
+            for key, points in paced(found.items())
+        }
 
     def _columns(self, fields: list[str], tag_names: list[str]) -> list[tuple[Expr, str]]:
         """The columns asked for, with their titles; `*` and regexes written out."""

@@ -33,7 +33,7 @@ def show(statement: Show, catalog: Catalog, database: str, now_ms: int) -> list[
     for series in answer:
         end = statement.offset + statement.limit if statement.limit else None
         series.rows = series.rows[statement.offset : end]
-    return [series for series in answer if series.rows or statement.what == "databases"]
+    return [series for series in answer if series.rows or statement.what in ANYWHERE]
 
 
 class Shown:
@@ -134,6 +134,23 @@ def _series(shown: Shown) -> list[Series]:
     return [Series("", {}, ["key"], [[key] for key in sorted(keys)])]
 
 
+def _series_counts(shown: Shown) -> list[Series]:
+    answer = []
+    for name, fields in shown.measurements():
+        found = {labels.drop({"__name__"}) for labels in shown.series(fields)}
+        answer.append(Series(name, {}, ["count"], [[len(found)]] if found else []))
+    return answer
+
+
+def _measurement_count(shown: Shown) -> list[Series]:
+    (listed,) = _measurements(shown)
+    return [Series("", {}, ["count"], [[len(listed.rows)]])]
+
+
+def _continuous_queries(shown: Shown) -> list[Series]:
+    return [Series(name, {}, ["name", "query"], []) for name in shown.catalog.names()]
+
+
 def _policies(shown: Shown) -> list[Series]:
     columns = ["name", "duration", "shardGroupDuration", "replicaN", "default"]
     return [Series("", {}, columns, [["autogen", "0s", "168h0m0s", 1, True]])]
@@ -157,23 +174,28 @@ def _counts(listed: Handler) -> Handler:
 
 
 TABLE: dict[str, Handler] = {
+    "continuous queries": _continuous_queries,
     "databases": _databases,
     "field key cardinality": _counts(_field_keys),
+    "field key exact cardinality": _counts(_field_keys),
     "field keys": _field_keys,
     "measurement cardinality": _estimate(_measurements),
+    "measurement exact cardinality": _measurement_count,
     "measurements": _measurements,
     "retention policies": _policies,
     "series": _series,
     "series cardinality": _estimate(_series),
+    "series exact cardinality": _series_counts,
     "tag key cardinality": _counts(_tag_keys),
+    "tag key exact cardinality": _counts(_tag_keys),
     "tag keys": _tag_keys,
     "tag values": _tag_values,
     "tag values cardinality": _counts(_tag_values),
+    "tag values exact cardinality": _counts(_tag_values),
 }
-ANYWHERE = ("databases",)
-QUIET = TABLE.keys() - {"databases", "retention policies"}
+ANYWHERE = ("continuous queries", "databases")  # these are shown without rows as well
+QUIET = TABLE.keys() - {*ANYWHERE, "retention policies"}
 EMPTY = {
-    "continuous queries": ["name", "query"],
     "queries": ["qid", "query", "database", "duration", "status"],
     "subscriptions": ["retention_policy", "name", "mode", "destinations"],
     "users": ["user", "admin"],

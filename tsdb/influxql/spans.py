@@ -16,6 +16,11 @@ def spans(
     low: int, high: int, interval: int, shift: int = 0, zone: tzinfo | None = None
 ) -> Iterator[Span]:
     """The windows, of `interval` ms from `shift` on, that hold low ... high."""
+    if zone is None:
+        first = (low - shift) // interval * interval + shift
+        for start in range(first, high + 1, interval):
+            yield start, max(start, low), min(start + interval, high + 1)
+        return
     at = low
     while at <= high:
         start, end = window(at, interval, shift, zone)

@@ -32,6 +32,7 @@ FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 TIME = re.compile(
     r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d+)?|T\d\d:\d\d:\d\d(\.\d+)?(Z|[-+]\d\d:\d\d))?"
 )
+SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "=": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
@@ -135,15 +136,38 @@ def label_of(tag: str) -> str:
     return tag if is_label_name(tag) else label_name(tag.encode()).decode()
 
 
-def matchers_of(expr: Expr | None, fields: Mapping[str, Any]) -> list[Matcher]:
-    """What the index can look for: conditions on tags that all must hold."""
+def matchers_of(expr: Expr | None, fields: Mapping[str, Any]) -> list[Matcher] | None:
+    """A condition as the index can look for it; None if that needs a look at points."""
     match expr:
+        case None:
+            return []
         case Operation("and"):
-            return [m for part in parts("and", expr) for m in matchers_of(part, fields)]
+            found = [matchers_of(part, fields) for part in parts("and", expr)]
+            return None if None in found else [m for some in found for m in some or ()]
+        case Operation("or"):
+            return _alternatives(parts("or", expr), fields)
         case Operation("=" | "!=" as op, Name(name), Literal(str() as value)):
             if name not in fields:
                 return [Matcher(label_of(name), op, value)]
-    return []
+        case Operation("=~" | "!~" as op, Name(name), Pattern() as pattern):
+            if name not in fields:
+                return [Matcher(label_of(name), op, pattern.anywhere)]
+    return None
+
+
+def _alternatives(choices: list[Expr], fields: Mapping[str, Any]) -> list[Matcher] | None:
+    """`tag = 'a' OR tag = 'b'`: one condition, if it is always the same tag."""
+    found = [matchers_of(choice, fields) for choice in choices]
+    alone = [some[0] for some in found if some is not None and len(some) == 1]
+    if len(alone) < len(choices) or {(m.name, m.op) for m in alone} != {(alone[0].name, "=")}:
+        return None
+    return [Matcher(alone[0].name, "=~", "|".join(SPECIAL.sub(r"\\\g<0>", m.value) for m in alone))]
+
+
+def sifting(expr: Expr | None, fields: Mapping[str, Any]) -> list[Matcher]:
+    """What the index can look for of a condition: those of its parts, all of which must hold."""
+    every = parts("and", expr) if expr is not None else []
+    return [m for part in every for m in matchers_of(part, fields) or ()]
 
 
 def holds(
@@ -174,6 +198,14 @@ def holds(
     raise InfluxError("invalid condition expression")
 
 
+def computed(function: Callable[..., Any], *args: Any) -> Any:
+    """The function of numbers, alone or in columns; of a text there is none."""
+    if any(isinstance(arg, str) for arg in args):
+        return np.float64("nan")
+    with np.errstate(all="ignore"):
+        return function(*args)
+
+
 def _side(expr: Expr, tags: Mapping[str, str], columns: Mapping[str, np.ndarray]) -> Any:
     match expr:
         case Name(name):
@@ -184,5 +216,7 @@ def _side(expr: Expr, tags: Mapping[str, str], columns: Mapping[str, np.ndarray]
         case Literal(value):
             return np.float64(value)
         case Operation(op, left, right) if op in ARITHMETIC:
-            return ARITHMETIC[op](_side(left, tags, columns), _side(right, tags, columns))
+            return computed(
+                ARITHMETIC[op], _side(left, tags, columns), _side(right, tags, columns)
+            )
     raise InfluxError("invalid condition expression")

@@ -12,6 +12,7 @@ its grammar finds, then `mistyped`, which are found when the tree is whole.
 """
 
 import math
+from functools import lru_cache
 
 from tsdb.promql.lexer cimport Token
 
@@ -34,11 +35,22 @@ cdef frozenset NO_METRICS = frozenset((
 cdef enum:
     UNARY_BINDING = 5
     NESTING_MAX = 200
+    KNOWN_MAX = 4096               # characters of a query that is kept
 
 
 def parse(str query):
-    """The syntax tree of a query; ParseError if it has none."""
+    """The syntax tree of a query, not to be changed; ParseError if it has none.
+
+    What dashboards ask every few seconds is parsed once.
+    """
+    return known(query) if len(query) <= KNOWN_MAX else parsed(query)
+
+
+def parsed(str query):
     return Parser(query).run()
+
+
+known = lru_cache(256)(parsed)
 
 
 def parse_selector(str text) -> list:

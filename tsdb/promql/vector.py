@@ -29,15 +29,15 @@ CELLS = 500_000  # computed between two rests
 
 def by_rows(compute: Callable[..., np.ndarray], *arrays: Any) -> np.ndarray:
     """compute(*arrays), some rows at a time: the matrices among them; others are taken whole."""
-    shape = np.broadcast_shapes(*(np.shape(array) for array in arrays))
-    if len(shape) < 2 or shape[0] * shape[1] <= CELLS:
+    matrix = max(arrays, key=np.size)
+    if matrix.size <= CELLS or matrix.ndim < 2:
         return compute(*arrays)
-    each = max(1, CELLS // shape[1])
+    each = max(1, CELLS // matrix.shape[1])
     parts = []
-    for first in range(0, shape[0], each):
+    for first in range(0, len(matrix), each):
         rest()
         rows = slice(first, first + each)
-        parts.append(compute(*(a[rows] if np.ndim(a) == 2 else a for a in arrays)))
+        parts.append(compute(*(a[rows] if a.ndim == 2 else a for a in arrays)))
     return joined(parts)
 
 

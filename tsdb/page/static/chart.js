@@ -146,7 +146,8 @@ export class Chart {
       const text = step >= 86400 || midnight ? moment.toLocaleDateString(undefined, { month: "short", day: "numeric" })
         : moment.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hour12: false,
           ...(step < 60 && { second: "2-digit" }) });
-      pen.fillText(text, this.x(t), height - BOTTOM + 8);
+      const half = pen.measureText(text).width / 2;  // so that what stands at an end is whole
+      pen.fillText(text, Math.max(half, Math.min(this.x(t), width - half)), height - BOTTOM + 8);
     }
   }
 

@@ -83,6 +83,8 @@ function levels(found) {
 
 function table(blocks) {
   const heads = ["block", "from", "to", "series", "samples", "size", "a sample", "codings"];
+  at("none").hidden = blocks.length > 0;
+  at("blocks").hidden = !blocks.length;
   at("blocks").tHead.replaceChildren(element("tr", {}, ...heads.map((head) => element("th", {}, head))));
   at("blocks").tBodies[0].replaceChildren(...[...blocks].reverse().map((block) => {
     const all = Object.values(block.codings).reduce((a, b) => a + b, 0);
