@@ -54,6 +54,7 @@ cdef class Client:
     cdef object tracked                # kvstore.tracking.Tracked, or None
     cdef public bint has_read          # a script's: it read, on behalf of a tracked client
     cdef public bint postponed         # by CLIENT PAUSE
+    cdef public object place           # kvstore.journal.Place after its last request, or None
     cdef public str debugs             # how it debugs scripts: "yes" or "sync"; None: not at all
     cdef public object waiter          # kvstore.blocking.Waiter while blocked
     cdef public int64_t since_ms, active_ms

@@ -426,6 +426,8 @@ cdef class Store:
                 and command.flags & WRITE and not c.replaying:
             record = self.journal.begin(c.db.index)
             put_request(record, a)
+        if self.journal is not None and not c.executing:
+            c.place = self.journal.place if self.journal.buffer.n else self.journal.reached
         if keyspace.ready and not c.executing and self.busy is None:
             self.serve_blocked()
         now_ns = self.clock.now_ns()

@@ -165,6 +165,8 @@ def follow(store: Any, host: str, port: int, failing_over: bool = False) -> None
     """
     cease(store, keep_place=True)
     store.follow(Follower(store, host, port, failing_over))
+    if store.router is None:  # in a cluster that stands in its file
+        store.parameters.note("replicaof", f"{host} {port}")
     state_changed(store)
     for client in list(store.clients.values()):
         if client.waiter is not None:
@@ -177,6 +179,7 @@ def cease(store: Any, keep_place: bool = False) -> None:
     if store.follower is not None:
         store.follower.stop()
         store.follow(None)
+        store.parameters.note("replicaof", "")
         state_changed(store)
         if not keep_place:
             store.primary.rename()

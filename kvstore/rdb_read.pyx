@@ -63,7 +63,8 @@ cdef class Reader:
         self.arriving = getattr(file, "arriving", False)
         self.databases, self.libraries = spare or (store.keyspace.databases, None)
         self.db = self.databases[0]
-        self.expires = -1
+        self.expires = self.stream_offset = -1
+        self.left_out = []
 
     # ------------------------------------------------------------------ bytes
 
@@ -468,6 +469,10 @@ cdef class Reader:
         """Something the writer told about itself."""
         if name == b"repl-stream-db" and 0 <= int(value) < len(self.databases):
             self.stream_db = int(value)
+        elif name == b"repl-id" and len(value) == 40:
+            self.stream_id = value
+        elif name == b"repl-offset":
+            self.stream_offset = int(value)
         return 0
 
     cdef int key(self, int kind) except -1:
@@ -481,6 +486,8 @@ cdef class Reader:
         if is_empty(value) or (
                 expires >= 0 and not self.keep_dead and expires <= self.store.keyspace.now_ms):
             self.dead += expires >= 0
+            if self.resumes:
+                self.left_out.append((self.db, key))
             return 0
         self.loaded += 1
         if not self.merges and self.db.find_bytes(key) is not None:

@@ -168,7 +168,7 @@ cdef class RequestWalk(DatabaseWalk):
 cdef class Requests(Snapshot):
     """A snapshot for those who want no RDB in the folder of their append-only file."""
 
-    cdef int put_head(self, bint aof_base, int stream_db) except -1:
+    cdef int put_head(self, bint aof_base) except -1:
         if self.store.parameters["aof-timestamp-enabled"]:
             self.out.write(b"#TS:%d\r\n" % (self.store.keyspace.now_ms // 1000))
         return 0

@@ -171,7 +171,7 @@ class Server:
 
     async def _load_snapshot(self, store: Store) -> None:
         try:
-            await run_beside(self.world, store.saver.loading())
+            await run_beside(self.world, store.saver.starting())
         except Damaged as damage:
             what = "RDB CRC error" if "checksum" in damage.why else "Bad RDB file"
             log.error(f"Fatal error loading the DB, {what}: {damage}")
