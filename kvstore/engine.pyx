@@ -203,6 +203,8 @@ cdef class Store:
         self.zset_value = p["zset-max-listpack-value"]
         self.intset_entries = p["set-max-intset-entries"]
         self.list_limit = p["list-max-listpack-size"]
+        self.stream_entries = p["stream-node-max-entries"]
+        self.stream_bytes = p["stream-node-max-bytes"]
         self.evictor.configure(p)
         self.keyspace.age_by(
             p["maxmemory-policy"].endswith("lfu"), p["lfu-log-factor"], p["lfu-decay-time"])

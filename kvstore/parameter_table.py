@@ -177,7 +177,7 @@ slowlog-log-slower-than           int         10000        -1..
 slowlog-max-len                   int         128          0..
 socket-mark-id                    int         0            0..    fixed inert
 stop-writes-on-bgsave-error       bool        yes
-stream-node-max-bytes             memory      4096         inert
+stream-node-max-bytes             memory      4096
 stream-node-max-entries           int         100          0..
 supervised                        supervised  no           fixed inert
 syslog-enabled                    bool        no           fixed inert

@@ -5,7 +5,8 @@ from kvstore.hashes cimport Hash
 from kvstore.keyspace cimport Database
 from kvstore.lists cimport List
 from kvstore.sets cimport Set
-from kvstore.stream cimport Id, Stream
+from kvstore.stream cimport Stream
+from kvstore.stream_chunk cimport Id
 from kvstore.zsets cimport ZSet
 
 
