@@ -45,20 +45,26 @@ def config_set(client, words):
     return "OK"
 
 
-@command("config|rewrite")
-def config_rewrite(client, words):
-    """CONFIG REWRITE"""
+def rewrite_config(store: Any, all_of_them: bool = False) -> None:
+    """Bring the configuration file up to date; all_of_them: defaults too."""
     from kvstore.redis_conf import rewrite
+    from kvstore.redis_server import DEFAULTS
 
-    store = client.store
     path = store.server.config.conf_file if store.server is not None else ""
     if not path:
         raise ReplyError("ERR The server is running without a config file")
     users = [] if store.parameters["aclfile"] else store.users.lines()
+    values = store.parameters.written(DEFAULTS, all_of_them)
     try:
-        rewrite(path, store.parameters.changed(), [line.decode("latin-1") for line in users])
+        rewrite(path, values, [line.decode("latin-1") for line in users])
     except OSError as error:
         raise ReplyError(f"ERR Rewriting config file: {error.strerror}") from None
+
+
+@command("config|rewrite")
+def config_rewrite(client, words):
+    """CONFIG REWRITE"""
+    rewrite_config(client.store)
     return "OK"
 
 
@@ -66,6 +72,7 @@ def config_rewrite(client, words):
 def config_resetstat(client, words):
     """CONFIG RESETSTAT"""
     reset_counters(client.store)
+    client.store.primary.reset_counters()
     return "OK"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from bedrock.app.logs import logger
 from bedrock.storage.errors import Damaged
+from kvstore.admin import rewrite_config
 from kvstore.binding import command
 from kvstore.digest import data_digest, value_digest
 from kvstore.dump import serialized_length
@@ -199,6 +200,12 @@ def debug_stringmatch_len(client, words):
     return int(matches(words[3], bytes(number(words[2])), False))
 
 
+def debug_config_rewrite_force_all(client, words):
+    """Write all parameters to the configuration file, those at their defaults too."""
+    rewrite_config(client.store, all_of_them=True)
+    return "OK"
+
+
 def debug_change_repl_id(client, words):
     """Give the stream of changes another name: replicas must begin anew."""
     client.store.primary.rename()
@@ -254,6 +261,7 @@ def debug_nothing(client, words):
 DEBUG = {
     "aof-flush-sleep": debug_aof_flush_sleep,
     "change-repl-id": debug_change_repl_id,
+    "config-rewrite-force-all": debug_config_rewrite_force_all,
     "digest": debug_digest,
     "digest-value": debug_digest_value,
     "error": debug_error,

@@ -14,8 +14,8 @@ from kvstore.hashes cimport Hash
 from kvstore.hashtable cimport Slot
 from kvstore.keyspace cimport HASH, LIST, SET, STREAM, STRING, ZSET, Database, as_arg, kind_of
 from kvstore.resp cimport Arg
-from kvstore.resp import decode
-from kvstore.stream cimport Chunk, Stream
+from kvstore.stream cimport Stream
+from kvstore.stream_chunk cimport Chunk, Id
 from kvstore.zsets cimport Mark, ZSet
 
 # The numbers redis-server has for its types.
@@ -44,6 +44,7 @@ def elements_of(value):
     cdef Arg field, text
     cdef Py_ssize_t at = 0
     cdef Chunk chunk
+    cdef Id id
     cdef int kind = kind_of(value)
     cdef list found = []
     if kind == STRING:
@@ -65,8 +66,9 @@ def elements_of(value):
         return True, found
     for chunk in (<Stream>value).chunks:
         for i in range(chunk.n):
-            found.append(b"%d.%d" % (chunk.ids[i].ms, chunk.ids[i].seq))
-            found += decode(chunk.bodies[i])[0]
+            id = chunk.id(i)
+            found.append(b"%d.%d" % (id.ms, id.seq))
+            found += chunk.words(i)
     return False, found
 
 

@@ -54,6 +54,7 @@ cdef class Client:
     cdef object tracked                # kvstore.tracking.Tracked, or None
     cdef public bint has_read          # a script's: it read, on behalf of a tracked client
     cdef public bint postponed         # by CLIENT PAUSE
+    cdef public object place           # kvstore.journal.Place after its last request, or None
     cdef public str debugs             # how it debugs scripts: "yes" or "sync"; None: not at all
     cdef public object waiter          # kvstore.blocking.Waiter while blocked
     cdef public int64_t since_ms, active_ms
@@ -109,6 +110,7 @@ cdef class Store:
     cdef Args scratch                  # words of the request being parsed, shared by all sessions
     cdef Bounds bounds, early_bounds
     cdef int64_t hash_entries, hash_value, zset_entries, zset_value, intset_entries, list_limit
+    cdef int64_t stream_entries, stream_bytes
     cdef int64_t last_ns               # when the last command ended, or the tick
     cdef int64_t slow_ns               # commands that took longer go to the slow log; -1 = none
     cdef int64_t watch_ns              # the least that makes a time worth a note; -1 = none

@@ -157,7 +157,6 @@ cdef class Store:
     def __init__(self, world, parameters):
         from kvstore.client_limits import ClientLimits
         from kvstore.eviction import Evictor
-        from kvstore.handlers import import_all
         from kvstore.latency import Latency
         from kvstore.pubsub import PubSub
         from kvstore.replication import Primary
@@ -166,7 +165,6 @@ cdef class Store:
         from kvstore.stopping import Stopping
         from kvstore.users import Users
 
-        import_all()
         self.world = world
         self.clock = world.clock
         self.parameters = parameters
@@ -205,6 +203,8 @@ cdef class Store:
         self.zset_value = p["zset-max-listpack-value"]
         self.intset_entries = p["set-max-intset-entries"]
         self.list_limit = p["list-max-listpack-size"]
+        self.stream_entries = p["stream-node-max-entries"]
+        self.stream_bytes = p["stream-node-max-bytes"]
         self.evictor.configure(p)
         self.keyspace.age_by(
             p["maxmemory-policy"].endswith("lfu"), p["lfu-log-factor"], p["lfu-decay-time"])
@@ -426,6 +426,8 @@ cdef class Store:
                 and command.flags & WRITE and not c.replaying:
             record = self.journal.begin(c.db.index)
             put_request(record, a)
+        if self.journal is not None and not c.executing:
+            c.place = self.journal.place if self.journal.buffer.n else self.journal.reached
         if keyspace.ready and not c.executing and self.busy is None:
             self.serve_blocked()
         now_ns = self.clock.now_ns()

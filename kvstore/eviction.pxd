@@ -22,10 +22,14 @@ cdef class Evictor:
     cdef uint64_t[POOL] scores         # ascending; the last goes first
     cdef list pool                     # (Database, key) of each
     cdef object timer
+    cdef int64_t told                  # bytes that clients had to be told of evictions ...
+    cdef uint64_t told_turn            # ... since this turn
     cdef readonly int64_t peak         # the most that was seen to be used
 
     cdef int64_t used(self) except -1
     cdef bint make_room(self) except -1
+    cdef int64_t unsent(self) except -1
+    cdef bint evict_down_to(self, int64_t enough) except -1
     cdef bint evict_one(self) except -1
     cdef bint evict_any(self) except -1
     cdef int sample(self, Database db) except -1

@@ -16,7 +16,8 @@ replica evicts nothing.  One command evicts for half a millisecond at most (more
 `maxmemory-eviction-tenacity`); what is left to do is done between other commands.
 
 Invariants:
-1. Output to replicas and the log's buffer are not counted: evicting makes them grow.
+1. Output to replicas and the log's buffer are not counted: evicting makes them grow.  Nor is what
+   those who track keys are told of it, until it had its chance to leave.
 2. Nothing is evicted inside a transaction or a script.
 """
 
@@ -78,19 +79,33 @@ cdef class Evictor:
         return self.used_memory() - self.not_counted()
 
     cdef bint make_room(self) except -1:
-        """Evict as much data as is too much; False when that cannot be.
-
-        What those who track evicted keys are sent meanwhile is left to the next request: it goes
-        away by itself, and to evict more for it would make more of it.
-        """
-        cdef int n = 0
-        cdef int64_t until, excess = self.used() - self.limit
-        cdef int64_t enough = account.data - excess
+        """Evict as much data as is too much; False when that cannot be."""
+        cdef int64_t before, excess = self.used() - self.limit
+        cdef bint done
         if excess <= 0:
             return True
         if self.order == NOBODY:
             return False
-        until = self.store.clock.now_ns() + self.slice_ns
+        before, excess = held.bytes, excess - self.unsent()
+        done = self.evict_down_to(account.data - excess)
+        self.told += held.bytes - before
+        return done
+
+    cdef int64_t unsent(self) except -1:
+        """Bytes that evictions have made clients be told, and that may not have left yet.
+
+        They leave at the end of the turn, or of the next one if there was none.
+        """
+        net = self.store.world.net
+        if net is None or net.turns > self.told_turn + 1:
+            self.told = 0
+            self.told_turn = 0 if net is None else net.turns
+        return self.told
+
+    cdef bint evict_down_to(self, int64_t enough) except -1:
+        """Evict until there is no more data than that, or for as long as one may."""
+        cdef int n = 0
+        cdef int64_t until = self.store.clock.now_ns() + self.slice_ns
         while account.data > enough:
             if not self.evict_one():
                 return False

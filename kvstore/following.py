@@ -16,6 +16,7 @@ from typing import Any
 from bedrock.app.logs import logger
 from kvstore.binding import command
 from kvstore.replica_commands import number
+from kvstore.replication import state_changed
 from kvstore.resp import ReplyError, Simple
 from kvstore.upstream import Upstream
 
@@ -164,6 +165,8 @@ def follow(store: Any, host: str, port: int, failing_over: bool = False) -> None
     """
     cease(store, keep_place=True)
     store.follow(Follower(store, host, port, failing_over))
+    if store.router is None:  # in a cluster that stands in its file
+        store.parameters.note("replicaof", f"{host} {port}")
     state_changed(store)
     for client in list(store.clients.values()):
         if client.waiter is not None:
@@ -176,23 +179,10 @@ def cease(store: Any, keep_place: bool = False) -> None:
     if store.follower is not None:
         store.follower.stop()
         store.follow(None)
+        store.parameters.note("replicaof", "")
         state_changed(store)
         if not keep_place:
             store.primary.rename()
-
-
-def state_changed(store: Any) -> None:
-    """What clients may do depends on whether this server follows another."""
-    store.primary.judge_writes()
-    if store.follower is None:
-        store.go_stale(False)
-    else:
-        store.follower.judge()
-
-
-def watch(store: Any) -> None:
-    """Take over changed parameters from now on."""
-    store.parameters.listen(lambda: state_changed(store))
 
 
 @command("replicaof")

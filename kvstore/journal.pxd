@@ -1,4 +1,11 @@
+from libc.stdint cimport int64_t
+
 from bedrock.net.buf cimport Buf
+
+
+# Where in the stream something will be, once the journal has handed it on.
+cdef class Place:
+    cdef readonly int64_t offset   # -1 until then
 
 
 cdef class Journal:
@@ -10,6 +17,7 @@ cdef class Journal:
     cdef bint opened               # MULTI was written
     cdef list one_sided            # (start, end, for the file) of what one side alone gets, or None
     cdef bytes streamed            # after `split`: what the follower gets, or None
+    cdef Place place, reached      # of what is recorded now; of what was handed on last
     cdef object follower           # gets the records as bytes once they are kept, or None
 
     # The buffer, ready for a record about a database.

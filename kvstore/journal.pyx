@@ -20,9 +20,17 @@ cdef enum:
 cdef const char* MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 
 
+cdef class Place:
+    """The end of what was handed on together."""
+
+    def __cinit__(self):
+        self.offset = -1
+
+
 cdef class Journal:
     def __cinit__(self, *_, **__):
         self.buffer = Buf()
+        self.place, self.reached = Place(), Place()
         self.db = -1
 
     cdef Buf begin(self, int db):
@@ -111,9 +119,24 @@ cdef class Journal:
             self.follower(data)
         return 0
 
+    @property
+    def ahead(self) -> bool:
+        """Something recorded, though not in the present transaction, is still to be handed on."""
+        return (self.opened_at if self.in_transaction and self.opened else self.buffer.n) > 0
+
+    def came_to(self, int64_t offset) -> None:
+        """What was recorded so far ends here in the stream."""
+        self.place.offset = offset
+        self.place, self.reached = Place(), self.place
+
     def follow(self, follower) -> None:
         """Let someone hear of every record from now on."""
         self.follower = follower
+
+    @property
+    def database(self) -> int:
+        """The database that the records speak of now; any one while the next begins with SELECT."""
+        return max(self.db, 0)
 
     def forget_database(self) -> None:
         """Let the next record begin with SELECT: someone new reads on from here."""

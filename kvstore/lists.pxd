@@ -44,6 +44,7 @@ cdef class List(Value):
     cdef Run* add_run(self, Py_ssize_t i, Py_ssize_t cap) except NULL
     cdef int drop_run(self, Py_ssize_t i) except -1
     cdef int reserve(self) except -1
+    cdef int make_ring(self, Py_ssize_t cap) except -1
     cdef int put_in(self, Run* run, Py_ssize_t at, const Entry* entry, int64_t limit) except -1
     cdef int split(self, Place* place, const Entry* entry, int64_t limit) except -1
     cdef int join(self, Py_ssize_t i, int64_t limit) except -1

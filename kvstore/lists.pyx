@@ -27,6 +27,7 @@ from kvstore.runs cimport copy_run, fill_run, fit, free_run, open_run, size_of_r
 
 cdef enum:
     DEFAULT_LIMIT = -2
+    SMALL_RING = 8                 # runs; not worth giving back
     AROUND = 7                     # what a listpack in a file has around its entries
 
 
@@ -111,14 +112,10 @@ cdef class List(Value):
     cdef Run* run(self, Py_ssize_t i) noexcept:
         return &self.runs[(self.head + i) & (self.cap - 1)]
 
-    cdef int reserve(self) except -1:
-        """Room for one more in the ring."""
-        cdef Py_ssize_t i, cap
-        cdef Run* runs
-        if self.held < self.cap:
-            return 0
-        cap = self.cap * 2 if self.cap else 1
-        runs = <Run*>malloc(cap * sizeof(Run))
+    cdef int make_ring(self, Py_ssize_t cap) except -1:
+        """Have a ring of another capacity."""
+        cdef Py_ssize_t i
+        cdef Run* runs = <Run*>malloc(cap * sizeof(Run))
         if runs is NULL:
             raise MemoryError(cap)
         took(malloc_size(cap * sizeof(Run)))
@@ -131,6 +128,10 @@ cdef class List(Value):
         self.cap = cap
         self.head = 0
         return 0
+
+    cdef int reserve(self) except -1:
+        """Room for one more in the ring."""
+        return self.make_ring(max(1, 2 * self.cap)) if self.held == self.cap else 0
 
     cdef Run* add_run(self, Py_ssize_t i, Py_ssize_t cap) except NULL:
         """An empty run that becomes the i-th; the shorter side moves."""
@@ -160,6 +161,8 @@ cdef class List(Value):
             for k in range(i, <Py_ssize_t>self.held - 1):
                 self.run(k)[0] = self.run(k + 1)[0]
         self.held -= 1
+        if self.cap > SMALL_RING and self.held < self.cap // 4:
+            self.make_ring(self.cap // 2)
         return 0
 
     cdef int put_in(self, Run* run, Py_ssize_t at, const Entry* entry, int64_t limit) except -1:

@@ -10,7 +10,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memmove
 
 from kvstore.memory cimport gave, malloc_size, object_size, took
-from kvstore.words cimport length_size, put_word, read_word
+from kvstore.words cimport count_size, put_word, read_word
 
 
 cdef class Packed:
@@ -58,7 +58,7 @@ cdef class Packed:
 
     cdef int insert(self, Py_ssize_t at, const Arg* entry) except -1:
         """An entry of its own at an offset."""
-        self.splice(at, 0, length_size(entry.n) + entry.n)
+        self.splice(at, 0, count_size(entry.n) + entry.n)
         put_word(self.p + at, entry.p, entry.n)
         self.count += 1
         return 0
@@ -66,7 +66,7 @@ cdef class Packed:
     cdef int replace(self, Py_ssize_t at, const Arg* entry) except -1:
         cdef Arg old
         cdef Py_ssize_t end = self.read(at, &old)
-        self.splice(at, end - at, length_size(entry.n) + entry.n)
+        self.splice(at, end - at, count_size(entry.n) + entry.n)
         put_word(self.p + at, entry.p, entry.n)
         return 0
 

@@ -159,9 +159,9 @@ def parse_oom_values(text: str) -> tuple[int, int, int]:
 
 
 def parse_shutdown(text: str) -> tuple[str, ...]:
-    """What to do before the end; nothing said is `default`."""
+    """What to do before the end."""
     words = set(text.lower().split()) - {"default"}
-    if not words <= set(SHUTDOWN_OPTIONS):
+    if not text or not words <= set(SHUTDOWN_OPTIONS):
         names = ", ".join(("default", *SHUTDOWN_OPTIONS))
         raise ValueError("argument(s) must be one of the following: " + names)
     if {"save", "nosave"} <= words:
@@ -170,11 +170,16 @@ def parse_shutdown(text: str) -> tuple[str, ...]:
 
 
 class Kind(NamedTuple):
-    """How values are read and shown; kinds with parts may be set part by part (`merged`)."""
+    """How values are read and shown.
+
+    merged:  a value has parts, which may be set one by one
+    several: a value is several words in redis.conf
+    """
 
     parse: Callable[[str], Any]
     show: Callable[[Any], str]
     merged: bool = False
+    several: bool = False
 
 
 def enum(choices: str) -> Kind:
@@ -191,20 +196,25 @@ def enum(choices: str) -> Kind:
 
 KINDS: dict[str, Kind] = {
     "bool": Kind(parse_bool, lambda value: "yes" if value else "no"),
-    "buffers": Kind(parse_buffers, show_buffers, merged=True),
+    "buffers": Kind(parse_buffers, show_buffers, merged=True, several=True),
     "events": Kind(parse_events, show_events),
     "int": Kind(parse_integer, str),
     "memory": Kind(parse_memory, str),
     "octal": Kind(parse_octal, "{:o}".format),
-    "oom-values": Kind(parse_oom_values, lambda values: " ".join(map(str, values))),
+    "oom-values": Kind(
+        parse_oom_values, lambda values: " ".join(map(str, values)), several=True
+    ),
     "percent-memory": Kind(
         parse_percent_memory, lambda value: f"{-value}%" if value < 0 else str(value)
     ),
     "percentiles": Kind(
-        parse_percentiles, lambda values: " ".join(f"{value:g}" for value in values)
+        parse_percentiles, lambda values: " ".join(f"{value:g}" for value in values), several=True
     ),
-    "save": Kind(parse_save, show_save),
-    "shutdown": Kind(parse_shutdown, lambda words: " ".join(words) or "default"),
+    "save": Kind(parse_save, show_save, several=True),
+    "shutdown": Kind(
+        parse_shutdown, lambda words: " ".join(words) or "default", several=True
+    ),
     "text": Kind(str, str),
+    "words": Kind(str, str, several=True),
     **{name: enum(choices) for name, choices in ENUMS.items()},
 }

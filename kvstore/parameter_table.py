@@ -61,7 +61,7 @@ appendonly                        bool        no
 auto-aof-rewrite-min-size         memory      64mb
 auto-aof-rewrite-percentage       int         100          0..2147483647
 bgsave_cpulist                    text        -            fixed inert
-bind                              text        127.0.0.1    rigid
+bind                              words       127.0.0.1    rigid
 bind-source-addr                  text        -            inert
 bio_cpulist                       text        -            fixed inert
 busy-reply-threshold              int         5000         0..    =lua-time-limit
@@ -163,21 +163,21 @@ replica-lazy-flush                bool        no           =slave-lazy-flush ine
 replica-priority                  int         100          0..2147483647  =slave-priority
 replica-read-only                 bool        yes          =slave-read-only
 replica-serve-stale-data          bool        yes          =slave-serve-stale-data
-replicaof                         text        -            fixed =slaveof
+replicaof                         words       -            fixed =slaveof
 requirepass                       text        -
 sanitize-dump-payload             sanitize    no           inert
 save                              save        -
 server_cpulist                    text        -            fixed inert
 set-max-intset-entries            int         512          0..
 set-proc-title                    bool        yes          fixed inert
-shutdown-on-sigint                shutdown    -            inert
-shutdown-on-sigterm               shutdown    -
+shutdown-on-sigint                shutdown    default      inert
+shutdown-on-sigterm               shutdown    default
 shutdown-timeout                  int         10           0..2147483647
 slowlog-log-slower-than           int         10000        -1..
 slowlog-max-len                   int         128          0..
 socket-mark-id                    int         0            0..    fixed inert
 stop-writes-on-bgsave-error       bool        yes
-stream-node-max-bytes             memory      4096         inert
+stream-node-max-bytes             memory      4096
 stream-node-max-entries           int         100          0..
 supervised                        supervised  no           fixed inert
 syslog-enabled                    bool        no           fixed inert

@@ -97,13 +97,21 @@ class Parameters:
             if name == pattern.lower() or (not row.hidden and matches(wanted, name.encode(), True)):
                 yield name, row.kind.show(self._values[row.name])
 
-    def changed(self) -> dict[str, str]:
-        """name -> text of every parameter that is not at its default."""
-        values = self._values
-        return {
-            row.name: row.kind.show(values[row.name])
-            for row in ROWS if values[row.name] != row.default
-        }
+    def written(self, usual: dict[str, str], all_of_them: bool) -> dict[str, list[str]]:
+        """name -> words, as redis.conf has them, of what is not at its default, or of all.
+
+        usual: the defaults of those who read it, where they are others
+        """
+        written = {}
+        for row in ROWS:
+            value = self._values[row.name]
+            text = row.kind.show(value)
+            if row.name == "replicaof" and not text:
+                continue  # what is none is not written
+            default = row.kind.parse(usual[row.name]) if row.name in usual else row.default
+            if value != default or (all_of_them and not row.hidden):
+                written[row.name] = text.split() or [""] if row.kind.several else [text]
+        return written
 
     def note(self, name: str, value: Any) -> None:
         """State a fact: what a parameter turned out to be (the port taken, the folder)."""

@@ -47,6 +47,9 @@ cdef enum Opcode:
 cdef enum:
     RDB_VERSION = 10
 
+    DELETED = 1                    # flags of a stream's entry
+    SAME_FIELDS = 2
+
 
 cdef int put_byte(Buf out, int byte) except -1
 cdef int put_length(Buf out, uint64_t n) except -1

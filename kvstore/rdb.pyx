@@ -16,16 +16,17 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
 
 from kvstore.hashes cimport Hash
-from kvstore.keyspace cimport HASH, LIST, SET, STREAM, ZSET, as_arg, kind_of
+from kvstore.keyspace cimport HASH, LIST, SET, STREAM, ZSET, kind_of
 from kvstore.listpack cimport Entry, encode, read, write
 from kvstore.lists cimport List
 from kvstore.resp cimport Arg, format_int
-from kvstore.resp import decode
 from kvstore.runs cimport Run, size_of_run
 from kvstore.sets cimport START, Set, SetPlace
-from kvstore.stream cimport Chunk, Id, Stream
+from kvstore.stream cimport Stream
+from kvstore.stream_chunk cimport Chunk, Id, Pairs, next_pair
 from kvstore.stream_groups cimport Consumer, Group, Pending, id_from
 from kvstore.strings cimport text_of
+from kvstore.words cimport read_word
 from kvstore.zsets cimport Mark, ZSet
 
 cdef enum:
@@ -202,33 +203,43 @@ cdef int put_packed_int(Buf out, int64_t n) except -1:
     return put_entry(out, &text)
 
 
-cdef int put_packed_text(Buf out, bytes text) except -1:
-    cdef Arg arg = as_arg(text)
-    return put_entry(out, &arg)
-
-
 cdef int put_chunk(Buf out, Chunk chunk) except -1:
-    """Entries as a listpack: a master entry, whose id the others are told from, then each.
+    """Entries as a listpack: a master entry, whose id and fields the others are told from, then each.
 
-        count  deleted  fields=0  0  |  flags=0  ms  seq  n  field value ...  entries so far
+        count  deleted=0  n  field ...  0
+        flags=2  ms  seq  value ...  entries so far        with the fields of the master entry
+        flags=0  ms  seq  n  field value ...  entries so far
     """
     cdef Buf pack = Buf()
-    cdef Py_ssize_t i, entries = 4
+    cdef Py_ssize_t i, n, entries = 4 + chunk.fields
+    cdef const char* names = chunk.text
+    cdef Pairs pairs
+    cdef Arg name, value
     put_packed_int(pack, chunk.n)
-    for _ in range(3):
-        put_packed_int(pack, 0)
+    put_packed_int(pack, 0)
+    put_packed_int(pack, chunk.fields)
+    for _ in range(chunk.fields):
+        names = read_word(names, &name)
+        put_entry(pack, &name)
+    put_packed_int(pack, 0)
     for i in range(chunk.n):
-        words = decode(chunk.bodies[i])[0]
-        put_packed_int(pack, 0)
-        put_packed_int(pack, <int64_t>(chunk.ids[i].ms - chunk.ids[0].ms))
-        put_packed_int(pack, <int64_t>(chunk.ids[i].seq - chunk.ids[0].seq))
-        put_packed_int(pack, len(words) // 2)
-        for word in words:
-            put_packed_text(pack, word)
-        put_packed_int(pack, len(words) + 4)
-        entries += len(words) + 5
+        chunk.open(i, &pairs)
+        same = pairs.value is not NULL
+        n = pairs.left + 3 if same else 2 * pairs.left + 4
+        put_packed_int(pack, SAME_FIELDS if same else 0)
+        put_packed_int(pack, chunk.marks[i].ms)
+        put_packed_int(pack, chunk.marks[i].seq)
+        if not same:
+            put_packed_int(pack, pairs.left)
+        while pairs.left:
+            next_pair(&pairs, &name, &value)
+            if not same:
+                put_entry(pack, &name)
+            put_entry(pack, &value)
+        put_packed_int(pack, n)
+        entries += n + 1
     put_length(out, 16)
-    put_raw_id(out, chunk.ids[0])
+    put_raw_id(out, chunk.base)
     return put_listpack(out, pack.p, pack.n, entries)
 
 

@@ -5,7 +5,8 @@ from kvstore.hashes cimport Hash
 from kvstore.keyspace cimport Database
 from kvstore.lists cimport List
 from kvstore.sets cimport Set
-from kvstore.stream cimport Id, Stream
+from kvstore.stream cimport Stream
+from kvstore.stream_chunk cimport Id
 from kvstore.zsets cimport ZSet
 
 
@@ -27,6 +28,10 @@ cdef class Reader:
     cdef int64_t base              # where the window begins in the file
     cdef int64_t end               # of the file
     cdef readonly int stream_db    # the database that a stream behind it speaks of
+    cdef readonly bytes stream_id  # the name of that stream, None if the file names none
+    cdef readonly int64_t stream_offset    # where in it this is, -1 likewise
+    cdef public bint resumes       # the stream is to go on from here, for replicas that know it
+    cdef readonly list left_out    # (database, key) of the dead, which they are still to be told of
     cdef uint64_t crc              # of what lies before the window
     cdef int version               # of the format; 0: not read yet
     cdef list databases            # to fill

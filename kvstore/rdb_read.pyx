@@ -12,7 +12,6 @@ from libc.math cimport isnan
 from libc.stdint cimport int8_t, int16_t, int32_t, uint32_t
 from libc.string cimport memcpy
 
-from bedrock.net.buf cimport Buf
 from bedrock.storage.errors import Damaged
 from kvstore.compact cimport (
     LISTPACK_HEAD, intset_entries, listpack_end, listpack_entries, lzf_expand, ziplist_entries,
@@ -23,10 +22,11 @@ from kvstore.hashes cimport Hash
 from kvstore.keyspace cimport STREAM, Value, as_arg
 from kvstore.lists cimport List
 from kvstore.rdb cimport *
-from kvstore.resp cimport Arg, put_array, put_bytes
+from kvstore.resp cimport Arg, Args
 from kvstore.resp import ReplyError
 from kvstore.sets cimport Set
-from kvstore.stream cimport Id, Stream
+from kvstore.stream cimport Stream
+from kvstore.stream_chunk cimport Id
 from kvstore.stream_groups cimport Consumer, Group, Pending, distance
 from kvstore.zsets cimport ZSet, new_zset
 
@@ -34,8 +34,6 @@ cdef enum:
     WINDOW = 1 << 20
     STEP_KEYS = 1000               # between two places where something else may happen
     MOST_RESERVED = 1 << 24        # keys that a file is believed to hold without seeing them
-    DELETED = 1                    # flags of a stream's entry
-    SAME_FIELDS = 2
 
 
 cdef bint is_empty(object value) noexcept:
@@ -65,7 +63,8 @@ cdef class Reader:
         self.arriving = getattr(file, "arriving", False)
         self.databases, self.libraries = spare or (store.keyspace.databases, None)
         self.db = self.databases[0]
-        self.expires = -1
+        self.expires = self.stream_offset = -1
+        self.left_out = []
 
     # ------------------------------------------------------------------ bytes
 
@@ -306,7 +305,7 @@ cdef class Reader:
         cdef Py_ssize_t at, fields, n = 0
         cdef int flags
         cdef Id id
-        cdef Buf body = Buf()
+        cdef Args args = Args()
         cdef list master, own
         fields = int(words[2])
         master = words[3:3 + fields]
@@ -330,11 +329,8 @@ cdef class Reader:
             at += 1
             if flags & DELETED:
                 continue
-            body.clear()
-            put_array(body, len(own))
-            for word in own:
-                put_bytes(body, word)
-            value.append(id, bytes(body), self.store.parameters["stream-node-max-entries"])
+            args.borrow(tuple(own))
+            value.append(id, args.v, args.n, self.store.stream_entries, self.store.stream_bytes)
         return 0
 
     cdef int group(self, Stream stream, bint counted) except -1:
@@ -473,6 +469,10 @@ cdef class Reader:
         """Something the writer told about itself."""
         if name == b"repl-stream-db" and 0 <= int(value) < len(self.databases):
             self.stream_db = int(value)
+        elif name == b"repl-id" and len(value) == 40:
+            self.stream_id = value
+        elif name == b"repl-offset":
+            self.stream_offset = int(value)
         return 0
 
     cdef int key(self, int kind) except -1:
@@ -486,6 +486,8 @@ cdef class Reader:
         if is_empty(value) or (
                 expires >= 0 and not self.keep_dead and expires <= self.store.keyspace.now_ms):
             self.dead += expires >= 0
+            if self.resumes:
+                self.left_out.append((self.db, key))
             return 0
         self.loaded += 1
         if not self.merges and self.db.find_bytes(key) is not None:

@@ -7,8 +7,8 @@
     user alice on >secret ~* +@all
 
 A directive is a line of words; a word may be quoted as in a request typed by hand.  The command
-line is appended to the file as more lines: `--port 6380 --save 60 1` reads as `port 6380` and
-`save 60 1`.
+line is appended to the file as more lines: `--port 6380 --save 60 1` reads as `port "6380"` and
+`save "60" "1"`.
 Reference: the comments of Redis 7.0's own redis.conf.
 """
 
@@ -64,11 +64,11 @@ def parse(lines: Iterable[str]) -> Iterator[Directive]:
             raise Unreadable(str(error), Directive("", [], line, number)) from None
         if not words:
             continue
-        directive = Directive(words[0].lower(), words[1:], line, number)
-        if directive.name == "include" and len(words) == 2:
+        found = Directive(words[0].lower(), words[1:], line, number)
+        if found.name == "include" and len(words) == 2:
             yield from parse(read(words[1]))
         else:
-            yield directive
+            yield found
 
 
 def read(path: str) -> list[str]:
@@ -98,22 +98,37 @@ def in_quotes(word: bytes) -> str:
 
 
 def from_arguments(arguments: list[str]) -> list[str]:
-    """The lines that options on the command line stand for."""
-    lines: list[list[str]] = []
-    for word in arguments:
-        if word.startswith("--") and len(word) > 2:
-            lines.append([word[2:]])
+    """The lines that options on the command line stand for.
+
+    What follows a name is its value, even with `--` before it; a name may have its value in the
+    same argument; `--save` alone saves never.
+    """
+    lines: list[str] = []
+    complete = True  # the last option has a value
+    for word, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+        if complete and word.startswith("--") and len(word) > 2:
+            lines.append(word[2:])
+            complete = len(resp.split_words(word.encode("utf-8", "surrogateescape")) or "??") > 1
+            if word.lower() == "--save" and following.startswith("--"):
+                lines[-1] += ' ""'
+                complete = True
         elif not lines:
             raise Unreadable(f"the first option does not begin with --: {word!r}")
         else:
-            lines[-1].append(word)
-    return [" ".join([name, *map(quoted, values)]) for name, *values in lines]
+            lines[-1] += " " + in_quotes(word.encode("utf-8", "surrogateescape"))
+            complete = True
+    return lines
 
 
-def rewrite(path: str, values: dict[str, str], users: list[str]) -> None:
+def directive(name: str, values: list[str]) -> str:
+    """A line."""
+    return " ".join([name, *map(quoted, values)])
+
+
+def rewrite(path: str, values: dict[str, list[str]], users: list[str]) -> None:
     """Bring a file up to date: a line is kept as it is unless its value changed.
 
-    values: parameter -> text, for every parameter that differs from its default
+    values: parameter -> words, for every parameter that is to stand there
     users:  the `user` lines
     """
     left, lines = dict(values), []
@@ -125,13 +140,13 @@ def rewrite(path: str, values: dict[str, str], users: list[str]) -> None:
         if name and name not in ("include", *left) and name not in values:
             continue  # back at its default, or said a second time
         if name in left:
-            text = left.pop(name)
-            lines.append(line if " ".join(split_words(line)[1:]) == text else f"{name} {text}")
+            said = left.pop(name)
+            lines.append(line if split_words(line)[1:] == said else directive(name, said))
         elif name not in values:
             lines.append(line)
     if left or users:
         lines.append(GENERATED)
-    lines += [f"{name} {text or quoted(text)}" for name, text in left.items()] + users
+    lines += [directive(name, said) for name, said in left.items()] + users
     with open(f"{path}.new", "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write("\n".join(lines) + "\n")
     os.replace(f"{path}.new", path)

@@ -78,6 +78,8 @@ def gather(directives: list[Directive]) -> dict[str, str]:
         row = BY_NAME.get(directive.name)
         if row is None:
             raise Unreadable("Bad directive or wrong number of arguments", directive)
+        if not row.kind.several and len(directive.values) != 1:
+            raise Unreadable("wrong number of arguments", directive)
         text = " ".join(directive.values)
         if row.name in GATHERED and row.name in begun and text:
             text = f"{texts[row.name]} {text}".strip()

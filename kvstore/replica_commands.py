@@ -163,19 +163,28 @@ def wait(client, words):
             "4.0 if a replica is configured to be writable (which is not the default) writes to "
             "replicas are just local and are not propagated."
         )
-    if client.store.journal is not None:
-        client.store.journal.flush()
-    enough = primary.reached(primary.offset) >= wanted
-    if enough or client.executing or client.link is None:
-        return primary.reached(primary.offset)
-    client.link.run(wait_for_replicas(client, wanted, timeout_ms))
+    place, journal = client.place, client.store.journal
+    at_once = client.executing or client.link is None
+    if journal is not None and not at_once:
+        journal.flush()
+    if place is None:
+        offset = 0
+    elif place.offset >= 0:
+        offset = place.offset
+    elif journal is not None and journal.ahead:
+        return 0  # within a transaction: what was written before it in this turn is with nobody
+    else:
+        offset = primary.offset
+    reached: int = primary.reached(offset)
+    if reached >= wanted or at_once:
+        return reached
+    client.link.run(wait_for_replicas(client, wanted, timeout_ms, offset))
     return NotImplemented
 
 
-async def wait_for_replicas(client: Any, wanted: int, timeout_ms: int) -> None:
-    """Answer when enough replicas have all that is written so far, or in time."""
+async def wait_for_replicas(client: Any, wanted: int, timeout_ms: int, offset: int) -> None:
+    """Answer when enough replicas are at an offset, or in time."""
     primary, clock = client.store.primary, client.store.world.clock
-    offset = primary.offset
     if primary.replicas:
         primary.publish(GETACK)
     until = clock.now_ns() + timeout_ms * 1_000_000

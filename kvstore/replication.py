@@ -182,6 +182,8 @@ class Primary:
     def publish(self, data: bytes) -> None:
         """Some more of the stream."""
         self.offset += len(data)
+        if self.store.journal is not None:
+            self.store.journal.came_to(self.offset)
         self.backlog += data
         size = self.store.parameters["repl-backlog-size"]
         if len(self.backlog) > 2 * size:
@@ -235,6 +237,22 @@ class Primary:
         self.id = self.new_id()
         self.id2, self.offset2 = NOBODY, -1
 
+    def come_to_rest(self) -> None:
+        """`offset` is where the data is now, and `db` what the stream speaks of from there on."""
+        if self.store.follower is None:
+            self.store.journal.flush()
+            self.db = self.store.journal.database
+
+    def go_on_from(self, id: bytes, offset: int, db: int, following: bool) -> None:
+        """The data that was loaded is that of a place of a stream, before a restart."""
+        self.offset, self.db = offset, db
+        if following:
+            self.id = id
+        else:
+            self.id2, self.offset2 = id, offset + 1
+            self.alone_ms = self.store.keyspace.now_ms
+        self.begin()
+
     def new_id(self) -> bytes:
         """A name for a stream."""
         return b"%040x" % int.from_bytes(self.store.world.rand.bytes(20), "big")
@@ -257,7 +275,9 @@ class Primary:
             return
         if self.replicas:
             self.alone_ms = now_ms
-            if now_ms - self.pinged_ms >= parameters["repl-ping-replica-period"] * 1000:
+            period_ms = parameters["repl-ping-replica-period"] * 1000
+            # Not while the process ends: the last snapshot says how far the stream is.
+            if now_ms - self.pinged_ms >= period_ms and not self.store.stopping.options:
                 self.pinged_ms = now_ms
                 self.store.journal.flush()
                 self.publish(PING)
@@ -333,6 +353,7 @@ class Primary:
         going_on = self.can_go_on(wanted, offset)
         if not self.begun:
             self.alone_ms = self.store.keyspace.now_ms
+        self.pinged_ms = self.store.keyspace.now_ms
         self.begin()
         self.store.journal.flush()
         self.replicas[client] = self.introduced.pop(client)
@@ -355,7 +376,6 @@ class Primary:
             self.refused += 1
             self._say_why_not(replica, wanted, offset)
         self.full += 1
-        self.pinged_ms = self.store.keyspace.now_ms
         replica.state = WAITING
         self.transfers.ask(replica, bool(wanted))
 
@@ -388,6 +408,10 @@ class Primary:
             now_ms - r.acked_ms <= most_ms for r in self.replicas.values() if r.online
         )
 
+    def reset_counters(self) -> None:
+        """CONFIG RESETSTAT."""
+        self.full = self.partial = self.refused = 0
+
     def facts(self) -> dict[str, Any]:
         """For INFO."""
         now_ms = self.store.keyspace.now_ms
@@ -413,3 +437,17 @@ class Primary:
             "repl_backlog_first_byte_offset": self.offset - self.kept + 1 if self.begun else 0,
             "repl_backlog_histlen": self.kept,
         }
+
+
+def state_changed(store: Any) -> None:
+    """What clients may do depends on whether this server follows another."""
+    store.primary.judge_writes()
+    if store.follower is None:
+        store.go_stale(False)
+    else:
+        store.follower.judge()
+
+
+def watch(store: Any) -> None:
+    """Take over changed parameters from now on."""
+    store.parameters.listen(lambda: state_changed(store))

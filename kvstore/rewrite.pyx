@@ -14,7 +14,8 @@ from kvstore.lists cimport List, Place
 from kvstore.resp cimport Arg, format_double, put_array, put_bulk, put_bytes, put_object
 from kvstore.sets cimport START, Set, SetPlace
 from kvstore.snapshot cimport DatabaseWalk, Snapshot
-from kvstore.stream cimport NOTHING, Chunk, Stream, compare, id_text, put_id
+from kvstore.stream cimport NOTHING, Stream, put_id
+from kvstore.stream_chunk cimport Chunk, Pairs, compare, id_text, next_pair
 from kvstore.stream_groups cimport Consumer, Group, Pending
 from kvstore.strings cimport text_of
 from kvstore.zsets cimport Mark, ZSet
@@ -89,17 +90,20 @@ cdef int put_zset(Buf out, bytes key, ZSet value) except -1:
 
 
 cdef int put_entries(Buf out, bytes key, Stream value) except -1:
-    """XADD for each entry; its body is a RESP array, whose words follow the id."""
+    """XADD for each entry."""
     cdef Chunk chunk
-    cdef Py_ssize_t i, head
-    cdef bytes body
+    cdef Py_ssize_t i
+    cdef Pairs pairs
+    cdef Arg name, text
     for chunk in value.chunks:
         for i in range(chunk.n):
-            body = <bytes>chunk.bodies[i]
-            head = body.index(b"\r\n")
-            put_head(out, b"XADD", key, 1 + int(body[1:head]))
-            put_id(out, chunk.ids[i])
-            out.write(body[head + 2:])
+            chunk.open(i, &pairs)
+            put_head(out, b"XADD", key, 1 + 2 * pairs.left)
+            put_id(out, chunk.id(i))
+            while pairs.left:
+                next_pair(&pairs, &name, &text)
+                put_bulk(out, name.p, name.n)
+                put_bulk(out, text.p, text.n)
     return 0
 
 
@@ -164,7 +168,7 @@ cdef class RequestWalk(DatabaseWalk):
 cdef class Requests(Snapshot):
     """A snapshot for those who want no RDB in the folder of their append-only file."""
 
-    cdef int put_head(self, bint aof_base, int stream_db) except -1:
+    cdef int put_head(self, bint aof_base) except -1:
         if self.store.parameters["aof-timestamp-enabled"]:
             self.out.write(b"#TS:%d\r\n" % (self.store.keyspace.now_ms // 1000))
         return 0

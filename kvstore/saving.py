@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from bedrock.app.logs import logger
@@ -343,21 +343,35 @@ class Saver:
         """Load the file, if there is one; merge: over what is there."""
         run(self.loading(merge))
 
-    def loading(self, merge: bool = False) -> Steps:
-        """The same, a step at a time."""
+    def starting(self) -> Steps:
+        """The same at the start, a step at a time; the stream goes on from where it was."""
+        following = bool(self.store.parameters["replicaof"])
+        reader = yield from self.loading(keep_dead=following, resume=True)
+        if reader is not None and reader.stream_id and reader.stream_offset >= 0:
+            self.store.primary.go_on_from(
+                reader.stream_id, reader.stream_offset, reader.stream_db, following
+            )
+            for db, key in reader.left_out:
+                self.store.record_vanished(db, key)
+
+    def loading(
+        self, merge: bool = False, keep_dead: bool = False, resume: bool = False
+    ) -> Generator[Any, None, Any]:
+        """Load the file a step at a time; what read it, None if there was none."""
         from kvstore.rdb_read import Reader
 
         if not self.disk.exists(self.file_name):
-            return
+            return None
         self.store.keyspace.loading = True
         try:
             with self.disk.open(self.file_name) as file:
                 reader = Reader(self.store, file, b"", self.file_name)
-                reader.merges = merge
-                yield from reader.steps(False)
+                reader.merges, reader.resumes = merge, resume
+                yield from reader.steps(keep_dead)
                 self.loaded, self.dead = reader.loaded, reader.dead
         finally:
             self.store.keyspace.loading = False
+        return reader
 
     def facts(self) -> dict[str, Any]:
         """For INFO."""

@@ -15,8 +15,8 @@ from bedrock.world import Timer, World
 from kvstore.acl import BadRule
 from kvstore.aof import Aof, Truncated
 from kvstore.engine import Store
-from kvstore.following import follow, watch
 from kvstore.parameters import NotApplied, Parameters
+from kvstore.replication import watch
 from kvstore.resp import ReplyError
 from kvstore.saving import run_beside
 from kvstore.session import RespSession
@@ -110,6 +110,8 @@ class Server:
         self.ready = True
         watch(store)
         if store.parameters["replicaof"]:
+            from kvstore.following import follow
+
             host, port = store.parameters["replicaof"].split()
             follow(store, host, int(port))
 
@@ -169,7 +171,7 @@ class Server:
 
     async def _load_snapshot(self, store: Store) -> None:
         try:
-            await run_beside(self.world, store.saver.loading())
+            await run_beside(self.world, store.saver.starting())
         except Damaged as damage:
             what = "RDB CRC error" if "checksum" in damage.why else "Bad RDB file"
             log.error(f"Fatal error loading the DB, {what}: {damage}")

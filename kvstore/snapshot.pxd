@@ -42,7 +42,8 @@ cdef class Snapshot:
     cdef int64_t delay_us              # to wait for each key (rdb-key-save-delay)
     cdef readonly double pause_s       # what to wait after the piece handed out last
 
-    cdef int put_head(self, bint aof_base, int stream_db) except -1
+    cdef int put_head(self, bint aof_base) except -1
+    cdef int put_place(self) except -1
     cdef int begin_walks(self) except -1
     cdef int put_functions(self, bytes code) except -1
     cdef DatabaseWalk walk(self, Database db)

@@ -120,12 +120,11 @@ cdef class DatabaseWalk(SnapshotWalk):
 cdef class Snapshot:
     """Take one from here on; `next()` gives the bytes of the file piece by piece.
 
-    aof_base:  whether it is to be the base of an append-only file
-    stream_db: the database that a stream which goes on from here speaks of
+    aof_base: whether it is to be the base of an append-only file
     keys, functions: which of them it is to hold
     """
 
-    def __init__(self, Store store not None, bint aof_base=False, int stream_db=0,
+    def __init__(self, Store store not None, bint aof_base=False,
                  bint keys=True, bint functions=True):
         if store.snapshot is not None:
             raise ReplyError("ERR Background save already in progress")
@@ -134,7 +133,7 @@ cdef class Snapshot:
         self.delay_us = store.parameters["rdb-key-save-delay"]
         self.out = Buf()
         self.walks = []
-        self.put_head(aof_base, stream_db)
+        self.put_head(aof_base)
         if functions and store.scripts is not None:
             for library in store.scripts.libraries.values():
                 self.put_functions(library.code)
@@ -158,14 +157,23 @@ cdef class Snapshot:
                 self.keys += db.keys.used
         return 0
 
-    cdef int put_head(self, bint aof_base, int stream_db) except -1:
+    cdef int put_head(self, bint aof_base) except -1:
         """How the file begins."""
         self.out.put(b"REDIS0010", 9)
         put_aux(self.out, b"redis-ver", REDIS_VERSION.encode())
         put_aux(self.out, b"redis-bits", b"64")
         put_aux(self.out, b"ctime", b"%d" % (self.store.keyspace.now_ms // 1000))
-        put_aux(self.out, b"aof-base", b"%d" % aof_base)
-        return put_aux(self.out, b"repl-stream-db", b"%d" % stream_db)
+        if not aof_base and self.store.primary.begun:
+            self.put_place()
+        return put_aux(self.out, b"aof-base", b"%d" % aof_base)
+
+    cdef int put_place(self) except -1:
+        """Which moment of which stream this is: who loads the file can go on from there."""
+        primary = self.store.primary
+        primary.come_to_rest()
+        put_aux(self.out, b"repl-stream-db", b"%d" % primary.db)
+        put_aux(self.out, b"repl-id", primary.id)
+        return put_aux(self.out, b"repl-offset", b"%d" % primary.offset)
 
     cdef int put_functions(self, bytes code) except -1:
         """A library of functions."""

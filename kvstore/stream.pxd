@@ -4,22 +4,7 @@ from bedrock.net.buf cimport Buf
 from kvstore.engine cimport Client
 from kvstore.keyspace cimport Value
 from kvstore.resp cimport Arg
-
-
-cdef struct Id:                    # ordered by time, then by number
-    uint64_t ms
-    uint64_t seq
-
-
-cdef class Chunk:
-    cdef Id* ids
-    cdef Py_ssize_t n, cap
-    cdef list bodies               # fields and values of each entry, as a RESP array
-
-    cdef int append(self, Id id, bytes body) except -1
-    cdef int drop_bodies(self, list bodies) except -1
-    cdef int cut(self, Py_ssize_t at, Py_ssize_t count) except -1
-    cdef Py_ssize_t place(self, Id id) noexcept
+from kvstore.stream_chunk cimport Chunk, Id
 
 
 cdef class Stream(Value):
@@ -30,27 +15,24 @@ cdef class Stream(Value):
     cdef uint64_t added            # entries ever added
     cdef dict groups               # name -> kvstore.stream_groups.Group, or None
 
-    cdef int append(self, Id id, bytes body, Py_ssize_t most) except -1
+    cdef int append(self, Id id, const Arg* words, Py_ssize_t n, int64_t most_entries,
+                    int64_t most_bytes) except -1
     cdef bint remove(self, Id id) except -1
     # Remove the oldest: all but `keep`, or those below an id.  Whole chunks only if not exact.
     cdef Py_ssize_t trim_to(self, Py_ssize_t keep, bint exact, int64_t limit) except -1
     cdef Py_ssize_t trim_below(self, Id least, bint exact, int64_t limit) except -1
     cdef Py_ssize_t trim(self, Py_ssize_t surplus, bint exact, int64_t limit) except -1
     cdef Py_ssize_t chunk_of(self, Id id) noexcept
-    cdef Chunk holding(self, Id id, Py_ssize_t* at)
+    cdef Chunk holding(self, Id id, Py_ssize_t* at)    # where an entry is, None if nowhere
     cdef Id first(self) noexcept
-    cdef bytes body_of(self, Id id)    # None if there is no such entry
     # Append up to `count` entries from low to high (or back) as [id, fields]; how many.
     cdef Py_ssize_t put_range(self, Buf out, Id low, Id high, int64_t count, bint reverse) except -1
 
 
 cdef Id NOTHING, EVERYTHING        # the lowest and the highest id
-cdef int compare(Id a, Id b) noexcept
 cdef bint next_id(Id* id) noexcept     # False at the highest
 cdef bint previous_id(Id* id) noexcept
-cdef bytes id_text(Id id)
 cdef int put_id(Buf out, Id id) except -1
-cdef int put_entry(Buf out, Id id, bytes body) except -1
 # An id as written; a missing number is `seq`.
 cdef Id id_of(const Arg* arg, uint64_t seq) except *
 cdef bint read_id(const Arg* arg, uint64_t seq, Id* id) noexcept

@@ -1,29 +1,25 @@
 """Streams: entries of fields and values under ids that only grow.
 
     Stream
-      chunks  [ ids ..., bodies ... ] [ ids ..., bodies ... ] ...      100 entries each, in order
+      chunks  [ entries ... ] [ entries ... ] ...      in order; as large as stream-node-max-* say
       last    the highest id given       added     how many entries there ever were
       deleted the highest id XDEL took   groups    who reads together (stream_groups.pyx)
 
-A body is kept as the RESP array that every reader is sent, so reading a range copies bytes and
-makes no objects.  An id is `milliseconds-number`; ids of a chunk lie side by side, so that finding
-one is two binary searches.
+An id is `milliseconds-number`.  How entries lie in memory is told in `stream_chunk`; finding one is
+two binary searches, and reading a range makes no objects.
 
 Invariants:
 1. Ids ascend through all chunks, none is above `last`; no chunk is empty.
 2. An empty stream stays at its key, with its last id: ids never come again.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
 from libc.stdint cimport UINT64_MAX
-from libc.stdlib cimport free, realloc
-from libc.string cimport memchr, memmove
+from libc.string cimport memchr
 
 from kvstore.keyspace cimport STREAM
-from kvstore.memory cimport gave, malloc_size, object_size, took, weight
-from kvstore.resp cimport put_array, put_bytes
+from kvstore.resp cimport put_bytes
 from kvstore.resp import ReplyError
+from kvstore.stream_chunk cimport compare, id_text
 
 BAD_ID = "ERR Invalid stream ID specified as stream command argument"
 
@@ -32,12 +28,6 @@ EVERYTHING.ms = EVERYTHING.seq = UINT64_MAX
 
 
 # ---------------------------------------------------------------------- ids
-
-cdef int compare(Id a, Id b) noexcept:
-    if a.ms != b.ms:
-        return -1 if a.ms < b.ms else 1
-    return (a.seq > b.seq) - (a.seq < b.seq)
-
 
 cdef bint next_id(Id* id) noexcept:
     if id.seq < UINT64_MAX:
@@ -59,10 +49,6 @@ cdef bint previous_id(Id* id) noexcept:
     id.ms -= 1
     id.seq = UINT64_MAX
     return True
-
-
-cdef bytes id_text(Id id):
-    return b"%d-%d" % (id.ms, id.seq)
 
 
 cdef int put_id(Buf out, Id id) except -1:
@@ -106,63 +92,6 @@ cdef Id id_of(const Arg* arg, uint64_t seq) except *:
     return id
 
 
-# ---------------------------------------------------------------------- entries
-
-cdef class Chunk:
-    """Some entries that follow each other."""
-
-    def __cinit__(self):
-        self.bodies = []
-        took(object_size(self))
-
-    def __dealloc__(self):
-        self.drop_bodies(self.bodies)
-        if self.ids is not NULL:
-            gave(malloc_size(self.cap * sizeof(Id)))
-            free(self.ids)
-        gave(object_size(self))
-
-    cdef int drop_bodies(self, list bodies) except -1:
-        for body in bodies:
-            gave(weight(body) + sizeof(PyObject*))
-        return 0
-
-    cdef int append(self, Id id, bytes body) except -1:
-        cdef Id* grown
-        if self.n == self.cap:
-            grown = <Id*>realloc(self.ids, max(8, self.cap * 2) * sizeof(Id))
-            if grown is NULL:
-                raise MemoryError
-            took(malloc_size(max(8, self.cap * 2) * sizeof(Id))
-                 - (malloc_size(self.cap * sizeof(Id)) if self.ids is not NULL else 0))
-            self.ids = grown
-            self.cap = max(8, self.cap * 2)
-        self.ids[self.n] = id
-        self.n += 1
-        took(weight(body) + sizeof(PyObject*))
-        self.bodies.append(body)
-        return 0
-
-    cdef int cut(self, Py_ssize_t at, Py_ssize_t count) except -1:
-        """Remove entries."""
-        memmove(self.ids + at, self.ids + at + count, (self.n - at - count) * sizeof(Id))
-        self.n -= count
-        self.drop_bodies(self.bodies[at:at + count])
-        del self.bodies[at:at + count]
-        return 0
-
-    cdef Py_ssize_t place(self, Id id) noexcept:
-        """The first entry that is not below an id."""
-        cdef Py_ssize_t low = 0, high = self.n, middle
-        while low < high:
-            middle = (low + high) // 2
-            if compare(self.ids[middle], id) < 0:
-                low = middle + 1
-            else:
-                high = middle
-        return low
-
-
 cdef class Stream(Value):
     def __cinit__(self):
         self.kind = STREAM
@@ -176,13 +105,9 @@ cdef class Stream(Value):
 
     cdef Value duplicate(self):
         cdef Stream copy = Stream()
-        cdef Chunk chunk, own
-        cdef Py_ssize_t i
+        cdef Chunk chunk
         for chunk in self.chunks:
-            own = Chunk()
-            for i in range(chunk.n):
-                own.append(chunk.ids[i], chunk.bodies[i])
-            copy.chunks.append(own)
+            copy.chunks.append(chunk.duplicate())
         copy.n, copy.last, copy.deleted, copy.added = self.n, self.last, self.deleted, self.added
         if self.groups:
             copy.groups = {name: group.duplicate() for name, group in self.groups.items()}
@@ -191,24 +116,25 @@ cdef class Stream(Value):
     @property
     def memory(self) -> int:
         """Bytes it takes."""
-        cdef Chunk chunk
-        return sum([
-            chunk.cap * sizeof(Id) + sum([PyBytes_GET_SIZE(body) + 33 for body in chunk.bodies])
-            for chunk in self.chunks])
+        return sum([chunk.memory for chunk in self.chunks])
 
     @property
     def nodes(self) -> int:
         """Chunks, as XINFO tells them."""
         return len(self.chunks)
 
-    cdef int append(self, Id id, bytes body, Py_ssize_t most) except -1:
-        cdef Chunk chunk
-        if self.chunks:
-            chunk = <Chunk>self.chunks[len(self.chunks) - 1]
-        if not self.chunks or (most and chunk.n >= most):
+    cdef int append(self, Id id, const Arg* words, Py_ssize_t n, int64_t most_entries,
+                    int64_t most_bytes) except -1:
+        cdef Chunk chunk = <Chunk>self.chunks[len(self.chunks) - 1] if self.chunks else None
+        cdef Py_ssize_t i, size = 0
+        for i in range(n):
+            size += words[i].n
+        if chunk is None or not chunk.accepts(id, size, most_entries, most_bytes):
+            if chunk is not None:
+                chunk.fit()
             chunk = Chunk()
             self.chunks.append(chunk)
-        chunk.append(id, body)
+        chunk.append(id, words, n)
         self.n += 1
         self.added += 1
         self.last = id
@@ -221,7 +147,7 @@ cdef class Stream(Value):
         while low < high:
             middle = (low + high) // 2
             chunk = <Chunk>self.chunks[middle]
-            if compare(chunk.ids[chunk.n - 1], id) < 0:
+            if compare(chunk.id(chunk.n - 1), id) < 0:
                 low = middle + 1
             else:
                 high = middle
@@ -235,12 +161,7 @@ cdef class Stream(Value):
             return None
         chunk = <Chunk>self.chunks[number]
         at[0] = chunk.place(id)
-        return chunk if compare(chunk.ids[at[0]], id) == 0 else None
-
-    cdef bytes body_of(self, Id id):
-        cdef Py_ssize_t at
-        cdef Chunk chunk = self.holding(id, &at)
-        return None if chunk is None else <bytes>chunk.bodies[at]
+        return chunk if compare(chunk.id(at[0]), id) == 0 else None
 
     cdef bint remove(self, Id id) except -1:
         cdef Py_ssize_t at
@@ -257,7 +178,7 @@ cdef class Stream(Value):
         return True
 
     cdef Id first(self) noexcept:
-        return (<Chunk>self.chunks[0]).ids[0] if self.n else NOTHING
+        return (<Chunk>self.chunks[0]).id(0) if self.n else NOTHING
 
     cdef Py_ssize_t trim_to(self, Py_ssize_t keep, bint exact, int64_t limit) except -1:
         return self.trim(max(<Py_ssize_t>0, self.n - keep), exact, limit)
@@ -298,7 +219,7 @@ cdef class Stream(Value):
         number = min(self.chunk_of(high if reverse else low), <Py_ssize_t>len(self.chunks) - 1)
         chunk = <Chunk>self.chunks[number]
         at = chunk.place(high if reverse else low)
-        if reverse and (at == chunk.n or compare(chunk.ids[at], high) > 0):
+        if reverse and (at == chunk.n or compare(chunk.id(at), high) > 0):
             at -= 1
         while count < 0 or done < count:
             if at < 0 or at >= chunk.n:
@@ -307,18 +228,12 @@ cdef class Stream(Value):
                     break
                 chunk = <Chunk>self.chunks[number]
                 at = chunk.n - 1 if reverse else 0
-            if compare(chunk.ids[at], low) < 0 or compare(chunk.ids[at], high) > 0:
+            if compare(chunk.id(at), low) < 0 or compare(chunk.id(at), high) > 0:
                 break
-            put_entry(out, chunk.ids[at], <bytes>chunk.bodies[at])
+            chunk.put_entry(out, at)
             done += 1
             at += step
         return done
-
-
-cdef int put_entry(Buf out, Id id, bytes body) except -1:
-    put_array(out, 2)
-    put_id(out, id)
-    return out.put(PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body))
 
 
 cdef Stream find_stream(Client c, const Arg* key, bint counted):

@@ -13,7 +13,8 @@ from bedrock.net.buf cimport Buf
 from kvstore.binding cimport define
 from kvstore.engine cimport Client
 from kvstore.resp cimport Args, is_word, parse_int, put_array, put_object
-from kvstore.stream cimport NOTHING, Id, Stream, compare, find_stream, id_of, put_entry, put_id, read_id
+from kvstore.stream cimport NOTHING, Stream, find_stream, id_of, put_id, read_id
+from kvstore.stream_chunk cimport Chunk, Id, compare
 from kvstore.stream_groups cimport (
     Consumer, Group, Pending, advance, consumer_for, group_of, id_from, low_end, no_group, record_claim,
 )
@@ -78,20 +79,19 @@ cdef Claim claim_options(Client c, Args a, Py_ssize_t i):
     return claim
 
 
-cdef int take_over(Client c, Args a, Group group, tuple key, Claim claim, Stream stream,
-                   bytes body, Buf out) except -1:
+cdef int take_over(Client c, Args a, Group group, tuple key, Claim claim, Chunk chunk,
+                   Py_ssize_t at, Buf out) except -1:
     """Give an entry to the consumer a.v[3] and append it to the answer."""
     cdef Consumer consumer = consumer_for(c, a.text(1), group, a.text(3))
     cdef Pending one = group.assign(key, consumer, claim.at_ms)
-    cdef Id id = id_from(key)
     if claim.retries >= 0:
         one.deliveries = claim.retries
     elif not claim.just_ids:
         one.deliveries += 1
     if claim.just_ids:
-        put_id(out, id)
+        put_id(out, id_from(key))
     else:
-        put_entry(out, id, body)
+        chunk.put_entry(out, at)
     c.store.keyspace.dirty += 1
     return record_claim(c, a.text(1), a.text(2), key, one, group.last)
 
@@ -107,12 +107,12 @@ cdef int xclaim(Client c, Args a, Buf out) except -1:
     cdef Stream stream = find_stream(c, &a.v[1], False)
     cdef Group group = group_of(stream, a.text(2))
     cdef int64_t idle, now_ms = c.store.keyspace.now_ms
-    cdef Py_ssize_t i = 5, done = 0
+    cdef Py_ssize_t i = 5, done = 0, at
     cdef list keys = []
     cdef Claim claim
     cdef Pending one
     cdef Id id
-    cdef bytes body
+    cdef Chunk chunk
     cdef Buf entries = Buf()
     if group is None:
         raise no_group(a)
@@ -129,8 +129,8 @@ cdef int xclaim(Client c, Args a, Buf out) except -1:
         c.store.keyspace.dirty += 1
     for key in keys:
         one = group.pending.get(key)
-        body = stream.body_of(id_from(key))
-        if body is None:
+        chunk = stream.holding(id_from(key), &at)
+        if chunk is None:
             if one is not None:
                 group.acknowledge(key)
                 c.store.keyspace.dirty += 1
@@ -140,7 +140,7 @@ cdef int xclaim(Client c, Args a, Buf out) except -1:
             continue
         if one is not None and idle and now_ms - one.delivered_ms < idle:
             continue
-        take_over(c, a, group, key, claim, stream, body, entries)
+        take_over(c, a, group, key, claim, chunk, at, entries)
         done += 1
     put_array(out, done)
     out.put(entries.p, entries.n)
@@ -171,10 +171,10 @@ cdef int xautoclaim(Client c, Args a, Buf out) except -1:
     cdef int64_t idle = min_idle(a, "XAUTOCLAIM"), count, left
     cdef int64_t now_ms = c.store.keyspace.now_ms
     cdef Id start, next = NOTHING
-    cdef Py_ssize_t done = 0
+    cdef Py_ssize_t done = 0, at
     cdef Pending one
     cdef list lost = []
-    cdef bytes body
+    cdef Chunk chunk
     cdef Buf entries = Buf()
     claim.at_ms, claim.retries = now_ms, -1
     start = low_end(&a.v[5])
@@ -190,15 +190,15 @@ cdef int xautoclaim(Client c, Args a, Buf out) except -1:
             break
         left -= 1
         one = group.pending[key]
-        body = stream.body_of(id_from(key))
-        if body is None:
+        chunk = stream.holding(id_from(key), &at)
+        if chunk is None:
             group.acknowledge(key)
             c.store.keyspace.dirty += 1
             record_loss(c, a, key)
             lost.append(key)
             count -= 1
         elif not idle or now_ms - one.delivered_ms >= idle:
-            take_over(c, a, group, key, claim, stream, body, entries)
+            take_over(c, a, group, key, claim, chunk, at, entries)
             done += 1
             count -= 1
     put_array(out, 3)

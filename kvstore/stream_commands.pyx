@@ -15,8 +15,9 @@ from kvstore.resp cimport (
     put_nil_array, put_object, put_ok,
 )
 from kvstore.stream cimport (
-    EVERYTHING, NOTHING, Chunk, Id, Stream, compare, find_stream, id_of, id_text, next_id, put_id,
+    EVERYTHING, NOTHING, Stream, find_stream, id_of, next_id, put_id,
 )
+from kvstore.stream_chunk cimport Chunk, Id, compare, id_text
 from kvstore.stream_groups cimport (
     Consumer, Group, Pending, consumer_for, deliver, group_of, high_end, id_from, lag, low_end,
     put_history, record_consumer, record_progress,
@@ -89,7 +90,7 @@ cdef class Trimming:
         """Entries removed."""
         cdef int64_t limit = self.limit
         if not self.exact and not self.has_limit:
-            limit = 100 * <int64_t>c.store.parameters["stream-node-max-entries"]
+            limit = 100 * c.store.stream_entries
         if self.by_length:
             return stream.trim_to(self.keep, self.exact, limit)
         if self.by_id:
@@ -153,7 +154,6 @@ cdef int xadd(Client c, Args a, Buf out) except -1:
     cdef bint make = True
     cdef Stream stream
     cdef Id id
-    cdef Buf body = Buf()
     cdef Buf record
     cdef list words
     while i < a.n:
@@ -174,13 +174,10 @@ cdef int xadd(Client c, Args a, Buf out) except -1:
     if stream is None and not make:
         return put_nil(out, c.resp)
     id = new_id(c, stream, &a.v[i])
-    put_array(body, a.n - i - 1)
-    for k in range(i + 1, a.n):
-        put_bulk(body, a.v[k].p, a.v[k].n)
     if stream is None:
         stream = Stream()
         c.db.set(&a.v[1], stream, False)
-    stream.append(id, bytes(body), c.store.parameters["stream-node-max-entries"])
+    stream.append(id, &a.v[i + 1], a.n - i - 1, c.store.stream_entries, c.store.stream_bytes)
     put_id(out, id)
     c.db.changed(&a.v[1], EVENT_STREAM, "xadd")
     if trimming.apply(c, stream):
@@ -282,7 +279,7 @@ cdef int xsetid(Client c, Args a, Buf out) except -1:
 
 cdef Id last_entry(Stream stream) noexcept:
     cdef Chunk chunk = <Chunk>stream.chunks[len(stream.chunks) - 1]
-    return chunk.ids[chunk.n - 1]
+    return chunk.id(chunk.n - 1)
 
 
 # ---------------------------------------------------------------------- reading

@@ -3,7 +3,8 @@ from libc.stdint cimport int64_t, uint64_t
 from bedrock.net.buf cimport Buf
 from kvstore.engine cimport Client
 from kvstore.resp cimport Arg, Args
-from kvstore.stream cimport Id, Stream
+from kvstore.stream cimport Stream
+from kvstore.stream_chunk cimport Id
 
 
 cdef class Consumer:

@@ -12,7 +12,7 @@ Invariant: an id is pending in the group iff it is pending in exactly one of its
 refer to the same Pending.
 """
 
-from bedrock.lazy import lazy
+from bedrock.lazy import sortedcontainers
 from kvstore.binding cimport define
 from kvstore.keyspace cimport EVENT_STREAM
 from kvstore.resp cimport (
@@ -20,14 +20,13 @@ from kvstore.resp cimport (
     put_object, put_ok,
 )
 from kvstore.stream cimport (
-    EVERYTHING, NOTHING, Chunk, compare, find_stream, id_of, id_text, next_id, previous_id,
-    put_entry, put_id,
+    EVERYTHING, NOTHING, find_stream, id_of, next_id, previous_id, put_id,
 )
+from kvstore.stream_chunk cimport Chunk, compare, id_text
 from kvstore.strings cimport int_of
 from kvstore.refusals import wrong_number
 from kvstore.resp import ReplyError
 
-sortedcontainers = lazy("sortedcontainers")
 
 cdef enum:
     CLAIM_BYTES = 240              # of the record of a delivery, at most, without its names
@@ -189,8 +188,8 @@ cdef Py_ssize_t deliver(Client c, bytes key, Stream stream, bytes name, Consumer
         for i in range(chunk.place(id), chunk.n):
             if done == count:
                 return done
-            id = chunk.ids[i]
-            put_entry(out, id, <bytes>chunk.bodies[i])
+            id = chunk.id(i)
+            chunk.put_entry(out, i)
             advance(stream, group, id)
             if not no_ack:
                 one = group.assign((id.ms, id.seq), consumer, c.store.keyspace.now_ms)
@@ -205,20 +204,20 @@ cdef Py_ssize_t put_history(Client c, Stream stream, Consumer consumer, Id after
                             Buf out) except -1:
     """Append what is pending for a consumer after an id, with nil for what is gone; how many."""
     cdef Pending one
-    cdef Py_ssize_t done = 0
+    cdef Py_ssize_t done = 0, at
+    cdef Chunk chunk
     cdef Id id
-    cdef bytes body
     for key in list(consumer.pending.irange((after.ms, after.seq), inclusive=(False, False))):
         if done == count:
             break
         id.ms, id.seq = key
-        body = stream.body_of(id)
-        if body is None:
+        chunk = stream.holding(id, &at)
+        if chunk is None:
             put_array(out, 2)
             put_id(out, id)
             put_nil_array(out, c.resp)
         else:
-            put_entry(out, id, body)
+            chunk.put_entry(out, at)
         one = consumer.pending[key]
         one.delivered_ms = c.store.keyspace.now_ms
         one.deliveries += 1

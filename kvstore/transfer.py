@@ -174,12 +174,8 @@ class Transfer:
         """Take the snapshot; what is written from now on waits behind it."""
         store, primary = self.store, self.primary
         store.now()
-        store.journal.flush()
         self.snapshot = Snapshot(
-            store,
-            stream_db=primary.db if store.follower else 0,
-            keys=b"keys" in self.parts,
-            functions=b"functions" in self.parts,
+            store, keys=b"keys" in self.parts, functions=b"functions" in self.parts
         )
         self.offset = primary.offset
         for replica in self.replicas:

@@ -88,7 +88,7 @@ cdef class Upstream(Session):
     cdef Args args
     cdef Buf taken                     # requests that were run, or queued, but not published yet
     cdef int64_t heard_ns              # when the primary last said something
-    cdef readonly bint up              # the stream flows
+    cdef bint flowing                  # the stream, as far as was seen
     cdef readonly bint loads_aside     # the old data is served meanwhile
     cdef readonly bint got_on          # a snapshot came, or the stream went on
     cdef bint lost
@@ -113,7 +113,7 @@ cdef class Upstream(Session):
             log.info("Connection with master lost.", why=str(exc or ""))
         else:
             log.info("MASTER <-> REPLICA connection lost", why=str(exc or ""))
-        self.up = False
+        self.flowing = False
         self.lost = True
         self.store.clients.pop(self.client.id, None)
         self.client.leave_multi()
@@ -122,6 +122,11 @@ cdef class Upstream(Session):
         if self.stage != LOADING:
             self.drop_file()
         self.follower.look()
+
+    @property
+    def up(self) -> bool:
+        """The stream flows; not any more from the moment on at which its end has come."""
+        return self.flowing and not self.link.eof
 
     @property
     def ended(self) -> bool:
@@ -295,7 +300,7 @@ cdef class Upstream(Session):
 
     cdef int begin(self) except -1:
         self.stage = STREAM
-        self.up = self.got_on = True
+        self.flowing = self.got_on = True
         self.follower.look()
         return 0
 

@@ -12,11 +12,11 @@ from kvstore.memory cimport block, gave, took
 
 
 cdef Py_ssize_t word_weight(Py_ssize_t n) noexcept:
-    return block(length_size(n) + n)
+    return block(count_size(n) + n)
 
 
 cdef char* make_word(const char* p, Py_ssize_t n) except NULL:
-    cdef char* word = <char*>PyObject_Malloc(length_size(n) + n)
+    cdef char* word = <char*>PyObject_Malloc(count_size(n) + n)
     if word is NULL:
         raise MemoryError(n)
     took(word_weight(n))

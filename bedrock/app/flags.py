@@ -78,14 +78,15 @@ def add_options(
         )
 
 
-def as_flags(options: dict[str, Any]) -> list[str]:
-    """Config fields as command-line flags."""
+def as_flags(options: dict[str, Any], config: type | None = None) -> list[str]:
+    """Fields of a config dataclass as command-line flags; without it no switch can be off."""
     flags: list[str] = []
+    on = {item.name for item in fields(config) if item.default is True} if config else set()
     for name, value in options.items():
         if value is True:
             flags.append(flag(name))
         elif value is False:
-            continue  # the default of every switch of ours
+            flags += [f"--no-{flag(name)[2:]}"] if name in on else []
         elif isinstance(value, (list, tuple)):
             flags += [flag(name), ",".join(map(str, value))]
         else:

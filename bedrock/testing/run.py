@@ -178,8 +178,8 @@ class Process(Running):
         with tempfile.TemporaryDirectory(prefix="bedrock-ready-") as folder:
             ready = Path(folder, "ready")
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self.component.module, "serve", *as_flags(self._options),
-                 "--ready-file", str(ready)],
+                [sys.executable, "-m", self.component.module, "serve",
+                 *as_flags(self._options, self.component.config), "--ready-file", str(ready)],
                 stdin=subprocess.PIPE,
                 env={**os.environ, "BEDROCK_SUPERVISED": "1"},
             )

@@ -173,6 +173,14 @@ def test_a_queue_takes_no_more_room_the_longer_it_is_used(kv):
         kv.execute("DEL", "q")
 
 
+def test_a_list_that_was_long_gives_its_room_back(kv):
+    kv.execute("RPUSH", "l", *range(100_000))
+    for pop in ("LPOP", "RPOP", "LPOP"):
+        kv.execute(pop, "l", 33_300)
+    assert kv.execute("LRANGE", "l", 0, -1) == [b"%d" % n for n in range(66_600, 66_700)]
+    assert kv.execute("MEMORY", "USAGE", "l") < 2000
+
+
 def blob(*entries: bytes) -> bytes:
     """A payload: a list of one listpack with these entries."""
     held = b"".join(entries)

@@ -213,3 +213,34 @@ def test_redis_cli_takes_a_snapshot(tmp_path, kvstore_url):
     target = tmp_path / "dump.rdb"
     subprocess.run(["redis-cli", "-u", kvstore_url, "--rdb", target], check=True, timeout=20)
     subprocess.run(["redis-check-rdb", target], check=True, timeout=20)
+
+
+def test_wait_is_about_the_clients_own_writes(tmp_path):
+    """A replica that stands still after the first client's write: only the second waits in vain."""
+    with bedrock.run("kvstore") as server, socket.create_connection(
+        ("127.0.0.1", server.port), timeout=10
+    ) as line:
+        first, second = (redis.Redis(port=server.port, single_connection_client=True)
+                         for _ in range(2))  # fmt: skip
+        line.sendall(b"REPLCONF capa eof\r\nPSYNC ? -1\r\n")
+        wait_until(lambda: b"slave0" in runner(server.port)("INFO", "replication"))
+        assert first.set("a", 1)
+        offset = first.info("replication")["master_repl_offset"]
+        wait_until(lambda: b"state=online" in runner(server.port)("INFO", "replication"))
+        line.sendall(b"REPLCONF ACK %d\r\n" % offset)
+        wait_until(lambda: first.execute_command("WAIT", 1, 1) == 1)
+        assert second.set("b", 2)
+        assert first.execute_command("WAIT", 1, 1) == 1
+        assert second.execute_command("WAIT", 1, 30) == 0
+        with first.pipeline() as pipe:
+            pipe.set("c", 3).execute_command("WAIT", 1, 0)
+            assert pipe.execute() == [True, 0]  # MULTI came after what the second wrote
+        with pytest.raises(redis.ResponseError, match="not allowed from script"):
+            first.eval("return redis.call('wait', 0, 0)", 0)
+        line.sendall(b"REPLCONF ACK %d\r\n" % (offset + 10_000))
+        wait_until(lambda: second.execute_command("WAIT", 1, 1) == 1)
+        with first.pipeline() as pipe:
+            pipe.set("c", 3).execute_command("WAIT", 1, 0)
+            assert pipe.execute() == [True, 1]
+        first.close()
+        second.close()

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 import bedrock
 import kvstore
+from kvstore.memory import data_bytes
+from tests.kvstore.compare import real
 
 IDS = st.tuples(st.integers(0, 30), st.integers(0, 3))
 ENDS = st.one_of(st.sampled_from(["-", "+"]), IDS.map(lambda id: f"{id[0]}-{id[1]}"))
@@ -66,6 +68,77 @@ def test_a_stream_is_a_sorted_list_of_entries(steps, node):
             expected = expected[::-1][:count] if reverse else expected[:count]
             assert got == [text(id) for id in expected]
         assert kv.execute("XLEN", "s") == len(model)
+
+
+WORDS = st.sampled_from([b"f", b"temp", b"", b"17", b"-3000", b"w" * 130, b"x" * 5000])
+FIELDS = st.one_of(
+    st.sampled_from([(b"temp", b"humidity"), (b"humidity", b"temp"), (b"temp",)]),
+    st.lists(WORDS, min_size=1, max_size=3).map(tuple),
+)
+FAR = st.integers(0, 3).flatmap(lambda kind: st.tuples(
+    *(st.integers(0, 2 ** (5, 33, 62, 5)[kind]), st.integers(0, 2 ** (2, 3, 5, 63)[kind]))))
+ENTRIES = st.lists(
+    st.tuples(FAR, FIELDS, WORDS), min_size=1, max_size=60, unique_by=lambda each: each[0])
+
+
+def entries_of(kv, key):
+    return [(id.decode(), words) for id, words in kv.execute("XRANGE", key, "-", "+")]
+
+
+@settings(max_examples=80, deadline=None)
+@given(ENTRIES, st.sampled_from([0, 1, 5, 100]), st.sampled_from([0, 300, 4096]), st.data())
+def test_entries_of_any_fields_and_ids_come_back(entries, node, size, data):
+    kv = kvstore.connect(**{"enable-debug-command": "yes"})
+    kv.execute("CONFIG", "SET", "stream-node-max-entries", node, "stream-node-max-bytes", size)
+    model = []
+    for id, fields, value in sorted(entries, key=lambda each: each[0]):
+        if id > (0, 0):
+            words = [word for field in fields for word in (field, value)]
+            kv.execute("XADD", "s", text(id), *words)
+            model.append((text(id), words))
+    for i in sorted(data.draw(st.sets(st.integers(0, 59), max_size=40)), reverse=True):
+        if i < len(model):
+            assert kv.execute("XDEL", "s", model.pop(i)[0]) == 1
+    assert entries_of(kv, "s") == model
+    assert entries_of(kv, "s")[::-1] == [
+        (id.decode(), words) for id, words in kv.execute("XREVRANGE", "s", "+", "-")]
+    if kv.execute("EXISTS", "s"):
+        kv.execute("COPY", "s", "copy")
+        kv.execute("RESTORE", "again", 0, kv.execute("DUMP", "s"))
+        kv.execute("DEL", "s")
+        assert entries_of(kv, "copy") == entries_of(kv, "again") == model
+        assert len({kv.execute("DEBUG", "DIGEST-VALUE", k)[0] for k in ("copy", "again")}) == 1
+        before = data_bytes()
+        kv.execute("COPY", "copy", "s")
+        kv.execute("DEL", "s")
+        assert data_bytes() == before
+
+
+def test_entries_of_a_long_stream_take_little_more_than_their_values(tmp_path):
+    kv = kvstore.connect()
+    for i in range(20_000):
+        kv.execute("XADD", "s", f"{i}-1", "temperature", b"%08d" % i, "humidity", b"%04d" % i)
+    assert kv.execute("MEMORY", "USAGE", "s") < (8 + 4 + 2 + 1 + 12) * 20_000 * 1.1
+    for i in range(20_000, 30_000):
+        kv.execute("XADD", "s", "MAXLEN", 1000, f"{i}-1", "temperature", b"%08d" % i)
+    assert kv.execute("MEMORY", "USAGE", "s") < 30_000
+    assert kv.execute("XLEN", "s") == 1000
+
+
+@pytest.mark.peer
+def test_streams_go_to_redis_server_and_back(tmp_path):
+    kv = kvstore.connect()
+    for i in range(1, 700):
+        fields = (("a", i, "b", -i * 1000) if i % 7 else ("other", "x" * i))
+        kv.execute("XADD", "s", f"{i // 3}-{i}", *fields)
+        if i % 5 == 0:
+            kv.execute("XDEL", "s", f"{i // 3}-{i}")
+    with real(tmp_path) as run:
+        run("RESTORE", "s", 0, kv.execute("DUMP", "s"))
+        assert run("XRANGE", "s", "-", "+") == kv.execute("XRANGE", "s", "-", "+")
+        run("XADD", "s", "MAXLEN", 300, "999-1", "a", 1, "b", 2)
+        kv.execute("RESTORE", "s", 0, run("DUMP", "s"), "REPLACE")
+        assert run("XRANGE", "s", "-", "+") == kv.execute("XRANGE", "s", "-", "+")
 
 
 def state(kv):
