@@ -17,6 +17,7 @@ PEERS    := redis-server redis-tools postgresql prometheus prometheus-alertmanag
 .DEFAULT_GOAL := build
 
 build: .venv/built
+	@$(PY) -m compileall -q $(PACKAGES)
 
 run: build
 	@.venv/bin/bedrock up $(ARGS)
@@ -55,5 +56,4 @@ clean:
 
 .venv/built: .venv/installed setup.py $(CYTHON)
 	@$(PY) setup.py --quiet build_ext --inplace
-	@$(PY) -m compileall -q $(PACKAGES)
 	@touch $@

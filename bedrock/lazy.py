@@ -5,7 +5,8 @@ compute with numpy say
 
     from bedrock.lazy import numpy as np
 
-and pay at their first array.  After that `np` is the module itself: no wrapper stays between.
+and pay at their first array.  After that `np` is the module itself: no wrapper stays between.  What
+may be had so stands below.
 """
 
 from __future__ import annotations
@@ -30,10 +31,18 @@ def lazy(name: str) -> ModuleType:
 
 
 if TYPE_CHECKING:
+    import hashlib
+    import hmac
+
     import numpy
+    import sortedcontainers
     import wsproto
 else:
-    numpy = lazy("numpy")
-    wsproto = lazy("wsproto")
 
-__all__ = ["lazy", "numpy", "wsproto"]
+    def __getattr__(name: str) -> ModuleType:
+        if name not in __all__:
+            raise AttributeError(name)
+        return lazy(name)
+
+
+__all__ = ["hashlib", "hmac", "lazy", "numpy", "sortedcontainers", "wsproto"]

@@ -11,11 +11,11 @@ Invariants:
 
 from __future__ import annotations
 
-import hmac
 from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from bedrock.lazy import hmac
 from bedrock.world import World
 from chat.channel import Channel
 from chat.client import Client, Transport

@@ -5,10 +5,10 @@ connected ── NICK and USER (and CAP END, if CAP was begun; PASS, if asked) �
 
 from __future__ import annotations
 
-import hmac
 from typing import TYPE_CHECKING
 
 from bedrock import __version__
+from bedrock.lazy import hmac
 from chat.capabilities import CAPABILITIES
 from chat.channel import FLAGS, RANKS
 from chat.client import USER_MODES

@@ -28,13 +28,13 @@ Invariants:
 """
 
 import asyncio
-import hashlib
 import logging
 from collections import deque
 
 from libc.stdint cimport int64_t, uint64_t
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
+from bedrock.lazy import hashlib
 from bedrock.codec.varint cimport get_uvarint, put_uvarint, zigzag
 from bedrock.net.buf cimport Buf
 from bedrock.net.session cimport Session

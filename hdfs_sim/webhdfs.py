@@ -16,8 +16,8 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
 
+from bedrock.lazy import lazy
 from bedrock.net.http import Request, Response, Route
 from bedrock.world import DiskFull
 from hdfs_sim import paths
@@ -37,6 +37,8 @@ from hdfs_sim.webhdfs_ops import (
     remote_exception,
     unknown_op,
 )
+
+urls = lazy("urllib.parse")
 
 ACL_SCOPES = ("", "default:")
 ACL_TYPES = ("user", "group", "mask", "other")
@@ -309,7 +311,7 @@ class WebHdfs:
         values = {k: v for k, v in query.values.items() if k not in ("noredirect", "host")}
         values["namenoderpcaddress"] = self.namenode.config.host
         host = f"[{node.ip}]" if ":" in node.ip else node.ip
-        location = f"http://{host}:{node.info_port}{PREFIX}{quote(path)}?{urlencode(values)}"
+        location = f"http://{host}:{node.info_port}{PREFIX}{urls.quote(path)}?{urls.urlencode(values)}"
         if query.flag("noredirect", False):
             return json_response({"Location": location})
         return Response(b"", 307, "", {"Location": location})

@@ -7,10 +7,10 @@ this DataNode belongs to, whatever `namenoderpcaddress` says.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from bedrock.lazy import hashlib
 from bedrock.net import Session
 from bedrock.net.http import Request, Response, Route
 from bedrock.world import DiskFull

@@ -18,11 +18,11 @@ not make one.  Channel binding is not offered.
 from __future__ import annotations
 
 import binascii
-import hashlib
-import hmac
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from bedrock.lazy import hashlib, hmac
 
 MIN_ITERATIONS, MAX_ITERATIONS = 4096, 16384
 SALT_BYTES = 16

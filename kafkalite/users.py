@@ -8,10 +8,10 @@ credentials that were set through the protocol; for a user of the file who has n
 
 from __future__ import annotations
 
-import hmac
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING
 
+from bedrock.lazy import hmac
 from kafkalite.document import Document
 from kafkalite.scram import HASH, SALT_BYTES, Credential, Exchange, Refused
 

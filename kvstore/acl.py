@@ -18,12 +18,11 @@ Reference: Redis 7.0, "Access Control List"; the order of describing words is th
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from functools import cache
 
+from bedrock.lazy import hashlib, hmac
 from kvstore.categories import CATEGORIES, categories
 from kvstore.commands import ROWS
 from kvstore.glob import matches

@@ -40,12 +40,15 @@ cdef class Command:
     cdef readonly dict subcommands     # name -> Command, or None
     cdef public uint64_t calls, failed, rejected
     cdef public int64_t nsec           # time spent in it
+    cdef bint placed                   # what follows is known
     cdef int first_key, last_key, key_step     # where its keys stand; first 0: it has none
     cdef bint movable                  # its keys stand elsewhere in each request
     cdef uint64_t[40] took             # runs of 2^i up to 2^(i+1) ns
     cdef bytes own_name
     cdef const char* name_p
     cdef Py_ssize_t name_n
+
+    cdef int place_keys(self) except -1
 
 
 cdef inline bint fits(Command command, Args a) noexcept:

@@ -6,10 +6,11 @@
 
 A handler is a C function that takes the words as pointers into the input and appends to the output
 buffer; those of rare commands are Python functions that return a value.  Modules bind theirs as
-they are imported (kvstore.handlers); each store makes its own Commands, since they count.
+they are imported, which is when one of their commands runs for the first time (kvstore.handlers);
+each store makes its own Commands, since they count.
 
 Invariants:
-1. Every row has a handler, or is a roof over rows that have.
+1. Every row has a handler in the module that kvstore.handlers says, or is a roof over rows that do.
 2. The index holds fewer names than places, so that a search ends.
 """
 
@@ -21,6 +22,7 @@ from kvstore.engine cimport Client
 from kvstore.resp cimport Arg, Args, is_word, put_object
 
 from kvstore.commands import ROWS
+from kvstore.handlers import import_handler
 from kvstore.keyspecs import key_places
 from kvstore.resp import ReplyError
 
@@ -76,6 +78,30 @@ def command(name):
     return bind
 
 
+def bound_names() -> set[str]:
+    """The commands whose handlers have been imported."""
+    return {*HANDLERS, *PYTHON_HANDLERS}
+
+
+cdef Handler handler_of(Command command) except NULL:
+    """What runs a command; imported now, if it is the first of its module."""
+    cdef str name = command.row.name
+    if name not in HANDLERS and name not in PYTHON_HANDLERS:
+        import_handler(name)
+    cdef Bound bound = HANDLERS.get(name)
+    if bound is not None:
+        return bound.run
+    command.call = PYTHON_HANDLERS[name]
+    return run_python
+
+
+cdef int run_first(Client c, Args a, Buf out) except -1:
+    """A command that has not run yet."""
+    cdef Command command = c.command
+    command.run = handler_of(command)
+    return command.run(c, a, out)
+
+
 cdef int run_python(Client c, Args a, Buf out) except -1:
     c.reply = out
     c.store.running = c
@@ -89,7 +115,7 @@ cdef int run_container(Client c, Args a, Buf out) except -1:
     """A command that is only a roof over subcommands."""
     cdef Command container = c.command
     if a.n == 1:
-        return run_python(c, a, out)
+        return handler_of(container)(c, a, out)
     cdef Command command = subcommand(container, a)
     check_arity(command, a)
     c.command = command
@@ -122,7 +148,6 @@ cdef class Command:
     """A row of the table, bound to its handler, with its counters."""
 
     def __init__(self, row):
-        cdef Bound bound = HANDLERS.get(row.name)
         words = set(row.flags.split())
         self.row = row
         self.arity = row.arity
@@ -133,16 +158,16 @@ cdef class Command:
             self.flags |= UNQUEUED
         if row.name in SUBSCRIBED_NAMES:
             self.flags |= WHEN_SUBSCRIBED
-        self.movable, (self.first_key, self.last_key, self.key_step) = key_places(row)
-        self.call = PYTHON_HANDLERS.get(row.name)
+        self.run = run_first
         if row.name in CONTAINERS:
             self.run = run_container
             self.subcommands = {}
-        elif bound is not None:
-            self.run = bound.run
-        else:
-            assert self.call is not None, f"{row.name} has no handler"
-            self.run = run_python
+
+    cdef int place_keys(self) except -1:
+        """Find out where its keys stand."""
+        self.movable, (self.first_key, self.last_key, self.key_step) = key_places(self.row)
+        self.placed = True
+        return 0
 
     def took_octaves(self) -> list[int]:
         """How many runs took 2^i up to 2^(i+1) ns, for each i."""

@@ -157,7 +157,6 @@ cdef class Store:
     def __init__(self, world, parameters):
         from kvstore.client_limits import ClientLimits
         from kvstore.eviction import Evictor
-        from kvstore.handlers import import_all
         from kvstore.latency import Latency
         from kvstore.pubsub import PubSub
         from kvstore.replication import Primary
@@ -166,7 +165,6 @@ cdef class Store:
         from kvstore.stopping import Stopping
         from kvstore.users import Users
 
-        import_all()
         self.world = world
         self.clock = world.clock
         self.parameters = parameters

@@ -16,6 +16,7 @@ from typing import Any
 from bedrock.app.logs import logger
 from kvstore.binding import command
 from kvstore.replica_commands import number
+from kvstore.replication import state_changed
 from kvstore.resp import ReplyError, Simple
 from kvstore.upstream import Upstream
 
@@ -179,20 +180,6 @@ def cease(store: Any, keep_place: bool = False) -> None:
         state_changed(store)
         if not keep_place:
             store.primary.rename()
-
-
-def state_changed(store: Any) -> None:
-    """What clients may do depends on whether this server follows another."""
-    store.primary.judge_writes()
-    if store.follower is None:
-        store.go_stale(False)
-    else:
-        store.follower.judge()
-
-
-def watch(store: Any) -> None:
-    """Take over changed parameters from now on."""
-    store.parameters.listen(lambda: state_changed(store))
 
 
 @command("replicaof")

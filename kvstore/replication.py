@@ -413,3 +413,17 @@ class Primary:
             "repl_backlog_first_byte_offset": self.offset - self.kept + 1 if self.begun else 0,
             "repl_backlog_histlen": self.kept,
         }
+
+
+def state_changed(store: Any) -> None:
+    """What clients may do depends on whether this server follows another."""
+    store.primary.judge_writes()
+    if store.follower is None:
+        store.go_stale(False)
+    else:
+        store.follower.judge()
+
+
+def watch(store: Any) -> None:
+    """Take over changed parameters from now on."""
+    store.parameters.listen(lambda: state_changed(store))

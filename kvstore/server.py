@@ -15,8 +15,8 @@ from bedrock.world import Timer, World
 from kvstore.acl import BadRule
 from kvstore.aof import Aof, Truncated
 from kvstore.engine import Store
-from kvstore.following import follow, watch
 from kvstore.parameters import NotApplied, Parameters
+from kvstore.replication import watch
 from kvstore.resp import ReplyError
 from kvstore.saving import run_beside
 from kvstore.session import RespSession
@@ -110,6 +110,8 @@ class Server:
         self.ready = True
         watch(store)
         if store.parameters["replicaof"]:
+            from kvstore.following import follow
+
             host, port = store.parameters["replicaof"].split()
             follow(store, host, int(port))
 

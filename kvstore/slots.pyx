@@ -89,6 +89,8 @@ cdef class Router:
             command = command.subcommands.get(a.text(1).decode("latin-1").lower(), command)
         if command.row.name == "exec":
             return self.check_queue(c)
+        if not command.placed:
+            command.place_keys()
         if command.movable:
             return self.check_keys(c, command, keys_named(command.row.name, a.list()))
         if command.first_key == 0 or command.first_key >= a.n:

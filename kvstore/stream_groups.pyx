@@ -12,7 +12,7 @@ Invariant: an id is pending in the group iff it is pending in exactly one of its
 refer to the same Pending.
 """
 
-from bedrock.lazy import lazy
+from bedrock.lazy import sortedcontainers
 from kvstore.binding cimport define
 from kvstore.keyspace cimport EVENT_STREAM
 from kvstore.resp cimport (
@@ -27,7 +27,6 @@ from kvstore.strings cimport int_of
 from kvstore.refusals import wrong_number
 from kvstore.resp import ReplyError
 
-sortedcontainers = lazy("sortedcontainers")
 
 cdef enum:
     CLAIM_BYTES = 240              # of the record of a delivery, at most, without its names

@@ -17,11 +17,10 @@ and an empty one here.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 
+from bedrock.lazy import hashlib, hmac
 from minidb.sqlstate import DatabaseError
 
 MECHANISM = "SCRAM-SHA-256"

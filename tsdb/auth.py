@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import json
 from collections.abc import Iterable
 
+from bedrock.lazy import hmac
 from bedrock.net.http import HttpError, Request, Response, Route, Router
 
 OPEN = frozenset(("/ping", "/health", "/-/healthy", "/-/ready"))

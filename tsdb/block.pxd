@@ -40,3 +40,5 @@ cdef class Block:
     cpdef int read(self, Py_ssize_t number, Columns into, int64_t low, int64_t high) except -1
     cpdef int read_row(self, Py_ssize_t number, int column, Columns into, int64_t low,
                        int64_t high) except -1
+    cdef int end_buckets(self, Py_ssize_t number, Columns into, Py_ssize_t mark, int64_t low,
+                         int64_t high) except -1

@@ -30,7 +30,7 @@ Invariants:
 
 import msgpack
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from cpython.bytes cimport PyBytes_AS_STRING
@@ -49,6 +49,7 @@ from tsdb.postings import Postings, StoredPostings
 MAGIC = b"TSDBBLK2"
 ROWS = ("last", "min", "max", "sum", "count", "ago")     # of a downsampled series
 cdef int64_t TIME_MAX = 0x7fffffffffffffff
+cdef uint64_t STALE = 0x7ff0000000000002
 cdef enum:
     FOOT = 52
     LAST = 0
@@ -252,10 +253,28 @@ cdef class Block:
                 raise self.damaged(index.offsets[i], "bad checksum of a chunk")
             into.add_chunk(p, index.size[i], low, high)
             p += index.size[i]
-        if self.cuts:
-            for numbers, cut_low, cut_high in self.cuts:
-                if number in numbers:
-                    into.cut(mark, cut_low, cut_high)
+        for numbers, cut_low, cut_high in self.cuts:
+            if number not in numbers:
+                continue
+            if column == LAST and index.rows_each > 1:
+                self.end_buckets(number, into, mark, cut_low, cut_high)
+            into.cut(mark, cut_low, cut_high)
+        return 0
+
+    cdef int end_buckets(self, Py_ssize_t number, Columns into, Py_ssize_t mark, int64_t low,
+                         int64_t high) except -1:
+        """Of a bucket whose last sample is in [low, high], and gone, the last is a stale marker."""
+        cdef Columns ago = Columns()
+        cdef Py_ssize_t i, k = 0
+        cdef uint64_t* bits = <uint64_t*>into.v
+        if into.n == mark:
+            return 0
+        self.read_row(number, AGO, ago, into.t[mark], into.t[into.n - 1])
+        for i in range(mark, into.n):
+            while k < ago.n and ago.t[k] < into.t[i]:
+                k += 1
+            if k < ago.n and ago.t[k] == into.t[i] and low <= into.t[i] - <int64_t>ago.v[k] <= high:
+                bits[i] = STALE
         return 0
 
     def chunks(self, Py_ssize_t number) -> list:

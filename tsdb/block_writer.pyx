@@ -7,7 +7,7 @@ which is most of its work, holds no lock of Python's.  The layout is told in `bl
 import msgpack
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
@@ -16,6 +16,7 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from bedrock.codec.crc32c cimport crc32c_of
 from tsdb.chunk cimport COLD, SMALL, chunk_bound, chunk_encode
 from tsdb.columns cimport Columns
+from tsdb.room cimport resized
 
 from bedrock.codec.compress import compress
 from tsdb.block import MAGIC, Block
@@ -87,23 +88,14 @@ cdef class BlockWriter:
         """Encode a row's samples to `out`; returns in how many chunks."""
         cdef Py_ssize_t chunks = 0, k, i
         cdef Entry* entry
-        cdef void* grown
         while n:
             k = min(n, self.chunk_samples)
             if self.entry_n == self.entry_cap:
                 self.entry_cap = max(256, self.entry_cap * 2)
-                grown = realloc(self.entries, self.entry_cap * sizeof(Entry))
-                if grown == NULL:
-                    with gil:
-                        raise MemoryError
-                self.entries = <Entry*>grown
+                self.entries = <Entry*>resized(self.entries, self.entry_cap * sizeof(Entry))
             if self.out_cap - self.out_n < chunk_bound(k):
                 self.out_cap = max(self.out_cap * 2, self.out_n + chunk_bound(k))
-                grown = realloc(self.out, self.out_cap)
-                if grown == NULL:
-                    with gil:
-                        raise MemoryError
-                self.out = <uint8_t*>grown
+                self.out = <uint8_t*>resized(self.out, self.out_cap)
             entry = self.entries + self.entry_n
             entry.size = <uint32_t>chunk_encode(t, v, k, self.out + self.out_n, self.level)
             entry.check = crc32c_of(self.out + self.out_n, entry.size, 0)
@@ -130,13 +122,9 @@ cdef class BlockWriter:
     cdef int put(self, bytes part) except -1:
         """Put bytes behind the chunks."""
         cdef Py_ssize_t size = len(part)
-        cdef void* grown
         if self.out_cap - self.out_n < size:
             self.out_cap = max(self.out_cap * 2, self.out_n + size)
-            grown = realloc(self.out, self.out_cap)
-            if grown == NULL:
-                raise MemoryError
-            self.out = <uint8_t*>grown
+            self.out = <uint8_t*>resized(self.out, self.out_cap)
         memcpy(self.out + self.out_n, PyBytes_AS_STRING(part), size)
         self.out_n += size
         return 0

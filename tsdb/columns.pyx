@@ -12,10 +12,11 @@ Invariants, after `end_series`:
 """
 
 from libc.stdint cimport int64_t, uint8_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
 
 from tsdb.chunk cimport chunk_count, chunk_decode
+from tsdb.room cimport resized
 
 
 cdef int64_t TIME_MAX = 0x7fffffffffffffff
@@ -98,18 +99,11 @@ cdef class Columns:
     cdef int reserve(self, Py_ssize_t more) except -1:
         """Make room for more samples."""
         cdef Py_ssize_t cap = self.cap
-        cdef void* grown
         if self.n + more <= cap:
             return 0
         cap = max(self.n + more, cap * 2, 1024)
-        grown = realloc(self.t, cap * sizeof(int64_t))
-        if grown == NULL:
-            raise MemoryError
-        self.t = <int64_t*>grown
-        grown = realloc(self.v, cap * sizeof(double))
-        if grown == NULL:
-            raise MemoryError
-        self.v = <double*>grown
+        self.t = <int64_t*>resized(self.t, cap * sizeof(int64_t))
+        self.v = <double*>resized(self.v, cap * sizeof(double))
         self.cap = cap
         return 0
 
@@ -179,7 +173,6 @@ cdef class Columns:
         cdef Py_ssize_t first = self.starts[count], n = self.n - first, i, kept
         cdef int64_t* t = self.t + first
         cdef double* v = self.v + first
-        cdef void* grown
         cdef bint disorder = False
         if n == 0 and not keep_empty:
             return 0
@@ -195,10 +188,7 @@ cdef class Columns:
                 v[kept] = v[i]
             self.n = first + kept + 1
         if count + 2 > self.starts_cap:
-            grown = realloc(self.starts, self.starts_cap * 2 * sizeof(int64_t))
-            if grown == NULL:
-                raise MemoryError
-            self.starts = <int64_t*>grown
+            self.starts = <int64_t*>resized(self.starts, self.starts_cap * 2 * sizeof(int64_t))
             self.starts_cap *= 2
         self.labels.append(labels)
         self.starts[count + 1] = self.n

@@ -28,12 +28,13 @@ Left out: memory-mapped chunks (the head is small: it is flushed to a block ever
 
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
 
 from tsdb.columns cimport Columns
 from tsdb.chunk cimport CHUNK_SLACK, FAST, chunk_bound, chunk_encode
 from tsdb.labels cimport Labels, labels_of_key
+from tsdb.room cimport resized
 
 from tsdb.postings import Postings
 
@@ -121,18 +122,11 @@ cdef class Series:
 
     cdef int put_late(self, int64_t t, double v) except -1:
         """A sample beside all others."""
-        cdef void* grown
         self.unruly = True
         if self.late_n == self.late_cap:
             self.late_cap = max(16, self.late_cap * 2)
-            grown = realloc(self.late_t, self.late_cap * sizeof(int64_t))
-            if grown == NULL:
-                raise MemoryError
-            self.late_t = <int64_t*>grown
-            grown = realloc(self.late_v, self.late_cap * sizeof(double))
-            if grown == NULL:
-                raise MemoryError
-            self.late_v = <double*>grown
+            self.late_t = <int64_t*>resized(self.late_t, self.late_cap * sizeof(int64_t))
+            self.late_v = <double*>resized(self.late_v, self.late_cap * sizeof(double))
         self.late_t[self.late_n] = t
         self.late_v[self.late_n] = v
         self.late_n += 1
@@ -141,20 +135,13 @@ cdef class Series:
     cdef int grow(self) except -1:
         """Make room for one more sample in the tail: a larger tail, or one that begins later."""
         cdef uint32_t cap
-        cdef void* grown
         if self.cap >= (2 * TAIL if self.unruly else TAIL):
             if 0 < self.late_n <= ABSORBED * TAIL and not self.held:
                 self.absorb()
             return self.seal() if self.n == self.cap else 0
         cap = max(TAIL_MIN, self.cap * 2)
-        grown = realloc(self.t, cap * sizeof(int64_t))
-        if grown == NULL:
-            raise MemoryError
-        self.t = <int64_t*>grown
-        grown = realloc(self.v, cap * sizeof(double))
-        if grown == NULL:
-            raise MemoryError
-        self.v = <double*>grown
+        self.t = <int64_t*>resized(self.t, cap * sizeof(int64_t))
+        self.v = <double*>resized(self.v, cap * sizeof(double))
         self.cap = cap
         return 0
 
@@ -186,7 +173,6 @@ cdef class Series:
     cdef int seal(self) except -1:
         """Compress the first samples of the tail into a chunk."""
         cdef uint8_t[4096] scratch
-        cdef void* grown
         cdef Chunk chunk
         cdef uint32_t i, n = min(self.n, TAIL)
         assert chunk_bound(n) <= 4096
@@ -200,10 +186,7 @@ cdef class Series:
             chunk.least = min(chunk.least, self.v[i])
             chunk.most = max(chunk.most, self.v[i])
         if self.chunk_n == self.chunk_cap:
-            grown = realloc(self.chunks, max(4, self.chunk_cap * 2) * sizeof(Chunk))
-            if grown == NULL:
-                raise MemoryError
-            self.chunks = <Chunk*>grown
+            self.chunks = <Chunk*>resized(self.chunks, max(4, self.chunk_cap * 2) * sizeof(Chunk))
             self.chunk_cap = max(4, self.chunk_cap * 2)
         chunk.data = <uint8_t*>malloc(chunk.size + CHUNK_SLACK)
         if chunk.data == NULL:
@@ -332,18 +315,9 @@ cdef class Batch:
 
     cdef int grow(self) except -1:
         cdef Py_ssize_t cap = max(1024, self.cap * 2)
-        cdef void* grown = realloc(self.ref, cap * sizeof(uint32_t))
-        if grown == NULL:
-            raise MemoryError
-        self.ref = <uint32_t*>grown
-        grown = realloc(self.t, cap * sizeof(int64_t))
-        if grown == NULL:
-            raise MemoryError
-        self.t = <int64_t*>grown
-        grown = realloc(self.v, cap * sizeof(double))
-        if grown == NULL:
-            raise MemoryError
-        self.v = <double*>grown
+        self.ref = <uint32_t*>resized(self.ref, cap * sizeof(uint32_t))
+        self.t = <int64_t*>resized(self.t, cap * sizeof(int64_t))
+        self.v = <double*>resized(self.v, cap * sizeof(double))
         self.cap = cap
         return 0
 

@@ -17,7 +17,7 @@ Invariants:
 """
 
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memchr, memcmp
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -25,6 +25,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from tsdb.head cimport Batch, Head, batch_add
 from tsdb.keymap cimport KeyMap, hash_bytes
 from tsdb.labels cimport key_of_pairs
+from tsdb.room cimport resized
 
 from tsdb.head import LabelLimit
 
@@ -227,7 +228,6 @@ cdef class LineParser:
                           const uint8_t* end) except -1:
         """Check measurement and tags of a line, and give it a number."""
         cdef bytes text = PyBytes_FromStringAndSize(<const char*>p, space - p)
-        cdef void* grown
         newline = text.find(b"\n")
         if newline >= 0 or space == end:
             split_series(text[:newline].rstrip(b"\r") if newline >= 0 else text)
@@ -235,10 +235,7 @@ cdef class LineParser:
         measurement, tags = split_series(text)
         if self.line_n == self.line_cap:
             self.line_cap = max(64, self.line_cap * 2)
-            grown = realloc(self.lines, self.line_cap * sizeof(Line))
-            if grown == NULL:
-                raise MemoryError
-            self.lines = <Line*>grown
+            self.lines = <Line*>resized(self.lines, self.line_cap * sizeof(Line))
         self.lines[self.line_n] = Line(NULL, 0, 0)
         self.keys.put(p, space - p, hash, <uint32_t>self.line_n)
         self.measurements.append((measurement, tags))
@@ -251,7 +248,6 @@ cdef class LineParser:
         cdef Line* line = self.lines + number
         cdef const uint8_t* stop = p
         cdef uint32_t i
-        cdef void* grown
         while stop < end and stop[0] != c"=" and stop[0] != c" " and stop[0] != c",":
             if is_control(stop[0]):
                 break
@@ -268,10 +264,7 @@ cdef class LineParser:
         check_utf8(PyBytes_FromStringAndSize(<const char*>p, stop - p))
         if line.n == line.cap:
             line.cap = max(4, line.cap * 2)
-            grown = realloc(line.fields, line.cap * sizeof(Field))
-            if grown == NULL:
-                raise MemoryError
-            line.fields = <Field*>grown
+            line.fields = <Field*>resized(line.fields, line.cap * sizeof(Field))
         line.fields[line.n] = Field(self.keys.keep(p, stop - p), <uint32_t>(stop - p), NO_SERIES)
         line.n += 1
         return line.n - 1

@@ -6,7 +6,7 @@ They are static, with scripts that ask the API; look and guard are those of all 
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from bedrock.app.console.guard import Guard
 from bedrock.app.pages import Handler, Pages
@@ -26,7 +26,8 @@ def routes(host: str, clock: Clock) -> list[Route]:
 
     The password, if there is one, was asked for before a route is found.
     """
-    pages = Pages("tsdb", Path(__file__).parent / "page", Guard(None, host), clock)
+    folder = os.path.join(os.path.dirname(__file__), "page")
+    pages = Pages("tsdb", folder, Guard(None, host), clock)
 
     def page(path: str) -> Handler:
         template, what = PAGES[path]

@@ -18,7 +18,7 @@ Invariant 1: nothing of a malformed message is kept: the batch is as it was befo
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -27,6 +27,7 @@ from bedrock.codec.varint cimport get_uvarint
 from tsdb.head cimport Batch, Head, batch_add
 from tsdb.keymap cimport KeyMap, hash_bytes
 from tsdb.labels cimport key_of_pairs
+from tsdb.room cimport resized
 
 from tsdb.labels import is_label_name, is_metric_name
 
@@ -141,13 +142,9 @@ cdef class RemoteWriteParser:
 
     cdef int symbol(self, Cursor text) except -1:
         """One more symbol of a 2.0 message."""
-        cdef void* grown
         if self.symbol_n == self.symbol_cap:
             self.symbol_cap = max(256, self.symbol_cap * 2)
-            grown = realloc(self.symbols, self.symbol_cap * sizeof(Cursor))
-            if grown == NULL:
-                raise MemoryError
-            self.symbols = <Cursor*>grown
+            self.symbols = <Cursor*>resized(self.symbols, self.symbol_cap * sizeof(Cursor))
         self.symbols[self.symbol_n] = text
         self.symbol_n += 1
         return 0
@@ -190,7 +187,6 @@ cdef class RemoteWriteParser:
         cdef Cursor* text
         cdef uint64_t tag = 0, number = 0
         cdef Py_ssize_t n = 0, size
-        cdef void* grown
         at.p = p
         at.end = end
         while at.p < at.end:
@@ -204,10 +200,7 @@ cdef class RemoteWriteParser:
                 if n + size + 1 > JOINED_MAX:
                     raise BadRequest("labels that are too long")
                 if n + size + 1 > self.joined_cap:
-                    grown = realloc(self.joined, (n + size + 1) * 2)
-                    if grown == NULL:
-                        raise MemoryError
-                    self.joined = <uint8_t*>grown
+                    self.joined = <uint8_t*>resized(self.joined, (n + size + 1) * 2)
                     self.joined_cap = (n + size + 1) * 2
                 self.joined[n] = 0xff
                 memcpy(self.joined + n + 1, text.p, size)

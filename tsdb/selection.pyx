@@ -16,13 +16,14 @@ from collections import OrderedDict
 
 from libc.math cimport NAN
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from tsdb.block cimport Block, Index
 from tsdb.budget cimport Budget
 from tsdb.columns cimport Columns
 from tsdb.head cimport Head, Series
+from tsdb.room cimport resized
 
 from bedrock.world.slices import paced, paced_sort
 
@@ -151,15 +152,11 @@ cdef class Selection(Rows):
     cdef int add_piece(self, int64_t first, int64_t last, Py_ssize_t count, double least,
                        double most, double total, Py_ssize_t source) except -1:
         cdef Py_ssize_t cap
-        cdef void* grown
         if last < self.low or first > self.high:
             return 0
         if self.piece_n == self.piece_cap:
             cap = max(16, self.piece_cap * 2)
-            grown = realloc(self.pieces, cap * sizeof(Piece))
-            if grown == NULL:
-                raise MemoryError
-            self.pieces = <Piece*>grown
+            self.pieces = <Piece*>resized(self.pieces, cap * sizeof(Piece))
             self.piece_cap = cap
         self.pieces[self.piece_n] = Piece(first, last, count, least, most, total, source, -1, 0)
         self.piece_n += 1

@@ -10,10 +10,10 @@ console's.  Handlers run on the component's loop: they look, briefly, and answer
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bedrock.app import console
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 HTML = "text/html; charset=utf-8"
-CONSOLE = Path(console.__file__).parent
+CONSOLE = os.path.dirname(console.__file__)
 ADDED = {name.decode(): value.decode() for name, value in HEADERS}
 
 Handler = Callable[[Request], Response]
@@ -45,7 +45,7 @@ class Pages:
     """
 
     def __init__(
-        self, name: str, folder: Path, guard: Guard, clock: Clock,
+        self, name: str, folder: str, guard: Guard, clock: Clock,
         failures: dict[type[Exception], int] | None = None,
     ):  # fmt: skip
         self._name = name
@@ -106,9 +106,10 @@ class Pages:
         kind = KINDS.get(name.rpartition(".")[2])
         for folder in self._folders:
             # Names come from the folder's list, never from the request.
-            for file in (folder / "static").iterdir():
-                if file.name == name and kind:
-                    return Response(file.read_bytes(), content_type=kind)
+            static = os.path.join(folder, "static")
+            if kind and name in os.listdir(static):
+                with open(os.path.join(static, name), "rb") as file:
+                    return Response(file.read(), content_type=kind)
         return Response(b"no such file\n", 404)
 
     def _environment(self) -> Environment:
@@ -121,7 +122,9 @@ class Pages:
             from bedrock.app.show import span
 
             self._templates = Environment(
-                loader=ChoiceLoader([FileSystemLoader(f / "templates") for f in self._folders]),
+                loader=ChoiceLoader(
+                    [FileSystemLoader(os.path.join(f, "templates")) for f in self._folders]
+                ),
                 autoescape=select_autoescape(),
                 trim_blocks=True,
                 lstrip_blocks=True,

@@ -23,15 +23,16 @@ from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs, unquote
 
 import httptools
 
+from bedrock.lazy import lazy
 from bedrock.net.buf import Buf
 from bedrock.net.session import FileSpan, Session
 from bedrock.world.disk import DiskFailed
 
 log = logging.getLogger("bedrock.net.http")
+urls = lazy("urllib.parse")
 
 Body = Any  # bytes, FileSpan, a tuple of both, or AsyncIterator[bytes]
 REASONS = {status.value: status.phrase for status in HTTPStatus}
@@ -115,7 +116,7 @@ class Request:
         """The query, extended by a urlencoded body."""
         fields = {name: list(values) for name, values in self.query.items()}
         if self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            for name, values in parse_qs(
+            for name, values in urls.parse_qs(
                 self.body.decode("utf-8", "replace"), keep_blank_values=True
             ).items():
                 fields.setdefault(name, []).extend(values)
@@ -291,9 +292,9 @@ class HttpSession(Session):
         path, _, query = request.target.partition("?")
         if "://" in path:
             path = "/" + path.split("://", 1)[1].partition("/")[2]
-        request.path = unquote(path)
+        request.path = urls.unquote(path)
         if query:
-            request.query = parse_qs(query, keep_blank_values=True)
+            request.query = urls.parse_qs(query, keep_blank_values=True)
         try:
             request.route = self.router.find(request)
         except HttpError:

@@ -24,8 +24,7 @@ from threading import current_thread, main_thread
 
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-cdef extern from "<sched.h>" nogil:
-    int sched_yield()
+from bedrock.net.linux cimport sched_yield
 
 cdef enum:
     MOMENT_NS = 100_000            # a client on a core that slept is back within 60 to 90 us

@@ -35,72 +35,18 @@ from bedrock.net.buf cimport Buf
 from bedrock.net.driver cimport Driver
 from bedrock.net.linger cimport Linger
 from bedrock.net.linger import worthwhile
+from bedrock.net.linux cimport AF_INET, AF_INET6, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, \
+    EPOLL_CTL_MOD, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, INET6_ADDRSTRLEN, IPPROTO_TCP, \
+    MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, SHUT_WR, SO_LINGER, SOCK_CLOEXEC, SOCK_NONBLOCK, \
+    SOL_SOCKET, TCP_NODELAY, accept4, c_close, c_recv, c_send, epoll_create1, epoll_ctl, \
+    epoll_event, epoll_wait, inet_ntop, linger, ntohs, sendfile, setsockopt, shutdown, sockaddr, \
+    sockaddr_in, sockaddr_in6, socklen_t
 from bedrock.net.session cimport Link
 from bedrock.net.session import FileSpan
 from bedrock.net.sockets import listening, plain_address, unlink
 from bedrock.net.tls import secure
 from bedrock.world.disk cimport File
 from bedrock.world.net import Limits
-
-cdef extern from "<sys/epoll.h>" nogil:
-    enum:
-        EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP
-        EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_CLOEXEC
-    ctypedef union epoll_data_t:
-        void* ptr
-    struct epoll_event:
-        uint32_t events
-        epoll_data_t data
-    int epoll_create1(int flags)
-    int epoll_ctl(int epfd, int op, int fd, epoll_event* event)
-    int epoll_wait(int epfd, epoll_event* events, int maxevents, int timeout)
-
-cdef extern from "<sys/socket.h>" nogil:
-    enum:
-        MSG_NOSIGNAL, MSG_DONTWAIT, MSG_MORE, SHUT_WR
-        SOCK_NONBLOCK, SOCK_CLOEXEC, SOL_SOCKET, SO_LINGER
-    ctypedef unsigned int socklen_t
-    struct sockaddr:
-        pass
-    enum:
-        AF_INET, AF_INET6
-    struct linger:
-        int l_onoff
-        int l_linger
-    Py_ssize_t c_recv "recv"(int fd, void* into, size_t n, int flags)
-    Py_ssize_t c_send "send"(int fd, const void* p, size_t n, int flags)
-    int accept4(int fd, sockaddr* address, socklen_t* size, int flags)
-    int shutdown(int fd, int how)
-    int setsockopt(int fd, int level, int name, const void* value, socklen_t n)
-
-cdef extern from "<netinet/in.h>" nogil:
-    struct in6_addr:
-        pass
-    struct sockaddr_in6:           # the widest name a TCP socket has
-        unsigned short sin6_family, sin6_port
-        in6_addr sin6_addr
-    struct sockaddr_in:
-        unsigned int sin_addr
-    unsigned short ntohs(unsigned short n)
-
-cdef extern from "<arpa/inet.h>" nogil:
-    enum:
-        INET6_ADDRSTRLEN
-    const char* inet_ntop(int family, const void* host, char* text, socklen_t n)
-
-cdef extern from "<netinet/tcp.h>" nogil:
-    enum:
-        IPPROTO_TCP "6"
-        TCP_NODELAY
-
-cdef extern from "<unistd.h>" nogil:
-    int c_close "close"(int fd)
-
-cdef extern from *:
-    """
-    #include <sys/sendfile.h>
-    """
-    Py_ssize_t sendfile(int out, int source, off_t* offset, size_t n) nogil
 
 cdef enum:
     SCRATCH = 64 << 10

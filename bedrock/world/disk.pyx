@@ -332,9 +332,11 @@ cdef class OsDisk(Disk):
         os.remove(self.path(name))
 
     def remove_tree(self, directory: str) -> None:
-        import shutil
+        path = self.path(directory)
+        if os.path.isdir(path):
+            import shutil    # slow to load, and at most starts there is nothing to remove
 
-        shutil.rmtree(self.path(directory), ignore_errors=True)
+            shutil.rmtree(path, ignore_errors=True)
 
     def list(self, prefix: str = "") -> list[str]:
         found = []

@@ -13,13 +13,13 @@ who may alter the cluster; nobody else sees what ACLs keep from them.
 from __future__ import annotations
 
 import base64
+import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from bedrock.app.console.guard import Guard
 from bedrock.app.pages import Pages, first_values
+from bedrock.lazy import lazy
 from bedrock.net import Server as Listener
 from bedrock.net.http import HttpSession, Request, Response, Router
 from kafkalite.acls import CLUSTER_NAME, Operation, Resource
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kafkalite.lag import Lag
 
 LIMIT = 50
+urls = lazy("urllib.parse")
 
 
 class PageGuard(Guard):
@@ -63,7 +64,8 @@ class Page:
         self._lag = lag
         self._views = Views(broker, lag)
         self._pages = Pages(
-            "kafkalite", Path(__file__).parent, PageGuard(broker), world.clock, {KafkaError: 409}
+            "kafkalite", os.path.dirname(__file__), PageGuard(broker), world.clock,
+            {KafkaError: 409},
         )
         router = Router(self._pages.routes({
             ("GET", "/"): self._overview,
@@ -110,7 +112,7 @@ class Page:
         if not how:
             raise ValueError("how?")
         self._views.reset(group, self._views.plan(group, topic, how, _number(how, value)))
-        return Response(b"", 303, headers={"Location": f"/groups/{quote(group, safe='')}"})
+        return Response(b"", 303, headers={"Location": f"/groups/{urls.quote(group, safe='')}"})
 
     def _topic(self, request: Request) -> Response:
         data = self._views.topic(request.params["topic"].removesuffix(".json"))

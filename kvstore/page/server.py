@@ -10,8 +10,8 @@ It only looks.  Where clients need a password the page asks for the same one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bedrock.app.console.guard import Guard
@@ -36,7 +36,8 @@ class Page:
         self._views = views = Views(store)
         self._clock = world.clock
         guard = Guard(None, config.host, config.password())
-        self._pages = Pages("kvstore", Path(__file__).parent, guard, world.clock, {ReplyError: 400})
+        folder = os.path.dirname(__file__)
+        self._pages = Pages("kvstore", folder, guard, world.clock, {ReplyError: 400})
         self._timer: Timer | None = None
         looks: dict[str, Read] = {
             "overview": lambda _: views.overview(),

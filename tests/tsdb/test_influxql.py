@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 import bedrock
 from bedrock.testing import peers
 from tests.tsdb.wire import http
-from tsdb.influxql.ast import Literal, Name, Operation
+from tsdb.influxql.ast import Literal, Name, Operation, Select
 from tsdb.influxql.parser import parse
 
 START = 1_600_000_000  # s
@@ -126,10 +127,13 @@ def test_values_that_are_none_are_refused(ours, params):
 
 @given(st.text())
 def test_a_value_never_ends_before_its_end(text):
-    (select,) = parse("SELECT v FROM m WHERE h = $h", {"h": text})
-    assert select.where == Operation("=", Name("h"), Literal(text))
-    (select,) = parse("SELECT v FROM $m", {"m": {"identifier": text}})
-    assert select.sources[0].name == text
+    (bound,) = parse("SELECT v FROM m WHERE h = $h", {"h": text})
+    (plain,) = parse("SELECT v FROM m WHERE h = 'x'")
+    assert isinstance(plain, Select)
+    assert bound == replace(plain, where=Operation("=", Name("h"), Literal(text)))
+    (bound,) = parse("SELECT $f FROM m", {"f": {"identifier": text}})
+    (plain,) = parse("SELECT v FROM m")
+    assert isinstance(plain, Select) and bound == replace(plain, columns=[(Name(text), "")])
 
 
 @pytest.mark.peer

@@ -3,8 +3,9 @@
 from bedrock.sim.simulation import PLANTS, run
 from tsdb.simulation import scenario
 
-# Buckets told something twice, or not at all, in these; or a query met a block that was closed.
-FOUND = (8, 115, 159, 160, 284, 288, 309, 492, 756, 1120, 1219, 1380)
+# Buckets told something twice, or not at all, in these, or of what was deleted; or a query met a
+# block that was closed.
+FOUND = (8, 115, 159, 160, 284, 288, 309, 492, 756, 1120, 1219, 1380, 3280)
 
 
 def test_acknowledged_batches_are_read_back_through_crashes_flushes_and_merges():

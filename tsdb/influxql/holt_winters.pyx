@@ -84,7 +84,7 @@ cdef class Curve:
 
 cdef double least(Curve curve, double[::1] x):
     """Nelder and Mead's search from x, which becomes the best found; returns its error."""
-    cdef Py_ssize_t n = x.shape[0], i, j, worst, best, second, iteration
+    cdef Py_ssize_t n = x.shape[0], i, j, worst, best, second
     cdef double near = (sqrt(n + 1.0) - 1) / (n * sqrt(2.0)), far = near + 1 / sqrt(2.0)
     cdef double tried, farther, mean, spread
     cdef double[:, ::1] corner = np.empty((n + 1, n))
@@ -95,7 +95,7 @@ cdef double least(Curve curve, double[::1] x):
             corner[i, j] = x[j] + (0 if i == 0 else far if i - 1 == j else near)
     for i in range(n + 1):
         error[i] = curve.error(corner[i])
-    for iteration in range(ITERATIONS_MAX):
+    for _ in range(ITERATIONS_MAX):
         rest()
         worst = best = 0
         for i in range(n + 1):

@@ -13,11 +13,13 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote_plus
 
 from bedrock.app.logs import logger
+from bedrock.lazy import lazy
 from bedrock.world import World
 from tsdb.monitor.fetch import FetchFailed, fetch
+
+urls = lazy("urllib.parse")
 
 QUEUE_MAX = 10_000
 BATCH = 64
@@ -50,7 +52,7 @@ class Notifier:
                 "annotations": annotations,
                 "startsAt": rfc3339(starts_ms),
                 "endsAt": rfc3339(ends_ms),
-                "generatorURL": f"{self.url}/graph?g0.expr={quote_plus(expr)}&g0.tab=1",
+                "generatorURL": f"{self.url}/graph?g0.expr={urls.quote_plus(expr)}&g0.tab=1",
             }
         )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bedrock.app.config import ConfigError
+from bedrock.lazy import hashlib
 from tsdb.labels import is_label_name
 from tsdb.promql.template_text import expand
 from tsdb.regex import BadRegex, Regex, compile_regex

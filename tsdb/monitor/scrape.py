@@ -11,8 +11,8 @@ import asyncio
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
 
+from bedrock.lazy import lazy
 from bedrock.world import DiskFull, World
 from tsdb.head import TooManySeries
 from tsdb.labels import Labels, labels_of
@@ -22,6 +22,8 @@ from tsdb.monitor.fetch import FetchFailed, fetch
 from tsdb.monitor.relabel import apply
 from tsdb.monitor.settings import Job
 from tsdb.store import Store
+
+urls = lazy("urllib.parse")
 
 STALE = struct.unpack("<d", (0x7FF0000000000002).to_bytes(8, "little"))[0]
 ACCEPT = (
@@ -95,7 +97,7 @@ def target_of(job: Job, discovered: dict[str, str]) -> Target | None:
             params[name.removeprefix("__param_")] = [value]
     path = labels.get("__metrics_path__", "/metrics")
     if params:
-        path += "?" + urlencode(params, doseq=True)
+        path += "?" + urls.urlencode(params, doseq=True)
     address = labels["__address__"]
     shown = {name: value for name, value in labels.items() if not name.startswith("__")}
     shown.setdefault("instance", address)

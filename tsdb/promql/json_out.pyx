@@ -10,7 +10,7 @@ import json
 
 from libc.math cimport fabs, isinf, isnan
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from bedrock.world.slices cimport rest
@@ -18,6 +18,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 
 from tsdb.labels cimport Labels
 from tsdb.promql.shortest cimport shortest
+from tsdb.room cimport resized
 from tsdb.selection cimport Rows
 
 cdef extern from "Python.h":
@@ -43,12 +44,8 @@ cdef class Writer:
 
     cdef int reserve(self, Py_ssize_t more) except -1 nogil:
         cdef Py_ssize_t cap = max(self.n + more, self.cap * 2, 4096)
-        cdef char* grown
         if self.n + more > self.cap:
-            grown = <char*>realloc(self.p, cap)
-            if grown == NULL:
-                raise MemoryError
-            self.p = grown
+            self.p = <char*>resized(self.p, cap)
             self.cap = cap
         return 0
 

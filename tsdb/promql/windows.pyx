@@ -8,7 +8,7 @@ import numpy as np
 
 from libc.math cimport NAN, isinf, isnan, sqrt
 from libc.stdint cimport int64_t, uint8_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from bedrock.world.slices cimport rest
@@ -17,6 +17,7 @@ from tsdb.budget cimport Budget
 from tsdb.promql.groups cimport quantile_of
 from tsdb.promql.numeric cimport first_after, kahan
 from tsdb.promql.pieces cimport over_pieces
+from tsdb.room cimport resized
 from tsdb.selection cimport Rows, Selection
 
 from tsdb.promql.pieces import SUMMARIES
@@ -356,24 +357,16 @@ cdef class Scratch:
 
     cdef double* room(self, Py_ssize_t n) except NULL:
         """Room for n values."""
-        cdef void* grown
         if n > self.values_cap or self.values == NULL:
-            grown = realloc(self.values, max(n, 1024) * sizeof(double))
-            if grown == NULL:
-                raise MemoryError
-            self.values = <double*>grown
+            self.values = <double*>resized(self.values, max(n, 1024) * sizeof(double))
             self.values_cap = max(n, 1024)
         return self.values
 
     cdef Py_ssize_t* resets(self, Rows rows) except NULL:
         """Where a row's values fall."""
         cdef Py_ssize_t i
-        cdef void* grown
         if rows.n > self.positions_cap or self.positions == NULL:
-            grown = realloc(self.positions, max(rows.n, 1024) * sizeof(Py_ssize_t))
-            if grown == NULL:
-                raise MemoryError
-            self.positions = <Py_ssize_t*>grown
+            self.positions = <Py_ssize_t*>resized(self.positions, max(rows.n, 1024) * sizeof(Py_ssize_t))
             self.positions_cap = max(rows.n, 1024)
         self.reset_n = 0
         for i in range(1, rows.n):

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit
+
+from bedrock.lazy import hmac, lazy
+
+urls = lazy("urllib.parse")
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -62,7 +64,7 @@ class Guard:
         if not self.any_host and _name(host) not in self.hosts:
             return 421, "this console is not known under that name"
         origin = headers.get("origin", b"").decode("latin-1")
-        if method not in ("GET", "HEAD") and urlsplit(origin).netloc != host:
+        if method not in ("GET", "HEAD") and urls.urlsplit(origin).netloc != host:
             return 403, "only the console's own pages may do that"
         if self.password and not self.knows(headers.get("authorization", b"")):
             return 401, "password, please"
