@@ -7,7 +7,7 @@ from bedrock.net.reactor import Reactor
 from bedrock.world.clock import OsClock
 from bedrock.world.turn import Turn
 
-LONG = bytes(400_000)   # more than a unix socket takes, and less than twice as much
+LONG = bytes(400_000)  # more than a unix socket takes, and less than twice as much
 
 
 class Keeper(Session):
