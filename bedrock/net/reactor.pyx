@@ -394,7 +394,10 @@ cdef class Connected(Watched):
             elif events & (EPOLLHUP | EPOLLERR):
                 link.broken(ECONNRESET)
         if events & EPOLLOUT and not link.closed:
-            link.push_output()
+            if self.reactor.turn.pending or self.reactor.withheld:
+                link.mark_dirty()      # among it may be what this turn has yet to make durable
+            else:
+                link.push_output()
         return 0
 
 
@@ -406,6 +409,7 @@ cdef class Reactor(Driver):
 
     cdef int epfd
     cdef char[SCRATCH] input
+    cdef bint withheld             # within a breath: the turn around has something to flush
     cdef char* into                # where is received: `input`, but for a turn within a feed
     cdef dict watched              # fd -> Watched
     cdef list graveyard            # what was closed in this turn
@@ -496,6 +500,7 @@ cdef class Reactor(Driver):
         if n <= 0:
             return
         self.scratch, self.into, self.turn.pending = Buf(), inner.room(SCRATCH), False
+        self.withheld = pending
         try:
             for i in range(n):
                 watched = <Watched><PyObject*>events[i].data.ptr
@@ -504,7 +509,7 @@ cdef class Reactor(Driver):
                 ):
                     watched.ready(events[i].events)
         finally:
-            self.scratch, self.into = scratch, into
+            self.scratch, self.into, self.withheld = scratch, into, False
             self.turn.pending = self.turn.pending or pending
 
     cdef int forget_all_but(self, Watched kept) except -1:

@@ -71,8 +71,6 @@ CAUSES: dict[str, dict[str, str]] = {
         "diskless replication child being killed is collected": NO_CHILD,
         "replication child dies when parent is killed - diskless: yes": NO_CHILD,
         "replication child dies when parent is killed - diskless: no": NO_CHILD,
-        "Diskless load swapdb (async_loading): new database is exposed after swapping":
-            "asks the replica whether its link is up before it can have seen that the link was cut",
         "replica can handle EINTR if use diskless load":
             "looks for the log line of the watchdog, a signal that interrupts the C program",
     },
